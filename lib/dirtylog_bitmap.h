@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * The dirty bitmap of one guest memory region, replaceable at run time.
+ *
+ * A *bitmap* is what the region's users hold, as long as the region lives.
+ * What marks really go to is a *view*: a window on shared memory, either on
+ * the region's part of the front-end's log or on a staging area of the same
+ * layout. A bitmap has no view at first: marks are then cheap no-ops and
+ * nothing is dirty. Replacing the view takes effect for every user of the
+ * bitmap at once, and after dirtylog_bitmap_replace() returned no mark lands
+ * in the old one.
+ *
+ * Layout, given by the vhost-user specification ("Migration"): one bit per
+ * 4096-byte page, page p is bit p % 8 of byte p / 8, counted from GPA 0. The
+ * code works on 64-bit words; on a little-endian machine these are the same
+ * bits. A region need not begin on a word: bits of its neighbours are never
+ * written, and the bytes after the end of a log whose length is no multiple
+ * of 8 keep their value (they lie in the same mapped page).
+ *
+ * A log is never owned: the front-end shares it among all vhost devices of a
+ * VM, also across processes. Bits are only ever set, by atomic OR.
+ *
+ * Marking is the business of a virtqueue's marker (dirtylog_marker.h).
+ */
+
+#ifndef DIRTYLOG_BITMAP_H
+#define DIRTYLOG_BITMAP_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <rte_byteorder.h>
+
+#include "dirtylog_epoch.h"
+#include "dirtylog_shm.h"
+
+#if RTE_BYTE_ORDER != RTE_LITTLE_ENDIAN
+#error "64-bit words are the log's bits on little-endian machines only"
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** log2 of the bytes that one bit stands for. */
+#define DIRTYLOG_PAGE_SHIFT 12
+#define DIRTYLOG_PAGE_SIZE (UINT64_C(1) << DIRTYLOG_PAGE_SHIFT)
+/** Bytes of guest memory that one 64-bit word stands for. */
+#define DIRTYLOG_WORD_SPAN (DIRTYLOG_PAGE_SIZE * 64)
+
+/** Where the marks of one region go. Constant once made. */
+struct dirtylog_view {
+	uint64_t *words; /**< the word that holds the region's first page */
+	uint64_t start;  /**< GPA of the region modulo DIRTYLOG_WORD_SPAN */
+	uint64_t len;    /**< bytes of guest memory */
+	uint64_t gpa;    /**< guest physical address of the region */
+	struct dirtylog_shm *shm;
+};
+
+/** The replaceable bitmap of one region. Shared: see dirtylog_bitmap_ref(). */
+struct dirtylog_bitmap {
+	struct dirtylog_view *view; /**< NULL: marks are no-ops */
+	uint64_t len;               /**< bytes of guest memory */
+	uint32_t refs;
+	struct dirtylog_epoch *epoch;
+	pthread_mutex_t lock; /**< replacing against testing; never taken to mark */
+};
+
+/** A bitmap seen from an offset on. A value; keeps no reference. */
+struct dirtylog_slice {
+	struct dirtylog_bitmap *bitmap;
+	uint64_t base; /**< bytes into the region */
+};
+
+/**
+ * Make the view of one region on a mapped log.
+ *
+ * The region's part of the log is populated.
+ *
+ * @param shm
+ *   the log, mapped from GPA 0 on; the view takes a reference of its own
+ * @param gpa
+ *   guest physical address of the region's first byte
+ * @param len
+ *   bytes of the region
+ * @param[out] view
+ *   the view; ends with dirtylog_view_free()
+ * @return
+ *   0, or -EINVAL: the region is empty; -EOVERFLOW: gpa + len overflows;
+ *   -ERANGE: the log does not cover the region's last page; -ENOMEM
+ */
+int dirtylog_view_create(struct dirtylog_shm *shm, uint64_t gpa, uint64_t len,
+		struct dirtylog_view **view);
+
+/**
+ * Make a view on zeroed memory of its own: a place for marks while there is no
+ * log to put them in.
+ *
+ * @return 0, -EINVAL, -EOVERFLOW, -ENOMEM as dirtylog_view_create(), or an
+ *   errno of dirtylog_shm_alloc()
+ */
+int dirtylog_view_create_staging(uint64_t gpa, uint64_t len, struct dirtylog_view **view);
+
+/** Free a view that no bitmap uses any more. NULL is allowed. */
+void dirtylog_view_free(struct dirtylog_view *view);
+
+/**
+ * Move marks: each page that is marked in both views' common GPA range of
+ * `from` becomes marked in `to` and unmarked in `from`.
+ *
+ * `from` must be our own staging memory, since its bits are cleared. Markers
+ * may mark in either view meanwhile; marks that are made during the call may
+ * stay in `from`.
+ *
+ * @return the number of pages moved
+ */
+uint64_t dirtylog_view_move(struct dirtylog_view *from, struct dirtylog_view *to);
+
+/**
+ * Copy marks: as dirtylog_view_move(), but they stay in `from` too, which may
+ * be any view.
+ */
+void dirtylog_view_copy(struct dirtylog_view *from, struct dirtylog_view *to);
+
+/**
+ * Mark a range in a view, from a control thread.
+ *
+ * For the few marks that no burst makes. Executes the full fence that promise
+ * 2 needs between the data writes before the call and the mark. Beyond the
+ * end is ignored.
+ *
+ * @param offset
+ *   bytes from the start of the region
+ * @param len
+ *   bytes; 0 marks nothing
+ */
+void dirtylog_view_mark(struct dirtylog_view *view, uint64_t offset, uint64_t len);
+
+/**
+ * Create the bitmap of a region, without a view, with one reference.
+ *
+ * @param epoch
+ *   the epoch that the region's markers are readers of; must outlive the bitmap
+ * @param len
+ *   bytes of the region
+ * @return 0, -EINVAL (len is 0), -ENOMEM
+ */
+int dirtylog_bitmap_create(struct dirtylog_epoch *epoch, uint64_t len,
+		struct dirtylog_bitmap **bitmap);
+
+/** Take a further reference. Any thread. */
+struct dirtylog_bitmap *dirtylog_bitmap_ref(struct dirtylog_bitmap *bitmap);
+
+/**
+ * Drop a reference. The last one frees the bitmap and its view, after the
+ * bursts that may use it are over. NULL is allowed.
+ */
+void dirtylog_bitmap_unref(struct dirtylog_bitmap *bitmap);
+
+/**
+ * Put another view in place of the present one and free that one.
+ *
+ * Returns after the last burst that may have marked in the old view. Control
+ * threads only (it waits, see dirtylog_epoch_sync()); concurrent calls are
+ * serialised.
+ *
+ * @param view
+ *   becomes the bitmap's; NULL: stop marking
+ */
+void dirtylog_bitmap_replace(struct dirtylog_bitmap *bitmap, struct dirtylog_view *view);
+
+/**
+ * The first half of a replacement, for a caller that replaces the views of
+ * many bitmaps and waits once: exchange the views, do not wait.
+ *
+ * @return the old view, which may be in use until the next
+ *   dirtylog_epoch_sync() returned, or NULL
+ */
+struct dirtylog_view *dirtylog_bitmap_exchange(struct dirtylog_bitmap *bitmap,
+		struct dirtylog_view *view);
+
+/**
+ * Test the page at an offset.
+ *
+ * Control threads: takes the bitmap's lock.
+ *
+ * @param offset
+ *   bytes from the start of the region
+ * @return true if it is marked; false if not, if there is no view, or if the
+ *   offset is out of range
+ */
+bool dirtylog_bitmap_dirty_at(struct dirtylog_bitmap *bitmap, uint64_t offset);
+
+/** Write a readable description of at most a few lines. Control threads. */
+void dirtylog_bitmap_dump(struct dirtylog_bitmap *bitmap, FILE *stream);
+
+/** The bitmap seen from an offset on; a saturating addition in slices of slices. */
+static inline struct dirtylog_slice
+dirtylog_bitmap_slice_at(struct dirtylog_bitmap *bitmap, uint64_t offset)
+{
+	return (struct dirtylog_slice){ .bitmap = bitmap, .base = offset };
+}
+
+/** A slice of a slice. */
+static inline struct dirtylog_slice
+dirtylog_slice_at(struct dirtylog_slice slice, uint64_t offset)
+{
+	uint64_t base = slice.base + offset;
+
+	slice.base = base < offset ? UINT64_MAX : base;
+	return slice;
+}
+
+/** Test the page at an offset into the slice, as dirtylog_bitmap_dirty_at(). */
+static inline bool
+dirtylog_slice_dirty_at(struct dirtylog_slice slice, uint64_t offset)
+{
+	return dirtylog_bitmap_dirty_at(slice.bitmap, dirtylog_slice_at(slice, offset).base);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* DIRTYLOG_BITMAP_H */

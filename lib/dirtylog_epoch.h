@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * How bursts and the control thread meet.
+ *
+ * A burst (one call of a poll-mode receive or transmit function) reads what
+ * the control thread may replace: whether its queue is open, where the pages
+ * of a region are marked. It neither locks nor counts references. As in RCU it
+ * says, with plain stores to a line of its own, when it is inside a *section*,
+ * and the control thread, after it changed something, waits until every
+ * section that may have seen the old state is over:
+ *
+ *     burst                               control thread
+ *     section = odd                       state = new
+ *     (compiler barrier)                  membarrier: every running core of
+ *     read state, use it                    this process does a full fence
+ *     section = even (release)            wait while a section is odd and
+ *                                           has not moved
+ *
+ * Without the membarrier both sides could miss each other: the store of
+ * `section` may still be in the burst's store buffer when the control thread
+ * reads it, while the burst has read the old state already. With it, either
+ * the control thread sees the section, or the burst sees the new state. Where
+ * the kernel has no membarrier(2) each burst executes the fence itself.
+ *
+ * The wait ends with the burst that runs; a reader that is not inside a
+ * section is not waited for, whether somebody polls it or not.
+ *
+ * Readers and epoch live in memory that the caller provides.
+ */
+
+#ifndef DIRTYLOG_EPOCH_H
+#define DIRTYLOG_EPOCH_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_common.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** One thread's, in practice one virtqueue's, side of an epoch. */
+struct dirtylog_reader {
+	/** Odd inside a section. Stored by the reader's thread alone. */
+	uint32_t section;
+	/** No membarrier(2) here: the section begins with a fence of its own. */
+	bool fence;
+	struct dirtylog_reader *next;
+} __attribute__((aligned(RTE_CACHE_LINE_SIZE)));
+
+/** The readers that one control side waits for. */
+struct dirtylog_epoch {
+	pthread_mutex_t lock; /**< protects the list; never taken by a reader */
+	struct dirtylog_reader *readers;
+};
+
+/**
+ * Prepare an epoch.
+ *
+ * @return 0, or a negative errno of pthread_mutex_init(3).
+ */
+int dirtylog_epoch_init(struct dirtylog_epoch *epoch);
+
+/** Release what dirtylog_epoch_init() took. No reader may be left. */
+void dirtylog_epoch_fini(struct dirtylog_epoch *epoch);
+
+/**
+ * Add a reader, which then is outside of any section.
+ *
+ * Control thread. The memory must stay until dirtylog_epoch_remove().
+ */
+void dirtylog_epoch_add(struct dirtylog_epoch *epoch, struct dirtylog_reader *reader);
+
+/** Remove a reader that is outside of any section and enters none any more. */
+void dirtylog_epoch_remove(struct dirtylog_epoch *epoch, struct dirtylog_reader *reader);
+
+/**
+ * Wait until each section that was entered before this call is over.
+ *
+ * What the control thread stored before the call is seen by every section that
+ * is entered afterwards. Any thread, but not from inside a section of the same
+ * epoch: it would wait for itself.
+ */
+void dirtylog_epoch_sync(struct dirtylog_epoch *epoch);
+
+/** Enter a section. One thread at a time per reader; sections do not nest. */
+static inline void
+dirtylog_reader_enter(struct dirtylog_reader *reader)
+{
+	__atomic_store_n(&reader->section, reader->section + 1, __ATOMIC_RELAXED);
+	/*
+	 * Orders the store of `section` before the section's loads of what the
+	 * control thread replaces. The compiler is held back here; the processor
+	 * by the control thread's membarrier. If the loads went first, the
+	 * control thread could see no section and free what they returned.
+	 */
+	if (unlikely(reader->fence))
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	else
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+/** Leave the section. */
+static inline void
+dirtylog_reader_leave(struct dirtylog_reader *reader)
+{
+	/*
+	 * Release: the section's loads and stores are done before the control
+	 * thread can see it ended; else it could unmap memory in use.
+	 */
+	__atomic_store_n(&reader->section, reader->section + 1, __ATOMIC_RELEASE);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* DIRTYLOG_EPOCH_H */

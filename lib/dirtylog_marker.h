@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * A virtqueue's marks: the hot path.
+ *
+ * A marker belongs to one virtqueue and is used by one thread at a time. It
+ * does three things in each burst:
+ *
+ *  - it announces the burst to the control thread and learns whether the queue
+ *    is open, and whether the device logs (dirtylog_burst_begin());
+ *  - it collects the pages that the burst wrote, as (word, mask) pairs
+ *    (dirtylog_mark());
+ *  - it writes the batch out (dirtylog_flush()): one full fence, then per word
+ *    a plain load, and an atomic OR only where a bit is missing. Between two
+ *    harvests almost every page is marked already, so almost every atomic
+ *    write goes away.
+ *
+ * The order in a burst is what no page is lost by:
+ *
+ *     if (!dirtylog_burst_begin(m))
+ *             return 0;                          queue is closed
+ *     write the buffers and the ring entries
+ *     dirtylog_mark(m, ...)                      after the writes
+ *     dirtylog_flush(m)
+ *     store the used index (release)             the guest can see them now
+ *     dirtylog_mark_index(m)                     marked by the next burst
+ *     dirtylog_burst_end(m)
+ *
+ * The index is written after the flush, so its page is marked by the queue's
+ * next burst, idle or not, or by the control thread when it closes the queue
+ * (dirtylog_device_close()), whichever comes first.
+ *
+ * Nothing here locks, calls the kernel, allocates, or counts references.
+ */
+
+#ifndef DIRTYLOG_MARKER_H
+#define DIRTYLOG_MARKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_common.h>
+#include <rte_prefetch.h>
+
+#include "dirtylog_bitmap.h"
+#include "dirtylog_epoch.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** (word, mask) pairs that a marker collects before it has to flush. */
+#define DIRTYLOG_BATCH 64
+
+/** Bytes of a used index, or of a packed ring's event suppression structure. */
+#define DIRTYLOG_INDEX_LEN 4
+
+/** What a queue's bursts may do; set by the control thread. */
+enum dirtylog_gate {
+	DIRTYLOG_GATE_CLOSED, /**< touch neither ring nor guest memory */
+	DIRTYLOG_GATE_OPEN,   /**< go on; nothing is logged */
+	DIRTYLOG_GATE_LOGGING /**< go on; mark what is written */
+};
+
+/** Pages of one word of a bitmap. */
+struct dirtylog_mark {
+	uint64_t *word;
+	uint64_t mask;
+};
+
+/** One virtqueue's marker. In memory of the caller, on the node of its core. */
+struct dirtylog_marker {
+	/** Stored by the queue's thread, twice per burst; has a line of its own. */
+	struct dirtylog_reader reader;
+
+	/* Stored by the control thread only. */
+	enum dirtylog_gate gate;
+	/** Where the used index is (the event area with packed rings). */
+	struct dirtylog_bitmap *index_bitmap;
+	uint64_t index_offset;
+	struct dirtylog_marker *next; /**< of the device's markers */
+
+	/* The queue's thread's own. */
+	bool logging __attribute__((aligned(RTE_CACHE_LINE_SIZE)));
+	bool index_pending;
+	uint32_t nb_marks;
+	struct dirtylog_mark marks[DIRTYLOG_BATCH];
+} __attribute__((aligned(RTE_CACHE_LINE_SIZE)));
+
+/** Write the collected marks out. What the burst wrote may be published then. */
+static inline void dirtylog_flush(struct dirtylog_marker *marker);
+
+/** Collect one pair. The pages' data is written already. */
+static inline void
+dirtylog_collect(struct dirtylog_marker *marker, uint64_t *word, uint64_t mask)
+{
+	uint32_t n = marker->nb_marks;
+
+	/* Buffers that follow each other in memory share a word: merge in O(1). */
+	if (n != 0 && marker->marks[n - 1].word == word) {
+		marker->marks[n - 1].mask |= mask;
+		return;
+	}
+	if (unlikely(n == DIRTYLOG_BATCH)) {
+		dirtylog_flush(marker);
+		n = marker->nb_marks;
+	}
+	marker->marks[n].word = word;
+	marker->marks[n].mask = mask;
+	marker->nb_marks = n + 1;
+}
+
+/**
+ * Mark the pages of a range that was written, as part of the batch.
+ *
+ * Inside a burst, after the writes. A range of 0 bytes marks nothing; what
+ * lies beyond the region's end is ignored, page by page; without a view this
+ * is a no-op.
+ *
+ * @param bitmap
+ *   of the region
+ * @param offset
+ *   bytes from the start of the region
+ * @param len
+ *   bytes
+ */
+static inline void
+dirtylog_mark(struct dirtylog_marker *marker, const struct dirtylog_bitmap *bitmap,
+		uint64_t offset, uint64_t len)
+{
+	/* Acquire: the fields of a view that was put in place just now. */
+	const struct dirtylog_view *view = __atomic_load_n(&bitmap->view, __ATOMIC_ACQUIRE);
+	uint64_t first, last;
+
+	if (view == NULL || len == 0 || offset >= view->len)
+		return;
+	if (unlikely(len > view->len - offset))
+		len = view->len - offset;
+	first = (view->start + offset) >> DIRTYLOG_PAGE_SHIFT;
+	last = (view->start + offset + len - 1) >> DIRTYLOG_PAGE_SHIFT;
+	while (unlikely(first / 64 != last / 64)) {
+		dirtylog_collect(marker, &view->words[first / 64], UINT64_MAX << (first % 64));
+		first = (first / 64 + 1) * 64;
+	}
+	dirtylog_collect(marker, &view->words[first / 64],
+			(UINT64_MAX << (first % 64)) & (UINT64_MAX >> (63 - last % 64)));
+}
+
+/** As dirtylog_mark(), at an offset into a slice. */
+static inline void
+dirtylog_slice_mark(struct dirtylog_marker *marker, struct dirtylog_slice slice,
+		uint64_t offset, uint64_t len)
+{
+	dirtylog_mark(marker, slice.bitmap, dirtylog_slice_at(slice, offset).base, len);
+}
+
+/**
+ * Fetch the word that will be tested for a page, once the address is known and
+ * long before the mark.
+ */
+static inline void
+dirtylog_mark_prefetch(const struct dirtylog_bitmap *bitmap, uint64_t offset)
+{
+	const struct dirtylog_view *view = __atomic_load_n(&bitmap->view, __ATOMIC_ACQUIRE);
+
+	if (view != NULL && offset < view->len)
+		rte_prefetch0(&view->words[(view->start + offset) / DIRTYLOG_WORD_SPAN]);
+}
+
+/**
+ * Begin a burst.
+ *
+ * @return
+ *   true: go on, and call dirtylog_burst_end(); `marker->logging` tells
+ *   whether marks are wanted, for a caller that has a faster way without.
+ *   false: the queue is closed; touch nothing and do not call
+ *   dirtylog_burst_end().
+ */
+static inline bool
+dirtylog_burst_begin(struct dirtylog_marker *marker)
+{
+	enum dirtylog_gate gate;
+
+	dirtylog_reader_enter(&marker->reader);
+	/* Acquire: what the control thread prepared before it opened the gate. */
+	gate = __atomic_load_n(&marker->gate, __ATOMIC_ACQUIRE);
+	if (unlikely(gate == DIRTYLOG_GATE_CLOSED)) {
+		dirtylog_reader_leave(&marker->reader);
+		return false;
+	}
+	marker->logging = gate == DIRTYLOG_GATE_LOGGING;
+	if (marker->index_pending) {
+		marker->index_pending = false;
+		if (likely(marker->logging))
+			dirtylog_mark(marker, marker->index_bitmap, marker->index_offset,
+					DIRTYLOG_INDEX_LEN);
+	}
+	return true;
+}
+
+/** The used index was stored: have its page marked by the next burst. */
+static inline void
+dirtylog_mark_index(struct dirtylog_marker *marker)
+{
+	marker->index_pending = marker->logging;
+}
+
+static inline void
+dirtylog_flush(struct dirtylog_marker *marker)
+{
+	uint32_t i, n = marker->nb_marks;
+
+	if (n == 0)
+		return;
+	/*
+	 * Full fence: orders the stores of the pages' data before the loads of
+	 * their bits. Release would not do, on x86 neither: the load could be
+	 * served while the data is still in the store buffer; the front-end clears
+	 * the bit and copies the old page, and the bit that was found set is gone.
+	 */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	for (i = 0; i < n; i++) {
+		uint64_t *word = marker->marks[i].word;
+		uint64_t mask = marker->marks[i].mask;
+
+		if ((__atomic_load_n(word, __ATOMIC_RELAXED) & mask) != mask)
+			__atomic_fetch_or(word, mask, __ATOMIC_RELAXED);
+	}
+	marker->nb_marks = 0;
+}
+
+/**
+ * End the burst. Flushes what is left, so that the control thread, once the
+ * burst is over, finds every mark in the log.
+ */
+static inline void
+dirtylog_burst_end(struct dirtylog_marker *marker)
+{
+	if (unlikely(marker->nb_marks != 0))
+		dirtylog_flush(marker);
+	dirtylog_reader_leave(&marker->reader);
+}
+
+/**
+ * Prepare a marker, closed.
+ *
+ * It becomes a reader of the epoch. Most users let dirtylog_device_add_queue()
+ * do it. Control threads.
+ */
+void dirtylog_marker_init(struct dirtylog_marker *marker, struct dirtylog_epoch *epoch);
+
+/** The counterpart: the marker is closed and no burst will begin any more. */
+void dirtylog_marker_fini(struct dirtylog_marker *marker, struct dirtylog_epoch *epoch);
+
+/**
+ * Open or close a marker and wait until no burst goes by the old state.
+ *
+ * For a user without a dirtylog_device. Control threads.
+ */
+void dirtylog_marker_set_gate(struct dirtylog_marker *marker, struct dirtylog_epoch *epoch,
+		enum dirtylog_gate gate);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* DIRTYLOG_MARKER_H */

@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* The ethdev: device arguments, operations, statistics. */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bus_vdev_driver.h>
+#include <ethdev_driver.h>
+#include <ethdev_vdev.h>
+#include <rte_ethdev.h>
+#include <rte_kvargs.h>
+#include <rte_malloc.h>
+
+#include "dirtylog_driver_log.h"
+#include "dirtylog_port.h"
+#include "dirtylog_split.h"
+
+RTE_LOG_REGISTER(dirtylog_driver_logtype, pmd.net.dirtylog, INFO)
+
+#define ARG_IFACE "iface"
+#define ARG_QUEUES "queues"
+#define ARG_CLIENT "client"
+
+static const char *const arguments[] = { ARG_IFACE, ARG_QUEUES, ARG_CLIENT, NULL };
+
+/* Guest RX is what the ethdev transmits to, guest TX what it receives from. */
+#define VRING_OF_TX(queue) ((uint16_t)(2 * (queue)))
+#define VRING_OF_RX(queue) ((uint16_t)(2 * (queue) + 1))
+
+static struct dirtylog_port *
+port_of(const struct rte_eth_dev *dev)
+{
+	return dev->data->dev_private;
+}
+
+static void
+on_link(void *ctx, bool up)
+{
+	struct rte_eth_dev *dev = ctx;
+	struct rte_eth_link link = {
+		.link_speed = RTE_ETH_SPEED_NUM_10G,
+		.link_duplex = RTE_ETH_LINK_FULL_DUPLEX,
+		.link_status = up ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN,
+	};
+
+	if (rte_eth_linkstatus_set(dev, &link) == 0)
+		rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_LSC, NULL);
+}
+
+static void
+on_queue_state(void *ctx)
+{
+	rte_eth_dev_callback_process(ctx, RTE_ETH_EVENT_QUEUE_STATE, NULL);
+}
+
+static const struct dirtylog_port_events port_events = {
+	.link = on_link,
+	.queue_state = on_queue_state,
+};
+
+static int
+dev_configure(struct rte_eth_dev *dev)
+{
+	return dirtylog_port_register(port_of(dev));
+}
+
+static void
+set_queue_states(struct rte_eth_dev *dev, uint8_t state)
+{
+	uint16_t i;
+
+	for (i = 0; i < dev->data->nb_rx_queues; i++)
+		dev->data->rx_queue_state[i] = state;
+	for (i = 0; i < dev->data->nb_tx_queues; i++)
+		dev->data->tx_queue_state[i] = state;
+}
+
+static int
+dev_start(struct rte_eth_dev *dev)
+{
+	dirtylog_port_set_started(port_of(dev), true);
+	set_queue_states(dev, RTE_ETH_QUEUE_STATE_STARTED);
+	return 0;
+}
+
+static int
+dev_stop(struct rte_eth_dev *dev)
+{
+	dev->data->dev_started = 0;
+	dirtylog_port_set_started(port_of(dev), false);
+	set_queue_states(dev, RTE_ETH_QUEUE_STATE_STOPPED);
+	return 0;
+}
+
+static void
+queue_release(struct rte_eth_dev *dev, struct dirtylog_queue *queue)
+{
+	if (queue == NULL)
+		return;
+	dirtylog_port_set_queue(port_of(dev), queue->vring, NULL);
+	rte_free(queue);
+}
+
+static void
+rx_queue_release(struct rte_eth_dev *dev, uint16_t id)
+{
+	queue_release(dev, dev->data->rx_queues[id]);
+	dev->data->rx_queues[id] = NULL;
+}
+
+static void
+tx_queue_release(struct rte_eth_dev *dev, uint16_t id)
+{
+	queue_release(dev, dev->data->tx_queues[id]);
+	dev->data->tx_queues[id] = NULL;
+}
+
+static struct dirtylog_queue *
+queue_create(struct rte_eth_dev *dev, uint16_t vring, unsigned int socket,
+		struct rte_mempool *pool)
+{
+	struct dirtylog_queue *queue = rte_zmalloc_socket("dirtylog queue", sizeof(*queue),
+			RTE_CACHE_LINE_SIZE, (int)socket);
+
+	if (queue == NULL) {
+		DRIVER_LOG(ERR, "port %u: no memory for virtqueue %u", dev->data->port_id, vring);
+		return NULL;
+	}
+	queue->port_id = dev->data->port_id;
+	queue->vring = vring;
+	queue->pool = pool;
+	queue->call_fd = -1;
+	dirtylog_port_set_queue(port_of(dev), vring, queue);
+	return queue;
+}
+
+static int
+rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc __rte_unused,
+		unsigned int socket, const struct rte_eth_rxconf *conf __rte_unused,
+		struct rte_mempool *pool)
+{
+	dev->data->rx_queues[id] = queue_create(dev, VRING_OF_RX(id), socket, pool);
+	return dev->data->rx_queues[id] == NULL ? -ENOMEM : 0;
+}
+
+static int
+tx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc __rte_unused,
+		unsigned int socket, const struct rte_eth_txconf *conf __rte_unused)
+{
+	dev->data->tx_queues[id] = queue_create(dev, VRING_OF_TX(id), socket, NULL);
+	return dev->data->tx_queues[id] == NULL ? -ENOMEM : 0;
+}
+
+static int
+dev_close(struct rte_eth_dev *dev)
+{
+	uint16_t i;
+
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return 0;
+	dev_stop(dev);
+	dirtylog_port_fini(port_of(dev));
+	for (i = 0; i < dev->data->nb_rx_queues; i++)
+		rte_free(dev->data->rx_queues[i]);
+	for (i = 0; i < dev->data->nb_tx_queues; i++)
+		rte_free(dev->data->tx_queues[i]);
+	memset(dev->data->rx_queues, 0, dev->data->nb_rx_queues * sizeof(void *));
+	memset(dev->data->tx_queues, 0, dev->data->nb_tx_queues * sizeof(void *));
+	rte_free(dev->data->mac_addrs);
+	dev->data->mac_addrs = NULL;
+	return 0;
+}
+
+static int
+dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
+{
+	const struct dirtylog_port *port = port_of(dev);
+
+	info->max_mac_addrs = 1;
+	info->max_rx_pktlen = UINT32_MAX;
+	info->max_rx_queues = port->nb_queue_pairs;
+	info->max_tx_queues = port->nb_queue_pairs;
+	info->min_rx_bufsize = 0;
+	info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_SCATTER;
+	return 0;
+}
+
+/* The link follows the front-end, which on_link() has stored. */
+static int
+link_update(struct rte_eth_dev *dev __rte_unused, int wait __rte_unused)
+{
+	return 0;
+}
+
+static uint64_t
+read_count(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+static uint64_t
+nb_faults(const struct dirtylog_queue *queue)
+{
+	uint64_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < DIRTYLOG_NB_FAULTS; i++)
+		sum += read_count(&queue->stats.faults[i]);
+	return sum;
+}
+
+static int
+stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
+{
+	uint16_t i;
+
+	for (i = 0; i < dev->data->nb_rx_queues; i++) {
+		const struct dirtylog_queue *queue = dev->data->rx_queues[i];
+		uint64_t packets, bytes;
+
+		if (queue == NULL)
+			continue;
+		packets = read_count(&queue->stats.packets);
+		bytes = read_count(&queue->stats.bytes);
+		stats->ipackets += packets;
+		stats->ibytes += bytes;
+		stats->ierrors += nb_faults(queue);
+		stats->rx_nombuf += read_count(&queue->stats.no_mbuf);
+		if (i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+			stats->q_ipackets[i] = packets;
+			stats->q_ibytes[i] = bytes;
+			stats->q_errors[i] = nb_faults(queue);
+		}
+	}
+	for (i = 0; i < dev->data->nb_tx_queues; i++) {
+		const struct dirtylog_queue *queue = dev->data->tx_queues[i];
+		uint64_t packets, bytes;
+
+		if (queue == NULL)
+			continue;
+		packets = read_count(&queue->stats.packets);
+		bytes = read_count(&queue->stats.bytes);
+		stats->opackets += packets;
+		stats->obytes += bytes;
+		stats->oerrors += read_count(&queue->stats.dropped) + nb_faults(queue);
+		if (i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+			stats->q_opackets[i] = packets;
+			stats->q_obytes[i] = bytes;
+		}
+	}
+	return 0;
+}
+
+static void
+reset_queue_stats(struct dirtylog_queue *queue)
+{
+	if (queue != NULL)
+		memset(&queue->stats, 0, sizeof(queue->stats));
+}
+
+static int
+stats_reset(struct rte_eth_dev *dev)
+{
+	uint16_t i;
+
+	for (i = 0; i < dev->data->nb_rx_queues; i++)
+		reset_queue_stats(dev->data->rx_queues[i]);
+	for (i = 0; i < dev->data->nb_tx_queues; i++)
+		reset_queue_stats(dev->data->tx_queues[i]);
+	return 0;
+}
+
+static const struct eth_dev_ops ops = {
+	.dev_configure = dev_configure,
+	.dev_start = dev_start,
+	.dev_stop = dev_stop,
+	.dev_close = dev_close,
+	.dev_infos_get = dev_infos_get,
+	.rx_queue_setup = rx_queue_setup,
+	.tx_queue_setup = tx_queue_setup,
+	.rx_queue_release = rx_queue_release,
+	.tx_queue_release = tx_queue_release,
+	.link_update = link_update,
+	.stats_get = stats_get,
+	.stats_reset = stats_reset,
+};
+
+static int
+take_iface(const char *key __rte_unused, const char *value, void *opaque)
+{
+	struct dirtylog_port *port = opaque;
+
+	if (value == NULL || *value == '\0' || strlen(value) >= sizeof(port->iface))
+		return -EINVAL;
+	strcpy(port->iface, value);
+	return 0;
+}
+
+/* A number from `min` to `max` in decimal, or -1. */
+static long
+parse_number(const char *value, long min, long max)
+{
+	char *end;
+	long number;
+
+	if (value == NULL || *value == '\0')
+		return -1;
+	errno = 0;
+	number = strtol(value, &end, 10);
+	return errno != 0 || *end != '\0' || number < min || number > max ? -1 : number;
+}
+
+static int
+take_queues(const char *key, const char *value, void *opaque)
+{
+	struct dirtylog_port *port = opaque;
+	long number = parse_number(value, 1, DIRTYLOG_MAX_QUEUE_PAIRS);
+
+	if (number < 0) {
+		DRIVER_LOG(ERR, "%s=%s: must be a number from 1 to %d", key, value,
+				DIRTYLOG_MAX_QUEUE_PAIRS);
+		return -EINVAL;
+	}
+	port->nb_queue_pairs = (uint16_t)number;
+	return 0;
+}
+
+static int
+take_client(const char *key, const char *value, void *opaque)
+{
+	struct dirtylog_port *port = opaque;
+	long number = parse_number(value, 0, 1);
+
+	if (number < 0) {
+		DRIVER_LOG(ERR, "%s=%s: must be 0 or 1", key, value);
+		return -EINVAL;
+	}
+	port->client = number == 1;
+	return 0;
+}
+
+static int
+parse_arguments(struct dirtylog_port *port, const char *name, const char *args)
+{
+	struct rte_kvargs *list = rte_kvargs_parse(args, arguments);
+	int ret = -EINVAL;
+
+	if (list == NULL) {
+		DRIVER_LOG(ERR, "%s: bad arguments '%s': " ARG_IFACE "=PATH[," ARG_QUEUES "=N]["
+				"," ARG_CLIENT "=0|1]", name, args);
+		return ret;
+	}
+	if (rte_kvargs_count(list, ARG_IFACE) != 1) {
+		DRIVER_LOG(ERR, "%s: the argument " ARG_IFACE "=PATH is needed, once", name);
+		goto out;
+	}
+	if (rte_kvargs_process(list, ARG_IFACE, take_iface, port) < 0) {
+		DRIVER_LOG(ERR, "%s: " ARG_IFACE " must be a path of 1 to %d characters", name,
+				PATH_MAX - 1);
+		goto out;
+	}
+	if (rte_kvargs_process(list, ARG_QUEUES, take_queues, port) < 0 ||
+			rte_kvargs_process(list, ARG_CLIENT, take_client, port) < 0)
+		goto out;
+	ret = 0;
+out:
+	rte_kvargs_free(list);
+	return ret;
+}
+
+/* A locally administered address that tells ports apart. */
+static int
+make_mac_addr(struct rte_eth_dev *dev)
+{
+	static const struct rte_ether_addr base = { { 0x56, 0x48, 0x4f, 0x53, 0x54, 0x00 } };
+
+	dev->data->mac_addrs = rte_malloc(NULL, sizeof(base), 0);
+	if (dev->data->mac_addrs == NULL)
+		return -ENOMEM;
+	*dev->data->mac_addrs = base;
+	dev->data->mac_addrs->addr_bytes[5] = (uint8_t)dev->data->port_id;
+	return 0;
+}
+
+static int
+probe(struct rte_vdev_device *vdev)
+{
+	const char *name = rte_vdev_device_name(vdev);
+	struct rte_eth_dev *dev;
+	struct dirtylog_port *port;
+	int ret;
+
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+		DRIVER_LOG(ERR, "%s: secondary processes are not supported", name);
+		return -ENOTSUP;
+	}
+	if (vdev->device.numa_node == SOCKET_ID_ANY)
+		vdev->device.numa_node = (int)rte_socket_id();
+	dev = rte_eth_vdev_allocate(vdev, sizeof(struct dirtylog_port));
+	if (dev == NULL) {
+		DRIVER_LOG(ERR, "%s: no ethdev port left, or no memory", name);
+		return -ENOMEM;
+	}
+	port = port_of(dev);
+	port->nb_queue_pairs = 1;
+	port->port_id = dev->data->port_id;
+	ret = parse_arguments(port, name, rte_vdev_device_args(vdev));
+	if (ret < 0)
+		goto release;
+	ret = make_mac_addr(dev);
+	if (ret < 0)
+		goto release;
+	ret = dirtylog_port_init(port, &port_events, dev);
+	if (ret < 0)
+		goto release;
+	dev->data->dev_flags = RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
+	dev->data->promiscuous = 1;
+	dev->data->all_multicast = 1;
+	dev->dev_ops = &ops;
+	dev->rx_pkt_burst = dirtylog_split_receive;
+	dev->tx_pkt_burst = dirtylog_split_transmit;
+	on_link(dev, false);
+	rte_eth_dev_probing_finish(dev);
+	return 0;
+release:
+	rte_eth_dev_release_port(dev);
+	return ret;
+}
+
+static int
+detach(struct rte_vdev_device *vdev)
+{
+	struct rte_eth_dev *dev = rte_eth_dev_allocated(rte_vdev_device_name(vdev));
+
+	if (dev == NULL)
+		return 0;
+	dev_close(dev);
+	rte_eth_dev_release_port(dev);
+	return 0;
+}
+
+static struct rte_vdev_driver driver = {
+	.probe = probe,
+	.remove = detach,
+};
+
+RTE_PMD_REGISTER_VDEV(net_dirtylog, driver);
+RTE_PMD_REGISTER_PARAM_STRING(net_dirtylog,
+	ARG_IFACE "=<path> "
+	ARG_QUEUES "=<1-128> "
+	ARG_CLIENT "=<0|1>");

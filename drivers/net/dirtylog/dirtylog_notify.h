@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Notifications: when a guest wants an interrupt, and to which index it need
+ * not kick (virtio 1.1, 2.6.7 and 2.6.8).
+ *
+ * librte_vhost's own call function goes by the library's used index, which a
+ * datapath of its own does not move; hence this, on a duplicate of the call
+ * descriptor.
+ */
+
+#ifndef DIRTYLOG_NOTIFY_H
+#define DIRTYLOG_NOTIFY_H
+
+#include <sys/eventfd.h>
+
+#include "dirtylog_queue.h"
+
+/* The driver's used_event, behind the available ring. */
+static inline uint16_t
+dirtylog_used_event(const struct dirtylog_queue *queue)
+{
+	return __atomic_load_n(&queue->avail->ring[queue->size], __ATOMIC_RELAXED);
+}
+
+/*
+ * Where the device puts avail_event, behind the used ring. A guest with
+ * EVENT_IDX kicks when the available index passes it; we poll, so it stays.
+ */
+static inline uint16_t *
+dirtylog_avail_event(const struct dirtylog_queue *queue)
+{
+	return (uint16_t *)&queue->used->ring[queue->size];
+}
+
+/* The used index has moved from queue->signalled: interrupt the guest if it wants it. */
+static inline void
+dirtylog_notify_guest(struct dirtylog_queue *queue)
+{
+	uint16_t old = queue->signalled, now = queue->next_used;
+	bool wanted;
+
+	/*
+	 * Full fence: orders the store of the used index before the load of what
+	 * the driver wants. The driver stores its wish, then looks at the index:
+	 * without the fence each could miss the other, and the guest sleeps on.
+	 */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (queue->event_idx) {
+		wanted = !queue->signalled_valid ||
+			vring_need_event(dirtylog_used_event(queue), now, old);
+		queue->signalled = now;
+		queue->signalled_valid = true;
+	} else {
+		wanted = !(__atomic_load_n(&queue->avail->flags, __ATOMIC_RELAXED) &
+				VRING_AVAIL_F_NO_INTERRUPT);
+	}
+	if (wanted) {
+		int fd = __atomic_load_n(&queue->call_fd, __ATOMIC_RELAXED);
+
+		if (fd >= 0) {
+			eventfd_write(fd, 1);
+			dirtylog_count(&queue->stats.calls, 1);
+		}
+	}
+}
+
+#endif /* DIRTYLOG_NOTIFY_H */

@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/vhost_types.h>
+#include <linux/virtio_config.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "dirtylog_driver_log.h"
+#include "dirtylog_port.h"
+#include "dirtylog_split.h"
+
+/* librte_vhost's features that this datapath does not have. */
+#define FEATURES_LACKING ( \
+	(1ULL << VIRTIO_NET_F_CSUM) | (1ULL << VIRTIO_NET_F_GUEST_CSUM) | \
+	(1ULL << VIRTIO_NET_F_GSO) | \
+	(1ULL << VIRTIO_NET_F_HOST_TSO4) | (1ULL << VIRTIO_NET_F_HOST_TSO6) | \
+	(1ULL << VIRTIO_NET_F_HOST_UFO) | (1ULL << VIRTIO_NET_F_HOST_ECN) | \
+	(1ULL << VIRTIO_NET_F_GUEST_TSO4) | (1ULL << VIRTIO_NET_F_GUEST_TSO6) | \
+	(1ULL << VIRTIO_NET_F_GUEST_UFO) | (1ULL << VIRTIO_NET_F_GUEST_ECN) | \
+	(1ULL << VIRTIO_F_ACCESS_PLATFORM) | (1ULL << VIRTIO_F_RING_PACKED))
+
+/* Protocol features that this back-end keeps of librte_vhost's. */
+#define PROTOCOL_FEATURES ( \
+	(1ULL << VHOST_USER_PROTOCOL_F_MQ) | \
+	(1ULL << VHOST_USER_PROTOCOL_F_LOG_SHMFD) | \
+	(1ULL << VHOST_USER_PROTOCOL_F_RARP) | \
+	(1ULL << VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
+	(1ULL << VHOST_USER_PROTOCOL_F_NET_MTU) | \
+	(1ULL << VHOST_USER_PROTOCOL_F_STATUS))
+
+/*
+ * librte_vhost's callbacks get a vid, which names a socket path, which names
+ * the port.
+ */
+static TAILQ_HEAD(, dirtylog_port) ports = TAILQ_HEAD_INITIALIZER(ports);
+static pthread_mutex_t ports_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct dirtylog_port *
+find_port(int vid)
+{
+	struct dirtylog_port *port = NULL;
+	char iface[PATH_MAX];
+
+	if (rte_vhost_get_ifname(vid, iface, sizeof(iface)) < 0)
+		return NULL;
+	pthread_mutex_lock(&ports_lock);
+	TAILQ_FOREACH(port, &ports, next)
+		if (strcmp(port->iface, iface) == 0)
+			break;
+	pthread_mutex_unlock(&ports_lock);
+	return port;
+}
+
+/* Open a queue if everything it needs is there. */
+static void
+open_queue(struct dirtylog_port *port, uint16_t index)
+{
+	struct dirtylog_vring *vring = &port->vrings[index];
+	struct dirtylog_queue *queue = vring->queue;
+	const struct guest_region *region;
+	uint64_t used_gpa;
+	int ret;
+
+	if (vring->open || queue == NULL || !port->started || !port->attached ||
+			!vring->ready || port->mem == NULL)
+		return;
+	queue->desc = vring->ring.desc;
+	queue->avail = vring->ring.avail;
+	queue->used = vring->ring.used;
+	queue->size = vring->ring.size;
+	queue->mem = port->mem;
+	queue->mergeable = (port->features >> VIRTIO_NET_F_MRG_RXBUF) & 1;
+	queue->event_idx = (port->features >> VIRTIO_RING_F_EVENT_IDX) & 1;
+	queue->header_len = queue->mergeable || ((port->features >> VIRTIO_F_VERSION_1) & 1) ?
+			sizeof(struct virtio_net_hdr_mrg_rxbuf) : sizeof(struct virtio_net_hdr);
+	queue->next_avail = vring->next_avail;
+	queue->next_used = vring->next_used;
+	queue->call_fd = vring->call_fd;
+	ret = dirtylog_split_start(queue);
+	if (ret < 0) {
+		DRIVER_LOG(ERR, "port %u virtqueue %u stays closed: %s", port->port_id, index,
+				ret == -EINVAL ? "size or alignment of the ring" :
+				"the ring is outside of guest memory");
+		return;
+	}
+	/* Where the ring's own pages are marked: as the front-end says, if it does. */
+	region = guest_mem_find_host(port->mem, queue->used, 1);
+	used_gpa = region->gpa + (uint64_t)((uint8_t *)queue->used - region->host);
+	if (vring->ring.log_guest_addr != 0)
+		used_gpa = vring->ring.log_guest_addr;
+	queue->used_bitmap = dirtylog_device_find(port->device, used_gpa, &queue->used_offset);
+	if (queue->used_bitmap == NULL ||
+			dirtylog_device_open(port->device, &queue->marker, used_gpa) < 0) {
+		DRIVER_LOG(ERR, "port %u virtqueue %u stays closed: its used ring is to be logged"
+				" at GPA 0x%" PRIx64 ", which is no memory",
+				port->port_id, index, used_gpa);
+		return;
+	}
+	vring->open = true;
+}
+
+static void
+close_queue(struct dirtylog_port *port, uint16_t index)
+{
+	struct dirtylog_vring *vring = &port->vrings[index];
+
+	if (!vring->open)
+		return;
+	dirtylog_device_close(port->device, &vring->queue->marker);
+	vring->next_avail = vring->queue->next_avail;
+	vring->next_used = vring->queue->next_used;
+	vring->open = false;
+}
+
+/* For librte_vhost's thread: it will be asked for the index, so it must know. */
+static void
+close_and_hand_back(struct dirtylog_port *port, uint16_t index)
+{
+	struct dirtylog_vring *vring = &port->vrings[index];
+
+	close_queue(port, index);
+	if (vring->ready)
+		rte_vhost_set_vring_base(port->vid, index, vring->next_avail, vring->next_used);
+}
+
+static void
+open_all(struct dirtylog_port *port)
+{
+	uint16_t i;
+
+	for (i = 0; i < 2 * port->nb_queue_pairs; i++)
+		open_queue(port, i);
+}
+
+static void
+close_all(struct dirtylog_port *port)
+{
+	uint16_t i;
+
+	for (i = 0; i < 2 * port->nb_queue_pairs; i++)
+		close_queue(port, i);
+}
+
+/* Replace our duplicate of a call descriptor; the queue may be open. */
+static void
+take_call_fd(struct dirtylog_port *port, uint16_t index, int fd)
+{
+	struct dirtylog_vring *vring = &port->vrings[index];
+	int old = vring->call_fd;
+
+	vring->call_fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (fd >= 0 && vring->call_fd < 0)
+		DRIVER_LOG(ERR, "port %u virtqueue %u: no interrupts: %s", port->port_id, index,
+				strerror(errno));
+	/* Whatever it is that the front-end passed: a burst must not block on it. */
+	if (vring->call_fd >= 0)
+		fcntl(vring->call_fd, F_SETFL, fcntl(vring->call_fd, F_GETFL) | O_NONBLOCK);
+	if (vring->open) {
+		__atomic_store_n(&vring->queue->call_fd, vring->call_fd, __ATOMIC_RELAXED);
+		dirtylog_device_wait(port->device);
+	}
+	if (old >= 0)
+		close(old);
+}
+
+/* Take over what librte_vhost knows of a virtqueue. Its own thread. */
+static void
+read_vring(struct dirtylog_port *port, uint16_t index)
+{
+	struct dirtylog_vring *vring = &port->vrings[index];
+
+	if (rte_vhost_get_vhost_vring(port->vid, index, &vring->ring) < 0 ||
+			rte_vhost_get_vring_base(port->vid, index, &vring->next_avail,
+				&vring->next_used) < 0) {
+		vring->ready = false;
+		return;
+	}
+	take_call_fd(port, index, vring->ring.callfd);
+}
+
+static void
+forget_memory(struct dirtylog_port *port)
+{
+	free(port->mem);
+	port->mem = NULL;
+}
+
+static int
+read_memory(struct dirtylog_port *port)
+{
+	struct rte_vhost_memory *table;
+	struct guest_mem *mem;
+	uint32_t i;
+
+	forget_memory(port);
+	if (rte_vhost_get_mem_table(port->vid, &table) < 0)
+		return -EIO;
+	mem = calloc(1, sizeof(*mem) + table->nregions * sizeof(mem->regions[0]));
+	for (i = 0; mem != NULL && i < table->nregions; i++) {
+		mem->regions[i].gpa = table->regions[i].guest_phys_addr;
+		mem->regions[i].len = table->regions[i].size;
+		mem->regions[i].host = (uint8_t *)(uintptr_t)table->regions[i].host_user_addr;
+		mem->regions[i].bitmap = dirtylog_device_bitmap(port->device, i);
+		mem->nb_regions++;
+	}
+	free(table);
+	if (mem == NULL || mem->nb_regions == 0) {
+		free(mem);
+		return -ENOMEM;
+	}
+	port->mem = mem;
+	return 0;
+}
+
+/* The library's view of the messages: see dirtylog_vhost.h. */
+static void
+on_quiesce(void *ctx, uint32_t vring)
+{
+	struct dirtylog_port *port = ctx;
+	uint16_t i;
+
+	pthread_mutex_lock(&port->lock);
+	for (i = 0; i < 2 * port->nb_queue_pairs; i++)
+		if (vring == i || vring == DIRTYLOG_ALL_VRINGS)
+			close_and_hand_back(port, i);
+	if (vring == DIRTYLOG_ALL_VRINGS)
+		forget_memory(port); /* librte_vhost unmaps it next */
+	pthread_mutex_unlock(&port->lock);
+}
+
+static void
+on_resume(void *ctx, uint32_t vring)
+{
+	struct dirtylog_port *port = ctx;
+	uint16_t i;
+
+	pthread_mutex_lock(&port->lock);
+	if (vring == DIRTYLOG_ALL_VRINGS && read_memory(port) < 0)
+		DRIVER_LOG(ERR, "port %u: no guest memory", port->port_id);
+	for (i = 0; i < 2 * port->nb_queue_pairs; i++) {
+		if (!port->vrings[i].ready || (vring != i && vring != DIRTYLOG_ALL_VRINGS))
+			continue;
+		read_vring(port, i);
+		open_queue(port, i);
+	}
+	pthread_mutex_unlock(&port->lock);
+}
+
+static void
+on_call_fd(void *ctx, uint32_t vring, bool changing)
+{
+	struct dirtylog_port *port = ctx;
+	struct rte_vhost_vring ring;
+
+	if (vring >= 2U * port->nb_queue_pairs)
+		return;
+	pthread_mutex_lock(&port->lock);
+	port->vrings[vring].call_changing = changing;
+	if (!changing && rte_vhost_get_vhost_vring(port->vid, (uint16_t)vring, &ring) == 0)
+		take_call_fd(port, (uint16_t)vring, ring.callfd);
+	pthread_mutex_unlock(&port->lock);
+}
+
+static const struct dirtylog_vhost_ops vhost_ops = {
+	.quiesce = on_quiesce,
+	.resume = on_resume,
+	.call_fd = on_call_fd,
+};
+
+/* Forget the connection: the next one starts afresh. */
+static void
+drop_connection(struct dirtylog_port *port)
+{
+	uint16_t i;
+
+	close_all(port);
+	for (i = 0; i < 2 * port->nb_queue_pairs; i++) {
+		struct dirtylog_vring *vring = &port->vrings[i];
+
+		vring->ready = false;
+		vring->call_changing = false;
+		take_call_fd(port, i, -1);
+	}
+	dirtylog_vhost_detach(port->vhost);
+	port->vhost = NULL;
+	dirtylog_device_reset(port->device);
+	forget_memory(port);
+	port->attached = false;
+	port->vid = -1;
+}
+
+static int
+new_connection(int vid)
+{
+	struct dirtylog_port *port = find_port(vid);
+	int ret;
+
+	if (port == NULL)
+		return -1;
+	pthread_mutex_lock(&port->lock);
+	/* A front-end that comes back may be here before its old socket is seen closed. */
+	if (port->vid >= 0) {
+		DRIVER_LOG(NOTICE, "port %u: a new front-end takes over", port->port_id);
+		drop_connection(port);
+	}
+	ret = dirtylog_vhost_attach(vid, port->device, &vhost_ops, port, &port->vhost);
+	if (ret == 0)
+		port->vid = vid;
+	pthread_mutex_unlock(&port->lock);
+	return ret;
+}
+
+static void
+destroy_connection(int vid)
+{
+	struct dirtylog_port *port = find_port(vid);
+
+	if (port == NULL)
+		return;
+	pthread_mutex_lock(&port->lock);
+	if (port->vid == vid)
+		drop_connection(port);
+	pthread_mutex_unlock(&port->lock);
+}
+
+/* The front-end's device becomes ready, or stops. */
+static int
+set_attached(int vid, bool attached)
+{
+	struct dirtylog_port *port = find_port(vid);
+	bool ours;
+	uint16_t i;
+
+	if (port == NULL)
+		return -1;
+	pthread_mutex_lock(&port->lock);
+	ours = port->vid == vid;
+	if (ours && attached) {
+		rte_vhost_get_negotiated_features(vid, &port->features);
+		port->attached = true;
+		open_all(port);
+	} else if (ours) {
+		for (i = 0; i < 2 * port->nb_queue_pairs; i++)
+			close_and_hand_back(port, i);
+		port->attached = false;
+	}
+	pthread_mutex_unlock(&port->lock);
+	if (ours)
+		port->events->link(port->events_ctx, attached);
+	return ours ? 0 : -1;
+}
+
+static int
+new_device(int vid)
+{
+	return set_attached(vid, true);
+}
+
+static void
+destroy_device(int vid)
+{
+	set_attached(vid, false);
+}
+
+static int
+vring_state_changed(int vid, uint16_t index, int ready)
+{
+	struct dirtylog_port *port = find_port(vid);
+	struct dirtylog_vring *vring;
+
+	if (port == NULL)
+		return 0;
+	if (index >= 2 * port->nb_queue_pairs) {
+		if (ready)
+			DRIVER_LOG(WARNING, "port %u: the front-end uses virtqueue %u, which nobody"
+					" serves: the port has queues=%u", port->port_id, index,
+					port->nb_queue_pairs);
+		return 0;
+	}
+	vring = &port->vrings[index];
+	pthread_mutex_lock(&port->lock);
+	if (port->vid != vid || (vring->call_changing && !ready) || vring->ready == !!ready) {
+		pthread_mutex_unlock(&port->lock);
+		return 0;
+	}
+	if (ready) {
+		vring->ready = true;
+		rte_vhost_get_negotiated_features(vid, &port->features);
+		read_vring(port, index);
+		open_queue(port, index);
+	} else {
+		close_and_hand_back(port, index);
+		vring->ready = false;
+	}
+	pthread_mutex_unlock(&port->lock);
+	port->events->queue_state(port->events_ctx);
+	return 0;
+}
+
+static const struct rte_vhost_device_ops device_ops = {
+	.new_connection = new_connection,
+	.destroy_connection = destroy_connection,
+	.new_device = new_device,
+	.destroy_device = destroy_device,
+	.vring_state_changed = vring_state_changed,
+};
+
+/*
+ * A socket file that nobody listens on is left over from a process that died,
+ * and librte_vhost would fail on it.
+ */
+static int
+remove_stale_socket(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd, ret = 0;
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return 0; /* librte_vhost says it better */
+	strcpy(addr.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 || errno == EAGAIN)
+		ret = -EADDRINUSE;
+	else if (errno == ECONNREFUSED)
+		unlink(path);
+	close(fd);
+	return ret;
+}
+
+int
+dirtylog_port_init(struct dirtylog_port *port, const struct dirtylog_port_events *events,
+		void *ctx)
+{
+	unsigned int i;
+	int ret;
+
+	ret = dirtylog_device_create(port->iface, &port->device);
+	if (ret < 0)
+		return ret;
+	pthread_mutex_init(&port->lock, NULL);
+	port->events = events;
+	port->events_ctx = ctx;
+	port->vid = -1;
+	for (i = 0; i < RTE_DIM(port->vrings); i++)
+		port->vrings[i].call_fd = -1;
+	return 0;
+}
+
+int
+dirtylog_port_register(struct dirtylog_port *port)
+{
+	uint64_t flags = port->client ? RTE_VHOST_USER_CLIENT : 0;
+	int ret;
+
+	if (port->registered)
+		return 0;
+	if (!port->client) {
+		ret = remove_stale_socket(port->iface);
+		if (ret < 0) {
+			DRIVER_LOG(ERR, "port %u: %s: %s", port->port_id, port->iface,
+					strerror(-ret));
+			return ret;
+		}
+	}
+	if (rte_vhost_driver_register(port->iface, flags) < 0)
+		goto failed;
+	/*
+	 * Features are taken away, not set: setting them would make librte_vhost
+	 * wait for all virtqueues, also those that the guest does not use.
+	 */
+	if (rte_vhost_driver_disable_features(port->iface, FEATURES_LACKING) < 0 ||
+			rte_vhost_driver_set_protocol_features(port->iface,
+				PROTOCOL_FEATURES) < 0 ||
+			rte_vhost_driver_callback_register(port->iface, &device_ops) < 0)
+		goto unregister;
+	pthread_mutex_lock(&ports_lock);
+	TAILQ_INSERT_TAIL(&ports, port, next);
+	pthread_mutex_unlock(&ports_lock);
+	if (rte_vhost_driver_start(port->iface) < 0) {
+		pthread_mutex_lock(&ports_lock);
+		TAILQ_REMOVE(&ports, port, next);
+		pthread_mutex_unlock(&ports_lock);
+		goto unregister;
+	}
+	port->registered = true;
+	return 0;
+unregister:
+	rte_vhost_driver_unregister(port->iface);
+failed:
+	DRIVER_LOG(ERR, "port %u: cannot serve %s", port->port_id, port->iface);
+	return -EIO;
+}
+
+void
+dirtylog_port_fini(struct dirtylog_port *port)
+{
+	if (port->registered) {
+		/* Unlocked: it waits for the callbacks that run. */
+		rte_vhost_driver_unregister(port->iface);
+		pthread_mutex_lock(&ports_lock);
+		TAILQ_REMOVE(&ports, port, next);
+		pthread_mutex_unlock(&ports_lock);
+		port->registered = false;
+	}
+	pthread_mutex_lock(&port->lock);
+	drop_connection(port);
+	pthread_mutex_unlock(&port->lock);
+	dirtylog_device_destroy(port->device);
+	pthread_mutex_destroy(&port->lock);
+}
+
+void
+dirtylog_port_set_queue(struct dirtylog_port *port, uint16_t index, struct dirtylog_queue *queue)
+{
+	struct dirtylog_vring *vring = &port->vrings[index];
+
+	pthread_mutex_lock(&port->lock);
+	if (vring->queue != NULL) {
+		close_queue(port, index);
+		dirtylog_device_remove_queue(port->device, &vring->queue->marker);
+	}
+	vring->queue = queue;
+	if (queue != NULL)
+		dirtylog_device_add_queue(port->device, &queue->marker);
+	pthread_mutex_unlock(&port->lock);
+}
+
+void
+dirtylog_port_set_started(struct dirtylog_port *port, bool started)
+{
+	pthread_mutex_lock(&port->lock);
+	port->started = started;
+	if (started)
+		open_all(port);
+	else
+		close_all(port);
+	pthread_mutex_unlock(&port->lock);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * A port's life: the front-end's comings and goings on one side, the ethdev's
+ * starts and stops on the other, and from both, which queues are open.
+ *
+ * A queue is open when the ethdev has it and is started, the front-end's
+ * device is ready, and the virtqueue is. librte_vhost's event thread and the
+ * ethdev's control thread both get here; the port's lock keeps them apart.
+ * What librte_vhost knows is read by its own thread only, and kept.
+ */
+
+#ifndef DIRTYLOG_PORT_H
+#define DIRTYLOG_PORT_H
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include <rte_vhost.h>
+
+#include "dirtylog_queue.h"
+#include "dirtylog_vhost.h"
+
+#define DIRTYLOG_MAX_QUEUE_PAIRS 128
+
+/* What the port tells the ethdev, from librte_vhost's thread, unlocked. */
+struct dirtylog_port_events {
+	void (*link)(void *ctx, bool up);
+	void (*queue_state)(void *ctx);
+};
+
+/* One virtqueue, whether an ethdev queue belongs to it or not. */
+struct dirtylog_vring {
+	struct dirtylog_queue *queue; /* the ethdev's, or NULL */
+	struct rte_vhost_vring ring;  /* as librte_vhost knows it */
+	uint16_t next_avail;          /* where the queue goes on when it opens */
+	uint16_t next_used;
+	int call_fd;                  /* our duplicate, or -1 */
+	bool ready;                   /* the front-end has set it up and enabled it */
+	bool open;
+	bool call_changing;           /* not ready for a new call descriptor's sake only */
+};
+
+struct dirtylog_port {
+	TAILQ_ENTRY(dirtylog_port) next;
+	pthread_mutex_t lock;
+	char iface[PATH_MAX];
+	uint16_t nb_queue_pairs;      /* offered to the front-end */
+	uint16_t port_id;
+	bool client;
+	const struct dirtylog_port_events *events;
+	void *events_ctx;
+
+	struct dirtylog_device *device;
+	struct dirtylog_vhost *vhost; /* of the connection, or NULL */
+	struct guest_mem *mem;        /* of the connection, or NULL */
+	uint64_t features;
+	int vid;                      /* -1: no connection */
+	bool registered;              /* the socket exists */
+	bool attached;                /* the front-end's device runs */
+	bool started;                 /* the ethdev is */
+	struct dirtylog_vring vrings[2 * DIRTYLOG_MAX_QUEUE_PAIRS];
+};
+
+/*
+ * Prepare a port. `iface`, `nb_queue_pairs`, `client` and `port_id` are set.
+ * Returns 0 or -ENOMEM.
+ */
+int dirtylog_port_init(struct dirtylog_port *port, const struct dirtylog_port_events *events,
+		void *ctx);
+
+/* Undo it. The socket is closed first if it is open. */
+void dirtylog_port_fini(struct dirtylog_port *port);
+
+/*
+ * Listen on the socket, or keep connecting to it.
+ * Returns 0; -EADDRINUSE: another process listens on it; -EIO: librte_vhost
+ * refused, and has said why. Calling it again does nothing.
+ */
+int dirtylog_port_register(struct dirtylog_port *port);
+
+/* Give the virtqueue its ethdev queue, or take it away (NULL). */
+void dirtylog_port_set_queue(struct dirtylog_port *port, uint16_t vring,
+		struct dirtylog_queue *queue);
+
+/* The ethdev starts or stops. */
+void dirtylog_port_set_started(struct dirtylog_port *port, bool started);
+
+#endif /* DIRTYLOG_PORT_H */

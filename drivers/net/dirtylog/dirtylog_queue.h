@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * One virtqueue as its bursts see it.
+ *
+ * The control thread fills in the ring while the queue is closed
+ * (dirtylog_port.c); from opening to closing the queue belongs to the thread
+ * that polls it.
+ */
+
+#ifndef DIRTYLOG_QUEUE_H
+#define DIRTYLOG_QUEUE_H
+
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+
+#include "dirtylog_guest_mem.h"
+#include "dirtylog_marker.h"
+
+/* Pieces that one packet's buffers can come in. */
+#define DIRTYLOG_MAX_PIECES 1024
+
+/* What a guest can do wrong; counted, and logged at a bounded rate. */
+enum dirtylog_fault {
+	DIRTYLOG_FAULT_AVAIL_INDEX,   /* moved by more than the ring's size */
+	DIRTYLOG_FAULT_HEAD,          /* a descriptor index beyond the ring */
+	DIRTYLOG_FAULT_LOOP,          /* a chain longer than it can be */
+	DIRTYLOG_FAULT_ADDRESS,       /* outside of guest memory */
+	DIRTYLOG_FAULT_DIRECTION,     /* readable where it must be writable, or vice versa */
+	DIRTYLOG_FAULT_INDIRECT,      /* a table of wrong size, nested, or chained on */
+	DIRTYLOG_FAULT_SHORT,         /* no room for the header, or nothing behind it */
+	DIRTYLOG_FAULT_LONG,          /* a packet longer than any */
+	DIRTYLOG_NB_FAULTS
+};
+
+/* Written by the queue's thread alone; read by the control thread: see
+ * dirtylog_count(). */
+struct dirtylog_queue_stats {
+	uint64_t packets;
+	uint64_t bytes;
+	uint64_t dropped;  /* packets that no buffer of the guest can take */
+	uint64_t no_mbuf;
+	uint64_t calls;    /* interrupts sent to the guest */
+	uint64_t faults[DIRTYLOG_NB_FAULTS];
+};
+
+struct dirtylog_queue {
+	struct dirtylog_marker marker;
+
+	/* The ring. */
+	struct vring_desc *desc;
+	struct vring_avail *avail;
+	struct vring_used *used;
+	const struct guest_mem *mem;
+	struct dirtylog_bitmap *used_bitmap; /* of the region that holds the used ring */
+	uint64_t used_offset;                /* of the used ring in that region */
+	int call_fd;                         /* -1: the guest wants no interrupts */
+	uint16_t size;
+	uint16_t mask;
+	uint16_t header_len;                 /* of the virtio-net header, in bytes */
+	bool mergeable;
+	bool event_idx;
+
+	/* The thread's place in it. */
+	uint16_t next_avail;
+	uint16_t next_used;
+	uint16_t signalled;                  /* next_used when the guest was last notified */
+	bool signalled_valid;
+	const struct guest_region *hint;
+
+	/* The ethdev queue. */
+	struct rte_mempool *pool;            /* receive queues */
+	uint16_t port_id;
+	uint16_t vring;                      /* index of the virtqueue in the device */
+	uint64_t next_fault_log;             /* TSC from which a fault is logged again */
+	struct dirtylog_queue_stats stats;
+
+	struct guest_piece pieces[DIRTYLOG_MAX_PIECES]; /* slow paths' scratch */
+};
+
+/* Add to a counter that another thread may read meanwhile. */
+static inline void
+dirtylog_count(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+/* Count what the guest did wrong and, at most once a second, say it. */
+void dirtylog_queue_fault(struct dirtylog_queue *queue, enum dirtylog_fault fault,
+		uint64_t value, uint64_t limit);
+
+#endif /* DIRTYLOG_QUEUE_H */

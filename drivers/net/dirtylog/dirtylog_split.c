@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <string.h>
+
+#include <rte_common.h>
+#include <rte_ether.h>
+#include <rte_memcpy.h>
+
+#include "dirtylog_chain.h"
+#include "dirtylog_notify.h"
+#include "dirtylog_split.h"
+
+/* Packets whose descriptors and buffers are fetched together. */
+#define CHUNK 32
+
+/* Longest packet that a guest can send: 64 KiB and a tagged Ethernet header. */
+#define MAX_PACKET (UINT16_MAX + RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
+
+int
+dirtylog_split_start(struct dirtylog_queue *queue)
+{
+	uint64_t size = queue->size;
+	uint64_t event = queue->event_idx ? sizeof(uint16_t) : 0;
+
+	if (size == 0 || (size & (size - 1)) != 0 ||
+			(uintptr_t)queue->desc % 16 != 0 || (uintptr_t)queue->avail % 2 != 0 ||
+			(uintptr_t)queue->used % 4 != 0)
+		return -EINVAL;
+	if (guest_mem_find_host(queue->mem, queue->desc, size * sizeof(struct vring_desc)) == NULL ||
+			guest_mem_find_host(queue->mem, queue->avail, sizeof(struct vring_avail) +
+				size * sizeof(uint16_t) + event) == NULL ||
+			guest_mem_find_host(queue->mem, queue->used, sizeof(struct vring_used) +
+				size * sizeof(struct vring_used_elem) + event) == NULL)
+		return -EFAULT;
+
+	queue->mask = (uint16_t)(size - 1);
+	queue->hint = &queue->mem->regions[0];
+	queue->signalled_valid = false;
+	/* Beside the index; its page is marked with the index. */
+	__atomic_store_n(&queue->used->flags, VRING_USED_F_NO_NOTIFY, __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* Buffers that the guest has made available and we have not taken yet. */
+static inline uint16_t
+available(struct dirtylog_queue *queue)
+{
+	/*
+	 * Acquire: orders the load of the index before the loads of the entries
+	 * and descriptors it covers; else a stale entry could be taken.
+	 */
+	uint16_t index = __atomic_load_n(&queue->avail->idx, __ATOMIC_ACQUIRE);
+	uint16_t n = (uint16_t)(index - queue->next_avail);
+
+	if (unlikely(n > queue->size)) {
+		dirtylog_queue_fault(queue, DIRTYLOG_FAULT_AVAIL_INDEX, n, queue->size);
+		return 0;
+	}
+	return n;
+}
+
+static inline uint16_t
+avail_head(const struct dirtylog_queue *queue, uint16_t ahead)
+{
+	return __atomic_load_n(&queue->avail->ring[(uint16_t)(queue->next_avail + ahead) &
+			queue->mask], __ATOMIC_RELAXED);
+}
+
+/* Fill in a used entry, which the guest does not see before the index moves. */
+static inline void
+put_used(struct dirtylog_queue *queue, uint16_t ahead, uint16_t head, uint32_t len)
+{
+	struct vring_used_elem *used =
+		&queue->used->ring[(uint16_t)(queue->next_used + ahead) & queue->mask];
+
+	used->id = head;
+	used->len = len;
+}
+
+/* Mark `n` used entries from the one with index `first` on. */
+static void
+mark_used(struct dirtylog_queue *queue, uint16_t first, uint16_t n)
+{
+	uint64_t ring = queue->used_offset + sizeof(struct vring_used);
+	uint16_t start = first & queue->mask;
+	uint16_t straight = RTE_MIN(n, (uint16_t)(queue->size - start));
+
+	dirtylog_mark(&queue->marker, queue->used_bitmap,
+			ring + start * sizeof(struct vring_used_elem),
+			straight * sizeof(struct vring_used_elem));
+	dirtylog_mark(&queue->marker, queue->used_bitmap, ring,
+			(uint64_t)(n - straight) * sizeof(struct vring_used_elem));
+}
+
+/* Show the guest the used entries since `first`. */
+static void
+publish(struct dirtylog_queue *queue, uint16_t first)
+{
+	uint16_t n = (uint16_t)(queue->next_used - first);
+
+	if (n == 0)
+		return;
+	if (queue->marker.logging) {
+		mark_used(queue, first, n);
+		dirtylog_flush(&queue->marker);
+	}
+	/*
+	 * Release: orders the stores of buffers, used entries and marks before the
+	 * store of the index. A guest that saw the index first would read old
+	 * data; a page it dirties next might have lost our mark.
+	 */
+	__atomic_store_n(&queue->used->idx, queue->next_used, __ATOMIC_RELEASE);
+	dirtylog_mark_index(&queue->marker);
+	dirtylog_notify_guest(queue);
+}
+
+static inline struct virtio_net_hdr_mrg_rxbuf
+make_header(uint16_t num_buffers)
+{
+	/* No offload is negotiated: all fields but this one are 0. */
+	return (struct virtio_net_hdr_mrg_rxbuf){ .num_buffers = num_buffers };
+}
+
+static inline void
+write_header(const struct dirtylog_queue *queue, uint8_t *host)
+{
+	const struct virtio_net_hdr_mrg_rxbuf header = make_header(1);
+
+	/* Two fixed sizes: a legacy guest without mergeable buffers has no num_buffers. */
+	if (likely(queue->header_len == sizeof(header)))
+		memcpy(host, &header, sizeof(header));
+	else
+		memcpy(host, &header, sizeof(header.hdr));
+}
+
+/*
+ * Packets of one segment into buffers of one descriptor inside one region:
+ * what nearly every packet is. Stops at the first one that is not; returns how
+ * many went.
+ */
+static inline uint16_t
+transmit_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct guest_region *regions[CHUNK];
+	uint8_t *hosts[CHUNK];
+	uint16_t heads[CHUNK];
+	uint64_t bytes = 0;
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		heads[i] = avail_head(queue, i);
+		if (unlikely(heads[i] >= queue->size))
+			break;
+		rte_prefetch0(&queue->desc[heads[i]]);
+	}
+	n = i;
+	for (i = 0; i < n; i++) {
+		struct vring_desc desc = dirtylog_read_desc(&queue->desc[heads[i]]);
+		uint32_t len = pkts[i]->pkt_len + queue->header_len;
+
+		if (unlikely((desc.flags & (VRING_DESC_F_WRITE | VRING_DESC_F_NEXT |
+				VRING_DESC_F_INDIRECT)) != VRING_DESC_F_WRITE ||
+				desc.len < len || pkts[i]->nb_segs != 1))
+			break;
+		regions[i] = guest_mem_find(queue->mem, desc.addr, &queue->hint);
+		if (unlikely(regions[i] == NULL || !guest_region_holds(regions[i], desc.addr, len)))
+			break;
+		hosts[i] = guest_region_host(regions[i], desc.addr);
+		__builtin_prefetch(hosts[i], 1);
+		__builtin_prefetch(hosts[i] + RTE_CACHE_LINE_SIZE, 1);
+		if (queue->marker.logging)
+			dirtylog_mark_prefetch(regions[i]->bitmap,
+					(uint64_t)(hosts[i] - regions[i]->host));
+	}
+	n = i;
+	for (i = 0; i < n; i++) {
+		uint32_t len = pkts[i]->data_len;
+
+		write_header(queue, hosts[i]);
+		rte_memcpy(hosts[i] + queue->header_len, rte_pktmbuf_mtod(pkts[i], void *), len);
+		put_used(queue, i, heads[i], len + queue->header_len);
+		bytes += len;
+		if (queue->marker.logging)
+			dirtylog_mark(&queue->marker, regions[i]->bitmap,
+					(uint64_t)(hosts[i] - regions[i]->host),
+					len + queue->header_len);
+	}
+	queue->next_avail += n;
+	queue->next_used += n;
+	dirtylog_count(&queue->stats.packets, n);
+	dirtylog_count(&queue->stats.bytes, bytes);
+	return n;
+}
+
+/*
+ * Give buffers back that cannot be used: `n` heads that are in the used ring
+ * already, and the one after them, whose chain is bad.
+ */
+static void
+return_bad(struct dirtylog_queue *queue, uint16_t n, uint16_t bad_head)
+{
+	uint16_t i;
+
+	for (i = 0; i < n; i++)
+		put_used(queue, i, avail_head(queue, i), 0);
+	/* A head beyond the ring names no buffer: there is nothing to return. */
+	if (bad_head < queue->size)
+		put_used(queue, n++, bad_head, 0);
+	else
+		queue->next_avail++;
+	queue->next_avail += n;
+	queue->next_used += n;
+}
+
+/* What became of one packet, or one buffer, on the slow way. */
+enum outcome {
+	OUTCOME_DONE,    /* it went, or came */
+	OUTCOME_AGAIN,   /* bad buffers were returned: try the next ones */
+	OUTCOME_DROPPED, /* the packet fits no buffer */
+	OUTCOME_WAIT     /* not enough buffers (or mbufs) now */
+};
+
+/* A packet in any shape into buffers in any shape. */
+static enum outcome
+transmit_any(struct dirtylog_queue *queue, const struct rte_mbuf *pkt, uint16_t nb_avail)
+{
+	uint64_t need = (uint64_t)pkt->pkt_len + queue->header_len;
+	uint64_t room = 0, len;
+	struct virtio_net_hdr_mrg_rxbuf header;
+	const struct rte_mbuf *seg;
+	uint32_t skip;
+	uint16_t n;
+	int nb_pieces = 0;
+
+	for (n = 0; room < need; n++) {
+		uint16_t head;
+
+		if (n == nb_avail)
+			return n == queue->size ? OUTCOME_DROPPED : OUTCOME_WAIT;
+		if (n == 1 && !queue->mergeable)
+			return OUTCOME_DROPPED;
+		head = avail_head(queue, n);
+		nb_pieces = dirtylog_chain_walk(queue, head, true, nb_pieces, &len);
+		if (nb_pieces >= 0 && n == 0 && len < queue->header_len) {
+			dirtylog_queue_fault(queue, DIRTYLOG_FAULT_SHORT, len, queue->header_len);
+			nb_pieces = -1;
+		}
+		if (nb_pieces < 0) {
+			return_bad(queue, n, head);
+			return OUTCOME_AGAIN;
+		}
+		put_used(queue, n, head, (uint32_t)RTE_MIN(len, need - room));
+		room += len;
+	}
+
+	header = make_header(n);
+	dirtylog_chain_write(queue->pieces, 0, &header, queue->header_len);
+	skip = queue->header_len;
+	for (seg = pkt; seg != NULL; seg = seg->next) {
+		dirtylog_chain_write(queue->pieces, skip, rte_pktmbuf_mtod(seg, void *),
+				seg->data_len);
+		skip += seg->data_len;
+	}
+	if (queue->marker.logging)
+		dirtylog_chain_mark(queue, queue->pieces, need);
+	queue->next_avail += n;
+	queue->next_used += n;
+	dirtylog_count(&queue->stats.packets, 1);
+	dirtylog_count(&queue->stats.bytes, pkt->pkt_len);
+	return OUTCOME_DONE;
+}
+
+uint16_t
+dirtylog_split_transmit(void *opaque, struct rte_mbuf **pkts, uint16_t nb_pkts)
+{
+	struct dirtylog_queue *queue = opaque;
+	uint16_t nb_avail, first, end, done = 0;
+
+	if (unlikely(!dirtylog_burst_begin(&queue->marker)))
+		return 0;
+	first = queue->next_used;
+	nb_avail = available(queue);
+	end = (uint16_t)(queue->next_avail + nb_avail);
+	while (done < nb_pkts && nb_avail != 0) {
+		uint16_t n = RTE_MIN(RTE_MIN((uint16_t)(nb_pkts - done), nb_avail),
+				(uint16_t)CHUNK);
+		uint16_t went = transmit_chunk(queue, &pkts[done], n);
+		enum outcome outcome = OUTCOME_DONE;
+
+		done += went;
+		if (went < n) {
+			outcome = transmit_any(queue, pkts[done],
+					(uint16_t)(end - queue->next_avail));
+			if (outcome == OUTCOME_WAIT)
+				break;
+			if (outcome == OUTCOME_DROPPED)
+				dirtylog_count(&queue->stats.dropped, 1);
+			if (outcome != OUTCOME_AGAIN)
+				done++;
+		}
+		nb_avail = (uint16_t)(end - queue->next_avail);
+	}
+	publish(queue, first);
+	dirtylog_burst_end(&queue->marker);
+	rte_pktmbuf_free_bulk(pkts, done);
+	return done;
+}
+
+/* The counterpart of transmit_chunk(); the mbufs are fresh. */
+static inline uint16_t
+receive_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct guest_region *region;
+	const uint8_t *hosts[CHUNK];
+	uint32_t lens[CHUNK];
+	uint16_t heads[CHUNK];
+	uint64_t bytes = 0;
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		heads[i] = avail_head(queue, i);
+		if (unlikely(heads[i] >= queue->size))
+			break;
+		rte_prefetch0(&queue->desc[heads[i]]);
+	}
+	n = i;
+	for (i = 0; i < n; i++) {
+		struct vring_desc desc = dirtylog_read_desc(&queue->desc[heads[i]]);
+
+		if (unlikely((desc.flags & (VRING_DESC_F_WRITE | VRING_DESC_F_NEXT |
+				VRING_DESC_F_INDIRECT)) != 0 || desc.len <= queue->header_len ||
+				desc.len - queue->header_len > rte_pktmbuf_tailroom(pkts[i])))
+			break;
+		region = guest_mem_find(queue->mem, desc.addr, &queue->hint);
+		if (unlikely(region == NULL || !guest_region_holds(region, desc.addr, desc.len)))
+			break;
+		hosts[i] = guest_region_host(region, desc.addr) + queue->header_len;
+		lens[i] = desc.len - queue->header_len;
+		rte_prefetch0(hosts[i]);
+	}
+	n = i;
+	for (i = 0; i < n; i++) {
+		rte_memcpy(rte_pktmbuf_mtod(pkts[i], void *), hosts[i], lens[i]);
+		pkts[i]->data_len = (uint16_t)lens[i];
+		pkts[i]->pkt_len = lens[i];
+		pkts[i]->port = queue->port_id;
+		put_used(queue, i, heads[i], 0);
+		bytes += lens[i];
+	}
+	queue->next_avail += n;
+	queue->next_used += n;
+	dirtylog_count(&queue->stats.packets, n);
+	dirtylog_count(&queue->stats.bytes, bytes);
+	return n;
+}
+
+/* One packet in any shape; the mbuf is fresh, and so it stays unless OUTCOME_DONE. */
+static enum outcome
+receive_any(struct dirtylog_queue *queue, struct rte_mbuf *pkt)
+{
+	uint16_t head = avail_head(queue, 0);
+	enum dirtylog_fault fault;
+	uint64_t len;
+
+	if (dirtylog_chain_walk(queue, head, false, 0, &len) < 0)
+		goto bad;
+	if (len <= queue->header_len || len - queue->header_len > MAX_PACKET) {
+		fault = len <= queue->header_len ? DIRTYLOG_FAULT_SHORT : DIRTYLOG_FAULT_LONG;
+		dirtylog_queue_fault(queue, fault, len, MAX_PACKET);
+		goto bad;
+	}
+	if (!dirtylog_chain_read(queue->pieces, queue->header_len,
+			(uint32_t)len - queue->header_len, pkt)) {
+		rte_pktmbuf_free(pkt->next);
+		rte_pktmbuf_reset(pkt);
+		return OUTCOME_WAIT;
+	}
+	pkt->port = queue->port_id;
+	put_used(queue, 0, head, 0);
+	queue->next_avail++;
+	queue->next_used++;
+	dirtylog_count(&queue->stats.packets, 1);
+	dirtylog_count(&queue->stats.bytes, pkt->pkt_len);
+	return OUTCOME_DONE;
+bad:
+	return_bad(queue, 0, head);
+	return OUTCOME_AGAIN;
+}
+
+uint16_t
+dirtylog_split_receive(void *opaque, struct rte_mbuf **pkts, uint16_t nb_pkts)
+{
+	struct dirtylog_queue *queue = opaque;
+	uint16_t nb_avail, first, end, fresh = 0, done = 0;
+
+	if (unlikely(!dirtylog_burst_begin(&queue->marker)))
+		return 0;
+	first = queue->next_used;
+	nb_avail = available(queue);
+	end = (uint16_t)(queue->next_avail + nb_avail);
+	/* pkts[done] to pkts[done + fresh - 1] are allocated and empty. */
+	while (done < nb_pkts && nb_avail != 0) {
+		uint16_t n = RTE_MIN(RTE_MIN((uint16_t)(nb_pkts - done), nb_avail),
+				(uint16_t)CHUNK);
+		uint16_t came;
+
+		if (fresh == 0) {
+			if (unlikely(rte_pktmbuf_alloc_bulk(queue->pool, &pkts[done], n) != 0)) {
+				dirtylog_count(&queue->stats.no_mbuf, n);
+				break;
+			}
+			fresh = n;
+		}
+		n = RTE_MIN(n, fresh);
+		came = receive_chunk(queue, &pkts[done], n);
+		done += came;
+		fresh -= came;
+		if (came < n) {
+			enum outcome outcome = receive_any(queue, pkts[done]);
+
+			if (outcome == OUTCOME_WAIT) {
+				dirtylog_count(&queue->stats.no_mbuf, 1);
+				break;
+			}
+			if (outcome == OUTCOME_DONE) {
+				done++;
+				fresh--;
+			}
+		}
+		nb_avail = (uint16_t)(end - queue->next_avail);
+	}
+	publish(queue, first);
+	dirtylog_burst_end(&queue->marker);
+	if (fresh != 0)
+		rte_pktmbuf_free_bulk(&pkts[done], fresh);
+	return done;
+}

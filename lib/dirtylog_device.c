@@ -34,7 +34,7 @@ struct dirtylog_device {
 	/*
 	 * Marks may go to `log`. False from leaving it to the next one: then
 	 * nobody may look at it any more, but as long as no other came, staged
-	 * marks are moved there when a queue closes.
+	 * marks are copied there when a queue closes.
 	 */
 	bool log_current;
 	bool logging;
@@ -124,7 +124,10 @@ install_gates(struct dirtylog_device *device)
 	dirtylog_epoch_sync(&device->epoch);
 }
 
-/* Put what is staged into the log given last, current or not. */
+/*
+ * Put what is staged into the log given last. If that one was left, the marks
+ * stay staged too: the front-end may still read it, or may bring another.
+ */
 static void
 publish(struct dirtylog_device *device)
 {
@@ -133,8 +136,12 @@ publish(struct dirtylog_device *device)
 	for (i = 0; i < device->table->nb_regions; i++) {
 		struct region *region = &device->table->regions[i];
 
-		if (region->staging != NULL && region->log != NULL)
+		if (region->staging == NULL || region->log == NULL)
+			continue;
+		if (device->log_current)
 			dirtylog_view_move(region->staging, region->log);
+		else
+			dirtylog_view_copy(region->staging, region->log);
 	}
 }
 
@@ -259,6 +266,10 @@ dirtylog_device_open(struct dirtylog_device *device, struct dirtylog_marker *mar
 	int ret = 0;
 
 	pthread_mutex_lock(&device->lock);
+	if (marker->gate != DIRTYLOG_GATE_CLOSED) {
+		ret = -EBUSY; /* its bursts use the fields below */
+		goto unlock;
+	}
 	marker->index_bitmap = NULL;
 	if (index_gpa != DIRTYLOG_NO_GPA) {
 		region = find_region(device->table, index_gpa);

@@ -83,7 +83,7 @@ void dirtylog_device_remove_queue(struct dirtylog_device *device,
  *   GPA of the used index (split ring) or of the device event suppression area
  *   (packed ring), which the queue writes last; DIRTYLOG_NO_GPA if it never
  *   calls dirtylog_mark_index()
- * @return 0, or -EFAULT: index_gpa is in no region
+ * @return 0; -EFAULT: index_gpa is in no region; -EBUSY: it is open
  */
 int dirtylog_device_open(struct dirtylog_device *device, struct dirtylog_marker *marker,
 		uint64_t index_gpa);
@@ -158,7 +158,7 @@ int dirtylog_device_set_log(struct dirtylog_device *device, struct dirtylog_shm 
  *
  * Also the right thing when the device has stopped: a front-end that starts it
  * again during a migration lets queues run before it sends a new log, and the
- * old one is dead by then. For one that sends none, what is staged is moved to
+ * old one is dead by then. For one that sends none, what is staged is copied to
  * the log that was left when a queue closes.
  *
  * @return 0, or -ENOMEM: the log is still in use

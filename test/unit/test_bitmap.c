@@ -1,0 +1,714 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Shows that a region's bitmap does what the model does (the table in the
+ * design, taken from rust-vmm): empty at first, mark, test, slice, replace,
+ * reference, dump, and the view of one region on a mapped log, with its edge
+ * cases. Checked from the front-end's side, bit by bit in its own mapping.
+ */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "dirtylog_bitmap.h"
+#include "dirtylog_marker.h"
+#include "frontend_log.h"
+
+#define PAGE DIRTYLOG_PAGE_SIZE
+
+/* A queue that marks: with no device around it, its gate is always open. */
+struct queue {
+	struct dirtylog_epoch epoch;
+	struct dirtylog_marker marker;
+};
+
+static void
+queue_open(struct queue *queue)
+{
+	assert_int_equal(dirtylog_epoch_init(&queue->epoch), 0);
+	dirtylog_marker_init(&queue->marker, &queue->epoch);
+	dirtylog_marker_set_gate(&queue->marker, &queue->epoch, DIRTYLOG_GATE_LOGGING);
+}
+
+static void
+queue_close(struct queue *queue)
+{
+	dirtylog_marker_fini(&queue->marker, &queue->epoch);
+	dirtylog_epoch_fini(&queue->epoch);
+}
+
+static void
+slice_mark(struct queue *queue, struct dirtylog_slice slice, uint64_t offset, uint64_t len)
+{
+	assert_true(dirtylog_burst_begin(&queue->marker));
+	dirtylog_slice_mark(&queue->marker, slice, offset, len);
+	dirtylog_flush(&queue->marker);
+	dirtylog_burst_end(&queue->marker);
+}
+
+static void
+mark(struct queue *queue, struct dirtylog_bitmap *bitmap, uint64_t offset, uint64_t len)
+{
+	assert_true(dirtylog_burst_begin(&queue->marker));
+	dirtylog_mark_prefetch(bitmap, offset);
+	dirtylog_mark(&queue->marker, bitmap, offset, len);
+	dirtylog_flush(&queue->marker);
+	dirtylog_burst_end(&queue->marker);
+}
+
+/* Put a view of the region on the log into the bitmap. */
+static void
+look_at(struct dirtylog_bitmap *bitmap, const struct frontend_log *log, uint64_t gpa)
+{
+	struct dirtylog_shm *shm;
+	struct dirtylog_view *view;
+
+	assert_int_equal(dirtylog_shm_map(log->fd, 0, log->len, &shm), 0);
+	assert_int_equal(dirtylog_view_create(shm, gpa, bitmap->len, &view), 0);
+	dirtylog_shm_unref(shm);
+	dirtylog_bitmap_replace(bitmap, view);
+}
+
+/* A queue, a log, and one region's bitmap on it: what most tests start from. */
+struct room {
+	struct queue queue;
+	struct frontend_log log;
+	struct dirtylog_bitmap *bitmap;
+};
+
+static void
+room_open(struct room *room, uint64_t log_len, uint64_t gpa_page, uint64_t nb_pages)
+{
+	queue_open(&room->queue);
+	assert_int_equal(frontend_log_create(&room->log, log_len), 0);
+	assert_int_equal(dirtylog_bitmap_create(&room->queue.epoch, nb_pages * PAGE,
+			&room->bitmap), 0);
+	look_at(room->bitmap, &room->log, gpa_page * PAGE);
+}
+
+static void
+room_close(struct room *room)
+{
+	assert_true(frontend_log_canary_alive(&room->log));
+	dirtylog_bitmap_unref(room->bitmap);
+	frontend_log_destroy(&room->log);
+	queue_close(&room->queue);
+}
+
+/* The dump's text; the caller frees it. */
+static char *
+dump(struct dirtylog_bitmap *bitmap)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *stream = open_memstream(&text, &len);
+
+	assert_non_null(stream);
+	dirtylog_bitmap_dump(bitmap, stream);
+	fclose(stream);
+	return text;
+}
+
+static void
+empty_bitmap(void **state)
+{
+	struct dirtylog_bitmap *bitmap = NULL;
+	struct queue queue;
+	char *text;
+
+	(void)state;
+	queue_open(&queue);
+	assert_int_equal(dirtylog_bitmap_create(&queue.epoch, 0, &bitmap), -EINVAL);
+	assert_null(bitmap);
+	assert_int_equal(dirtylog_bitmap_create(&queue.epoch, 10 * PAGE, &bitmap), 0);
+	mark(&queue, bitmap, 0, 10 * PAGE);
+	mark(&queue, bitmap, UINT64_MAX, UINT64_MAX);
+	assert_int_equal(queue.marker.nb_marks, 0);
+	assert_false(dirtylog_bitmap_dirty_at(bitmap, 0));
+	assert_false(dirtylog_bitmap_dirty_at(bitmap, 10 * PAGE - 1));
+	assert_false(dirtylog_bitmap_dirty_at(bitmap, UINT64_MAX));
+	assert_false(dirtylog_slice_dirty_at(dirtylog_bitmap_slice_at(bitmap, PAGE), 0));
+	text = dump(bitmap);
+	assert_non_null(strstr(text, "40960 bytes"));
+	assert_non_null(strstr(text, "no view"));
+	free(text);
+	dirtylog_bitmap_unref(bitmap);
+	dirtylog_bitmap_unref(NULL);
+	dirtylog_view_free(NULL);
+	queue_close(&queue);
+}
+
+static void
+mark_and_test(void **state)
+{
+	struct room room;
+	char *text;
+
+	(void)state;
+	room_open(&room, 32, 0, 256);
+	assert_false(dirtylog_bitmap_dirty_at(room.bitmap, 5 * PAGE));
+	mark(&room.queue, room.bitmap, 5 * PAGE + 17, 1);
+	assert_true(frontend_log_is_exactly(&room.log, 5, 1));
+	assert_false(dirtylog_bitmap_dirty_at(room.bitmap, 5 * PAGE - 1));
+	assert_true(dirtylog_bitmap_dirty_at(room.bitmap, 5 * PAGE));
+	assert_true(dirtylog_bitmap_dirty_at(room.bitmap, 6 * PAGE - 1));
+	assert_false(dirtylog_bitmap_dirty_at(room.bitmap, 6 * PAGE));
+	text = dump(room.bitmap);
+	assert_non_null(strstr(text, "1 pages dirty"));
+	free(text);
+	/* Bit by bit as the specification has it. */
+	assert_int_equal(room.log.bytes[0], 1 << 5);
+	room_close(&room);
+}
+
+static void
+ranges(void **state)
+{
+	static const struct {
+		uint64_t offset, len, first, nb_pages;
+	} cases[] = {
+		{ 0, 0, 0, 0 },
+		{ 3 * PAGE, 0, 0, 0 },
+		{ 0, 1, 0, 1 },
+		{ 0, PAGE, 0, 1 },
+		{ 0, PAGE + 1, 0, 2 },
+		{ PAGE - 1, 2, 0, 2 },
+		{ 63 * PAGE, PAGE, 63, 1 },
+		{ 64 * PAGE, PAGE, 64, 1 },
+		{ 64 * PAGE - 1, 2, 63, 2 },          /* over a word */
+		{ 60 * PAGE + 5, 8 * PAGE, 60, 9 },
+		{ 10 * PAGE, 180 * PAGE, 10, 180 },   /* over whole words */
+		{ 64 * PAGE, 128 * PAGE, 64, 128 },   /* words exactly */
+		{ 0, 200 * PAGE, 0, 200 },            /* all of it */
+		/* Beyond the end is ignored, page by page. */
+		{ 199 * PAGE, 2 * PAGE, 199, 1 },
+		{ 199 * PAGE + 4095, 9000, 199, 1 },
+		{ 150 * PAGE, UINT64_MAX, 150, 50 },
+		{ 0, UINT64_MAX, 0, 200 },
+		{ 200 * PAGE, 1, 0, 0 },
+		{ 200 * PAGE, UINT64_MAX, 0, 0 },
+		{ 201 * PAGE, PAGE, 0, 0 },
+		{ UINT64_MAX, 1, 0, 0 },
+		{ UINT64_MAX, UINT64_MAX, 0, 0 },
+		{ UINT64_MAX - PAGE, 2 * PAGE, 0, 0 },
+	};
+	/* At GPA 0, within the first word, on a word, and far up. */
+	static const uint64_t gpa_pages[] = { 0, 1, 63, 64, 127, 1 << 20 };
+	unsigned int i, j;
+
+	(void)state;
+	for (j = 0; j < sizeof(gpa_pages) / sizeof(gpa_pages[0]); j++) {
+		uint64_t base = gpa_pages[j];
+		struct room room;
+
+		/* The log ends with the byte that holds the region's last page. */
+		room_open(&room, (base + 199) / 8 + 1, base, 200);
+		for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+			uint64_t page;
+
+			mark(&room.queue, room.bitmap, cases[i].offset, cases[i].len);
+			assert_true(frontend_log_is_exactly(&room.log, base + cases[i].first,
+					cases[i].nb_pages));
+			for (page = 0; page < 200; page++)
+				assert_int_equal(dirtylog_bitmap_dirty_at(room.bitmap,
+						page * PAGE + page),
+					page >= cases[i].first &&
+					page < cases[i].first + cases[i].nb_pages);
+			frontend_log_clear(&room.log);
+			/* The control thread's way of marking agrees. */
+			dirtylog_view_mark(room.bitmap->view, cases[i].offset, cases[i].len);
+			assert_true(frontend_log_is_exactly(&room.log, base + cases[i].first,
+					cases[i].nb_pages));
+			frontend_log_clear(&room.log);
+		}
+		room_close(&room);
+	}
+}
+
+static void
+test_out_of_range(void **state)
+{
+	struct room room;
+	unsigned int i;
+
+	(void)state;
+	room_open(&room, 8, 0, 40);
+	for (i = 0; i < 8; i++)
+		room.log.bytes[i] = 0xff;
+	assert_true(dirtylog_bitmap_dirty_at(room.bitmap, 40 * PAGE - 1));
+	assert_false(dirtylog_bitmap_dirty_at(room.bitmap, 40 * PAGE));
+	assert_false(dirtylog_bitmap_dirty_at(room.bitmap, UINT64_MAX));
+	room_close(&room);
+}
+
+/* A region whose last page is there in part only: it counts as one. */
+static void
+partial_pages(void **state)
+{
+	struct dirtylog_bitmap *bitmap;
+	struct frontend_log log;
+	struct queue queue;
+
+	(void)state;
+	queue_open(&queue);
+	assert_int_equal(frontend_log_create(&log, 1), 0);
+	assert_int_equal(dirtylog_bitmap_create(&queue.epoch, 7 * PAGE + 1, &bitmap), 0);
+	look_at(bitmap, &log, 0);
+	mark(&queue, bitmap, 7 * PAGE, PAGE);
+	assert_true(frontend_log_is_exactly(&log, 7, 1));
+	assert_true(dirtylog_bitmap_dirty_at(bitmap, 7 * PAGE));
+	assert_false(dirtylog_bitmap_dirty_at(bitmap, 7 * PAGE + 1));
+	dirtylog_bitmap_unref(bitmap);
+	frontend_log_clear(&log);
+
+	/* A region that starts within a page: offset 0 is in that page. */
+	assert_int_equal(dirtylog_bitmap_create(&queue.epoch, PAGE, &bitmap), 0);
+	look_at(bitmap, &log, 2 * PAGE + 4000);
+	mark(&queue, bitmap, 0, 96);
+	assert_true(frontend_log_is_exactly(&log, 2, 1));
+	mark(&queue, bitmap, 95, 2);
+	assert_true(frontend_log_is_exactly(&log, 2, 2));
+	mark(&queue, bitmap, 0, UINT64_MAX);
+	assert_true(frontend_log_is_exactly(&log, 2, 2));
+	dirtylog_bitmap_unref(bitmap);
+	assert_true(frontend_log_canary_alive(&log));
+	frontend_log_destroy(&log);
+	queue_close(&queue);
+}
+
+static void
+slices(void **state)
+{
+	struct dirtylog_slice half, quarter, outside;
+	struct room room;
+
+	(void)state;
+	room_open(&room, 4, 0, 32);
+	half = dirtylog_bitmap_slice_at(room.bitmap, 16 * PAGE);
+	slice_mark(&room.queue, half, 0, 16 * PAGE);
+	assert_true(frontend_log_is_exactly(&room.log, 16, 16));
+	assert_true(dirtylog_slice_dirty_at(half, 0));
+	assert_true(dirtylog_slice_dirty_at(half, 16 * PAGE - 1));
+	assert_false(dirtylog_slice_dirty_at(half, 16 * PAGE));
+	assert_false(dirtylog_bitmap_dirty_at(room.bitmap, 16 * PAGE - 1));
+	frontend_log_clear(&room.log);
+
+	/* A slice of a slice; offsets within a page add up. */
+	quarter = dirtylog_slice_at(dirtylog_slice_at(half, 8 * PAGE - 1), 1);
+	slice_mark(&room.queue, quarter, PAGE - 1, 2);
+	assert_true(frontend_log_is_exactly(&room.log, 24, 2));
+	frontend_log_clear(&room.log);
+	slice_mark(&room.queue, quarter, 0, 0);
+	/* From a slice's end on, everything is ignored. */
+	slice_mark(&room.queue, quarter, 7 * PAGE, UINT64_MAX);
+	assert_true(frontend_log_is_exactly(&room.log, 31, 1));
+	frontend_log_clear(&room.log);
+	slice_mark(&room.queue, quarter, 8 * PAGE, UINT64_MAX);
+
+	/* Slices past the end, and sums that overflow, are of nothing. */
+	outside = dirtylog_bitmap_slice_at(room.bitmap, 32 * PAGE);
+	slice_mark(&room.queue, outside, 0, PAGE);
+	outside = dirtylog_bitmap_slice_at(room.bitmap, UINT64_MAX);
+	slice_mark(&room.queue, outside, 0, PAGE);
+	slice_mark(&room.queue, outside, 1, PAGE);
+	slice_mark(&room.queue, outside, UINT64_MAX, UINT64_MAX);
+	assert_false(dirtylog_slice_dirty_at(outside, 1));
+	outside = dirtylog_slice_at(outside, 1);
+	slice_mark(&room.queue, outside, 0, PAGE);
+	outside = dirtylog_slice_at(half, UINT64_MAX - 16 * PAGE + 1);
+	slice_mark(&room.queue, outside, 0, PAGE);
+	assert_false(dirtylog_slice_dirty_at(outside, 0));
+	slice_mark(&room.queue, half, UINT64_MAX - 16 * PAGE + 1, PAGE);
+	assert_int_equal(frontend_log_count(&room.log), 0);
+	room_close(&room);
+}
+
+static void
+replaced_for_every_handle(void **state)
+{
+	struct dirtylog_bitmap *clone;
+	struct dirtylog_slice slice;
+	struct frontend_log second;
+	struct room room;
+
+	(void)state;
+	room_open(&room, 4, 0, 32);
+	assert_int_equal(frontend_log_create(&second, 16), 0);
+	clone = dirtylog_bitmap_ref(room.bitmap);
+	slice = dirtylog_bitmap_slice_at(clone, 8 * PAGE);
+	mark(&room.queue, clone, 0, PAGE);
+	assert_true(dirtylog_bitmap_dirty_at(room.bitmap, 0));
+
+	/* Another place in another log; what was dirty is not any more. */
+	look_at(room.bitmap, &second, 70 * PAGE);
+	assert_false(dirtylog_bitmap_dirty_at(clone, 0));
+	mark(&room.queue, clone, PAGE, PAGE);
+	assert_true(frontend_log_test(&second, 71));
+	slice_mark(&room.queue, slice, 0, PAGE);
+	assert_true(frontend_log_test(&second, 78));
+	mark(&room.queue, room.bitmap, 0, PAGE);
+	assert_true(frontend_log_test(&second, 70));
+	assert_int_equal(frontend_log_count(&second), 3);
+	assert_true(frontend_log_is_exactly(&room.log, 0, 1));
+
+	/* Through the clone, seen by the first handle; and by nothing. */
+	look_at(clone, &room.log, 0);
+	assert_true(dirtylog_bitmap_dirty_at(room.bitmap, 0));
+	dirtylog_bitmap_replace(clone, NULL);
+	mark(&room.queue, room.bitmap, 0, 32 * PAGE);
+	slice_mark(&room.queue, slice, 0, 32 * PAGE);
+	assert_false(dirtylog_bitmap_dirty_at(room.bitmap, 0));
+	dirtylog_bitmap_replace(clone, NULL);
+	assert_int_equal(frontend_log_count(&room.log), 1);
+	assert_int_equal(frontend_log_count(&second), 3);
+
+	/* The last reference frees. */
+	dirtylog_bitmap_unref(clone);
+	look_at(room.bitmap, &room.log, 0);
+	frontend_log_destroy(&second);
+	room_close(&room);
+}
+
+static void
+exchange_does_not_free(void **state)
+{
+	struct dirtylog_view *old, *older;
+	struct room room;
+
+	(void)state;
+	room_open(&room, 4, 0, 32);
+	old = dirtylog_bitmap_exchange(room.bitmap, NULL);
+	assert_non_null(old);
+	assert_int_equal(old->len, 32 * PAGE);
+	older = dirtylog_bitmap_exchange(room.bitmap, old);
+	assert_null(older);
+	mark(&room.queue, room.bitmap, 0, 1);
+	assert_int_equal(frontend_log_count(&room.log), 1);
+	room_close(&room);
+}
+
+/* Two regions whose pages share a word: each marks its own bits only. */
+static void
+neighbours_in_one_word(void **state)
+{
+	struct dirtylog_bitmap *other;
+	struct room room;
+
+	(void)state;
+	room_open(&room, 32, 70, 11);
+	assert_int_equal(dirtylog_bitmap_create(&room.queue.epoch, 1 * PAGE, &other), 0);
+	look_at(other, &room.log, 84 * PAGE);
+	mark(&room.queue, room.bitmap, 0, UINT64_MAX);
+	assert_true(frontend_log_is_exactly(&room.log, 70, 11));
+	assert_false(dirtylog_bitmap_dirty_at(other, 0));
+	frontend_log_clear(&room.log);
+	mark(&room.queue, other, 0, UINT64_MAX);
+	assert_true(frontend_log_is_exactly(&room.log, 84, 1));
+	assert_false(dirtylog_bitmap_dirty_at(room.bitmap, 0));
+	assert_false(dirtylog_bitmap_dirty_at(room.bitmap, 14 * PAGE));
+	/* What others marked stays marked. */
+	memset(room.log.bytes, 0xff, 32);
+	mark(&room.queue, room.bitmap, 0, UINT64_MAX);
+	dirtylog_view_mark(room.bitmap->view, 0, UINT64_MAX);
+	assert_int_equal(frontend_log_count(&room.log), 256);
+	dirtylog_bitmap_unref(other);
+	room_close(&room);
+}
+
+static void
+log_and_region_sizes(void **state)
+{
+	static const struct {
+		uint64_t log_len, gpa, len;
+		int ret;
+	} cases[] = {
+		{ 4, 0, 32 * PAGE, 0 },
+		{ 4, 0, 32 * PAGE + 1, -ERANGE },
+		{ 4, 0, 33 * PAGE, -ERANGE },
+		{ 3, 0, 25 * PAGE, -ERANGE },          /* one byte too small */
+		{ 4, 0, 25 * PAGE, 0 },
+		{ 4, 31 * PAGE, PAGE, 0 },
+		{ 4, 31 * PAGE, PAGE + 1, -ERANGE },
+		{ 4, 32 * PAGE, 1, -ERANGE },
+		{ 4, 31 * PAGE + 1, PAGE, -ERANGE },   /* its last byte is in page 32 */
+		{ 1, 0, 1, 0 },
+		{ 1, 0, 16 * PAGE, -ERANGE },
+		{ 9, 64 * PAGE, 8 * PAGE, 0 },         /* the tail is no whole word */
+		{ 9, 64 * PAGE, 9 * PAGE, -ERANGE },
+		{ 4096, 0, 32768 * PAGE, 0 },
+		{ 4096, 0, 32769 * PAGE, -ERANGE },
+		{ 4, 0, 0, -EINVAL },
+		{ 4, UINT64_MAX, 0, -EINVAL },
+		{ 4, 0, UINT64_MAX, -ERANGE },
+		{ 4, 1, UINT64_MAX, -ERANGE },
+		{ 4, 2, UINT64_MAX, -EOVERFLOW },
+		{ 4, UINT64_MAX, 1, -ERANGE },
+		{ 4, UINT64_MAX, 2, -EOVERFLOW },
+		{ 4, UINT64_MAX - PAGE + 1, PAGE, -ERANGE },
+		{ 4, UINT64_MAX - PAGE + 1, PAGE + 1, -EOVERFLOW },
+	};
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct dirtylog_view *view = NULL;
+		struct frontend_log log;
+		struct dirtylog_shm *shm;
+
+		assert_int_equal(frontend_log_create(&log, cases[i].log_len), 0);
+		assert_int_equal(dirtylog_shm_map(log.fd, 0, log.len, &shm), 0);
+		assert_int_equal(dirtylog_view_create(shm, cases[i].gpa, cases[i].len, &view),
+				cases[i].ret);
+		/* Refused or not, the log is untouched and has its right users. */
+		assert_int_equal(shm->refs, cases[i].ret == 0 ? 2 : 1);
+		assert_int_equal(frontend_log_count(&log), 0);
+		dirtylog_view_free(view);
+		assert_int_equal(shm->refs, 1);
+		dirtylog_shm_unref(shm);
+		assert_true(frontend_log_canary_alive(&log));
+		frontend_log_destroy(&log);
+	}
+}
+
+static void
+staging_views(void **state)
+{
+	struct dirtylog_view *view = NULL;
+
+	(void)state;
+	assert_int_equal(dirtylog_view_create_staging(0, 0, &view), -EINVAL);
+	assert_int_equal(dirtylog_view_create_staging(2, UINT64_MAX, &view), -EOVERFLOW);
+	assert_true(dirtylog_view_create_staging(0, UINT64_MAX, &view) < 0);
+	assert_null(view);
+	/* One page before a word's end to one page after its begin. */
+	assert_int_equal(dirtylog_view_create_staging(63 * PAGE, 2 * PAGE, &view), 0);
+	assert_int_equal(view->shm->len, 16);
+	dirtylog_view_mark(view, 0, 2 * PAGE);
+	assert_int_equal(view->words[0], UINT64_C(1) << 63);
+	assert_int_equal(view->words[1], 1);
+	dirtylog_view_free(view);
+	assert_int_equal(dirtylog_view_create_staging(64 * PAGE, 64 * PAGE, &view), 0);
+	assert_int_equal(view->shm->len, 8);
+	dirtylog_view_free(view);
+}
+
+static void
+moving_marks(void **state)
+{
+	struct dirtylog_view *from, *to, *elsewhere;
+
+	(void)state;
+	/* GPA pages [60, 200) and [100, 300): they have [100, 200) in common. */
+	assert_int_equal(dirtylog_view_create_staging(60 * PAGE, 140 * PAGE, &from), 0);
+	assert_int_equal(dirtylog_view_create_staging(100 * PAGE, 200 * PAGE, &to), 0);
+	assert_int_equal(dirtylog_view_create_staging(200 * PAGE, PAGE, &elsewhere), 0);
+	assert_int_equal(dirtylog_view_move(from, to), 0);
+	dirtylog_view_mark(from, 0, UINT64_MAX);
+	assert_int_equal(dirtylog_view_move(from, elsewhere), 0);
+	assert_int_equal(elsewhere->words[0], 0);
+	assert_int_equal(dirtylog_view_move(from, to), 100);
+	/* What is not in the other stays here; it went nowhere else. */
+	assert_int_equal(from->words[0], UINT64_C(0xf) << 60);
+	assert_int_equal(from->words[1], (UINT64_C(1) << 36) - 1);
+	assert_int_equal(from->words[2], 0);
+	assert_int_equal(to->words[0], UINT64_MAX << 36);
+	assert_int_equal(to->words[1], UINT64_MAX);
+	assert_int_equal(to->words[2], (UINT64_C(1) << 8) - 1);
+	assert_int_equal(dirtylog_view_move(from, to), 0);
+	dirtylog_view_free(elsewhere);
+	dirtylog_view_free(to);
+	dirtylog_view_free(from);
+}
+
+static void
+copying_marks(void **state)
+{
+	struct dirtylog_view *from, *to;
+
+	(void)state;
+	assert_int_equal(dirtylog_view_create_staging(60 * PAGE, 140 * PAGE, &from), 0);
+	assert_int_equal(dirtylog_view_create_staging(100 * PAGE, 200 * PAGE, &to), 0);
+	dirtylog_view_mark(from, 39 * PAGE, 2 * PAGE);
+	dirtylog_view_mark(to, 150 * PAGE, PAGE);
+	dirtylog_view_copy(from, to);
+	assert_int_equal(from->words[1], UINT64_C(3) << 35);
+	assert_int_equal(to->words[0], UINT64_C(1) << 36);
+	assert_int_equal(to->words[1], 0);
+	assert_int_equal(to->words[2], UINT64_C(1) << (250 - 192));
+	assert_int_equal(to->words[3], 0);
+	dirtylog_view_free(to);
+	dirtylog_view_free(from);
+}
+
+struct marking_thread {
+	pthread_t thread;
+	struct dirtylog_marker marker;
+	struct dirtylog_bitmap *bitmap;
+	uint64_t first, step; /* pages */
+	unsigned int *swaps;  /* by control */
+	bool done;
+};
+
+#define THREADS 2
+#define THREAD_PAGES 60000
+#define SWAPS 50
+
+/* Mark each page of the thread's share once, in the time of that many swaps. */
+static void *
+mark_pages(void *arg)
+{
+	struct marking_thread *self = arg;
+	uint64_t page;
+
+	for (page = self->first; page < THREAD_PAGES; page += self->step) {
+		dirtylog_burst_begin(&self->marker);
+		dirtylog_mark(&self->marker, self->bitmap, page * PAGE, 1);
+		if (page % 3 == 0)
+			dirtylog_flush(&self->marker);
+		dirtylog_burst_end(&self->marker);
+		while (__atomic_load_n(self->swaps, __ATOMIC_RELAXED) <
+				page * SWAPS / THREAD_PAGES)
+			sched_yield();
+	}
+	__atomic_store_n(&self->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/*
+ * Views are exchanged while threads mark: after the return nothing lands in
+ * the old log, and each mark is in the one or the other.
+ */
+static void
+replace_while_threads_mark(void **state)
+{
+	struct marking_thread threads[THREADS];
+	static uint8_t seen[THREAD_PAGES];
+	struct dirtylog_bitmap *bitmap;
+	struct dirtylog_epoch epoch;
+	struct frontend_log logs[2];
+	unsigned int i, swaps = 0;
+	uint64_t page;
+	bool done;
+
+	(void)state;
+	assert_int_equal(dirtylog_epoch_init(&epoch), 0);
+	assert_int_equal(dirtylog_bitmap_create(&epoch, THREAD_PAGES * PAGE, &bitmap), 0);
+	assert_int_equal(frontend_log_create(&logs[0], THREAD_PAGES / 8 + 5), 0);
+	assert_int_equal(frontend_log_create(&logs[1], THREAD_PAGES / 8 + 5), 0);
+	look_at(bitmap, &logs[0], 33 * PAGE);
+	for (i = 0; i < THREADS; i++) {
+		threads[i].bitmap = bitmap;
+		threads[i].first = i;
+		threads[i].step = THREADS;
+		threads[i].swaps = &swaps;
+		threads[i].done = false;
+		dirtylog_marker_init(&threads[i].marker, &epoch);
+		dirtylog_marker_set_gate(&threads[i].marker, &epoch, DIRTYLOG_GATE_LOGGING);
+	}
+	for (i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i].thread, NULL, mark_pages,
+				&threads[i]), 0);
+	do {
+		struct frontend_log *old = &logs[swaps % 2];
+
+		done = true;
+		for (i = 0; i < THREADS; i++)
+			done &= __atomic_load_n(&threads[i].done, __ATOMIC_ACQUIRE);
+		look_at(bitmap, &logs[(swaps + 1) % 2], 33 * PAGE);
+		__atomic_store_n(&swaps, swaps + 1, __ATOMIC_RELAXED);
+		for (page = 0; page < THREAD_PAGES; page++)
+			seen[page] |= frontend_log_test(old, page + 33);
+		frontend_log_clear(old);
+		sched_yield();
+		assert_int_equal(frontend_log_count(old), 0);
+	} while (!done);
+	assert_true(swaps >= SWAPS - 1);
+	for (i = 0; i < THREADS; i++) {
+		pthread_join(threads[i].thread, NULL);
+		dirtylog_marker_fini(&threads[i].marker, &epoch);
+	}
+	for (page = 0; page < THREAD_PAGES; page++)
+		assert_int_equal(seen[page], 1);
+	assert_int_equal(frontend_log_count(&logs[swaps % 2]), 0);
+	dirtylog_bitmap_unref(bitmap);
+	for (i = 0; i < 2; i++) {
+		assert_true(frontend_log_canary_alive(&logs[i]));
+		frontend_log_destroy(&logs[i]);
+	}
+	dirtylog_epoch_fini(&epoch);
+}
+
+struct late_user {
+	pthread_t thread;
+	struct dirtylog_reader reader;
+	struct dirtylog_bitmap *bitmap;
+	struct dirtylog_view *view;
+	bool inside, finished;
+};
+
+static void *
+use_late(void *arg)
+{
+	struct late_user *self = arg;
+
+	dirtylog_reader_enter(&self->reader);
+	__atomic_store_n(&self->inside, true, __ATOMIC_RELEASE);
+	usleep(20 * 1000);
+	/* The last reference is being dropped; this burst began before. */
+	self->view = __atomic_load_n(&self->bitmap->view, __ATOMIC_ACQUIRE);
+	__atomic_store_n(&self->finished, true, __ATOMIC_RELEASE);
+	dirtylog_reader_leave(&self->reader);
+	return NULL;
+}
+
+/* The last reference frees after the bursts, also if there never was a view. */
+static void
+unref_waits_for_bursts(void **state)
+{
+	struct late_user user = { .inside = false };
+	struct dirtylog_epoch epoch;
+
+	(void)state;
+	assert_int_equal(dirtylog_epoch_init(&epoch), 0);
+	assert_int_equal(dirtylog_bitmap_create(&epoch, PAGE, &user.bitmap), 0);
+	dirtylog_epoch_add(&epoch, &user.reader);
+	assert_int_equal(pthread_create(&user.thread, NULL, use_late, &user), 0);
+	while (!__atomic_load_n(&user.inside, __ATOMIC_ACQUIRE))
+		usleep(100);
+	dirtylog_bitmap_unref(user.bitmap);
+	assert_true(__atomic_load_n(&user.finished, __ATOMIC_ACQUIRE));
+	pthread_join(user.thread, NULL);
+	assert_null(user.view);
+	dirtylog_epoch_remove(&epoch, &user.reader);
+	dirtylog_epoch_fini(&epoch);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(empty_bitmap),
+		cmocka_unit_test(mark_and_test),
+		cmocka_unit_test(ranges),
+		cmocka_unit_test(test_out_of_range),
+		cmocka_unit_test(partial_pages),
+		cmocka_unit_test(slices),
+		cmocka_unit_test(replaced_for_every_handle),
+		cmocka_unit_test(exchange_does_not_free),
+		cmocka_unit_test(neighbours_in_one_word),
+		cmocka_unit_test(log_and_region_sizes),
+		cmocka_unit_test(staging_views),
+		cmocka_unit_test(moving_marks),
+		cmocka_unit_test(copying_marks),
+		cmocka_unit_test(replace_while_threads_mark),
+		cmocka_unit_test(unref_waits_for_bursts),
+	};
+
+	return cmocka_run_group_tests_name("bitmap", tests, NULL, NULL);
+}

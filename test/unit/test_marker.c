@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Shows a queue's hot path (dirtylog_marker.h): how pages are batched and
+ * merged, what happens when the batch is full, that a page which is marked
+ * already costs no write, that a closed gate lets no burst in, and when the
+ * page of the used index is marked.
+ */
+
+#include <errno.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "dirtylog_marker.h"
+#include "frontend_log.h"
+
+#define PAGE DIRTYLOG_PAGE_SIZE
+#define PAGES 32768 /* a log of one page */
+
+struct room {
+	struct dirtylog_epoch epoch;
+	struct dirtylog_marker marker;
+	struct frontend_log log;
+	struct dirtylog_shm *shm;
+	struct dirtylog_bitmap *bitmap;
+};
+
+static int
+setup(void **state)
+{
+	struct room *room = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*room));
+	struct dirtylog_view *view;
+
+	assert_non_null(room);
+	assert_int_equal(dirtylog_epoch_init(&room->epoch), 0);
+	dirtylog_marker_init(&room->marker, &room->epoch);
+	dirtylog_marker_set_gate(&room->marker, &room->epoch, DIRTYLOG_GATE_LOGGING);
+	assert_int_equal(frontend_log_create(&room->log, PAGES / 8), 0);
+	assert_int_equal(dirtylog_shm_map(room->log.fd, 0, room->log.len, &room->shm), 0);
+	assert_int_equal(dirtylog_view_create(room->shm, 0, PAGES * PAGE, &view), 0);
+	assert_int_equal(dirtylog_bitmap_create(&room->epoch, PAGES * PAGE, &room->bitmap), 0);
+	dirtylog_bitmap_replace(room->bitmap, view);
+	*state = room;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct room *room = *state;
+
+	dirtylog_bitmap_unref(room->bitmap);
+	dirtylog_shm_unref(room->shm);
+	frontend_log_destroy(&room->log);
+	dirtylog_marker_fini(&room->marker, &room->epoch);
+	dirtylog_epoch_fini(&room->epoch);
+	free(room);
+	return 0;
+}
+
+static void
+batch_merges_neighbours(void **state)
+{
+	struct room *room = *state;
+	struct dirtylog_marker *marker = &room->marker;
+	unsigned int i;
+
+	assert_true(dirtylog_burst_begin(marker));
+	assert_true(marker->logging);
+	/* Buffers that follow each other: one pair, and nothing written so far. */
+	for (i = 0; i < 64; i++)
+		dirtylog_mark(marker, room->bitmap, i * PAGE, 1500);
+	assert_int_equal(marker->nb_marks, 1);
+	assert_int_equal(marker->marks[0].mask, UINT64_MAX);
+	assert_int_equal(frontend_log_count(&room->log), 0);
+	/* The same page again and again. */
+	for (i = 0; i < 10; i++)
+		dirtylog_mark(marker, room->bitmap, 100 * PAGE + i, 1);
+	assert_int_equal(marker->nb_marks, 2);
+	/* Alternating words do not merge, and are right all the same. */
+	dirtylog_mark(marker, room->bitmap, 5 * PAGE, 1);
+	dirtylog_mark(marker, room->bitmap, 101 * PAGE, 1);
+	assert_int_equal(marker->nb_marks, 4);
+	dirtylog_flush(marker);
+	assert_int_equal(marker->nb_marks, 0);
+	assert_int_equal(frontend_log_count(&room->log), 66);
+	assert_true(frontend_log_test(&room->log, 100));
+	assert_true(frontend_log_test(&room->log, 101));
+	/* Nothing left: a second flush has nothing to do. */
+	frontend_log_clear(&room->log);
+	dirtylog_flush(marker);
+	dirtylog_burst_end(marker);
+	assert_int_equal(frontend_log_count(&room->log), 0);
+}
+
+static void
+full_batch_is_written(void **state)
+{
+	struct room *room = *state;
+	struct dirtylog_marker *marker = &room->marker;
+	unsigned int i;
+
+	assert_true(dirtylog_burst_begin(marker));
+	for (i = 0; i < DIRTYLOG_BATCH; i++)
+		dirtylog_mark(marker, room->bitmap, i * 64 * PAGE, 1);
+	assert_int_equal(marker->nb_marks, DIRTYLOG_BATCH);
+	assert_int_equal(frontend_log_count(&room->log), 0);
+	/* Merging into the last pair needs no room. */
+	dirtylog_mark(marker, room->bitmap, ((DIRTYLOG_BATCH - 1) * 64 + 1) * PAGE, 1);
+	assert_int_equal(frontend_log_count(&room->log), 0);
+	/* One more does: what was collected goes out, the new one stays. */
+	dirtylog_mark(marker, room->bitmap, DIRTYLOG_BATCH * 64 * PAGE, 1);
+	assert_int_equal(marker->nb_marks, 1);
+	assert_int_equal(frontend_log_count(&room->log), DIRTYLOG_BATCH + 1);
+	/* One range that is larger than the batch. */
+	dirtylog_mark(marker, room->bitmap, 0, PAGES * PAGE);
+	dirtylog_burst_end(marker);
+	assert_int_equal(frontend_log_count(&room->log), PAGES);
+	assert_true(frontend_log_canary_alive(&room->log));
+}
+
+static void
+end_of_burst_flushes(void **state)
+{
+	struct room *room = *state;
+
+	assert_true(dirtylog_burst_begin(&room->marker));
+	dirtylog_mark(&room->marker, room->bitmap, 7 * PAGE, 1);
+	dirtylog_burst_end(&room->marker);
+	assert_int_equal(room->marker.nb_marks, 0);
+	assert_true(frontend_log_is_exactly(&room->log, 7, 1));
+}
+
+/* The log is made read-only: a write would be a SIGSEGV. */
+static void
+marked_pages_are_not_written(void **state)
+{
+	struct room *room = *state;
+	struct dirtylog_marker *marker = &room->marker;
+
+	assert_true(dirtylog_burst_begin(marker));
+	dirtylog_mark(marker, room->bitmap, 10 * PAGE, 300 * PAGE);
+	dirtylog_burst_end(marker);
+	assert_true(frontend_log_is_exactly(&room->log, 10, 300));
+
+	assert_int_equal(mprotect(room->shm->map_addr, room->shm->map_len, PROT_READ), 0);
+	assert_true(dirtylog_burst_begin(marker));
+	dirtylog_mark(marker, room->bitmap, 10 * PAGE, 300 * PAGE);
+	dirtylog_flush(marker);
+	dirtylog_mark(marker, room->bitmap, 11 * PAGE, 1);
+	dirtylog_burst_end(marker);
+	assert_int_equal(mprotect(room->shm->map_addr, room->shm->map_len,
+			PROT_READ | PROT_WRITE), 0);
+
+	/* One bit of a word is missing: it is written. */
+	frontend_log_clear(&room->log);
+	room->log.bytes[1] = 0x0f;
+	assert_true(dirtylog_burst_begin(marker));
+	dirtylog_mark(marker, room->bitmap, 8 * PAGE, 5 * PAGE);
+	dirtylog_burst_end(marker);
+	assert_true(frontend_log_is_exactly(&room->log, 8, 5));
+}
+
+static void
+gates(void **state)
+{
+	struct room *room = *state;
+	struct dirtylog_marker *marker = &room->marker;
+	uint32_t section;
+
+	dirtylog_marker_set_gate(marker, &room->epoch, DIRTYLOG_GATE_CLOSED);
+	section = marker->reader.section;
+	assert_false(dirtylog_burst_begin(marker));
+	/* A burst that was turned away is over: nobody waits for it. */
+	assert_int_equal(marker->reader.section % 2, 0);
+	assert_int_equal(marker->reader.section, section + 2);
+	dirtylog_epoch_sync(&room->epoch);
+
+	dirtylog_marker_set_gate(marker, &room->epoch, DIRTYLOG_GATE_OPEN);
+	assert_true(dirtylog_burst_begin(marker));
+	assert_int_equal(marker->reader.section % 2, 1);
+	assert_false(marker->logging);
+	dirtylog_mark_index(marker);
+	assert_false(marker->index_pending);
+	dirtylog_burst_end(marker);
+	assert_int_equal(marker->reader.section % 2, 0);
+
+	dirtylog_marker_set_gate(marker, &room->epoch, DIRTYLOG_GATE_LOGGING);
+	assert_true(dirtylog_burst_begin(marker));
+	assert_true(marker->logging);
+	dirtylog_burst_end(marker);
+
+	/* A fresh marker is closed. */
+	dirtylog_marker_fini(marker, &room->epoch);
+	dirtylog_marker_init(marker, &room->epoch);
+	assert_false(dirtylog_burst_begin(marker));
+}
+
+static void
+index_is_marked_by_the_next_burst(void **state)
+{
+	struct room *room = *state;
+	struct dirtylog_marker *marker = &room->marker;
+
+	marker->index_bitmap = room->bitmap;
+	marker->index_offset = 20 * PAGE + 2;
+	assert_true(dirtylog_burst_begin(marker));
+	dirtylog_mark(marker, room->bitmap, 3 * PAGE, 1);
+	dirtylog_flush(marker);
+	dirtylog_mark_index(marker);
+	dirtylog_burst_end(marker);
+	assert_true(frontend_log_is_exactly(&room->log, 3, 1));
+	/* An idle burst does it. */
+	assert_true(dirtylog_burst_begin(marker));
+	dirtylog_burst_end(marker);
+	assert_true(frontend_log_test(&room->log, 20));
+	assert_int_equal(frontend_log_count(&room->log), 2);
+	/* Once. */
+	frontend_log_clear(&room->log);
+	assert_true(dirtylog_burst_begin(marker));
+	dirtylog_burst_end(marker);
+	assert_int_equal(frontend_log_count(&room->log), 0);
+
+	/* Logging was turned off in between: there is nothing to mark in. */
+	assert_true(dirtylog_burst_begin(marker));
+	dirtylog_mark_index(marker);
+	dirtylog_burst_end(marker);
+	dirtylog_marker_set_gate(marker, &room->epoch, DIRTYLOG_GATE_OPEN);
+	assert_true(dirtylog_burst_begin(marker));
+	dirtylog_burst_end(marker);
+	assert_int_equal(frontend_log_count(&room->log), 0);
+	assert_false(marker->index_pending);
+}
+
+/* An index that lies over a page's end. */
+static void
+index_over_two_pages(void **state)
+{
+	struct room *room = *state;
+	struct dirtylog_marker *marker = &room->marker;
+
+	marker->index_bitmap = room->bitmap;
+	marker->index_offset = 64 * PAGE - 2;
+	assert_true(dirtylog_burst_begin(marker));
+	dirtylog_mark_index(marker);
+	dirtylog_burst_end(marker);
+	assert_true(dirtylog_burst_begin(marker));
+	dirtylog_burst_end(marker);
+	assert_true(frontend_log_is_exactly(&room->log, 63, 2));
+}
+
+/* One of two queues that share every word: each has half of its pages. */
+struct neighbour {
+	pthread_t thread;
+	struct room *room;
+	struct dirtylog_marker *marker;
+	unsigned int half;
+	unsigned int *arrived; /* at the begin of the pass, both queues together */
+	unsigned int lost;
+};
+
+#define PASSES 3000
+
+static void *
+mark_half_of_each_word(void *arg)
+{
+	struct neighbour *self = arg;
+	unsigned int pass, i, page;
+
+	for (pass = 0; pass < PASSES; pass++) {
+		/* Start together, and from both ends, to meet at one word. */
+		__atomic_fetch_add(self->arrived, 1, __ATOMIC_ACQ_REL);
+		for (i = 0; __atomic_load_n(self->arrived, __ATOMIC_ACQUIRE) < 2 * (pass + 1); i++)
+			if (i % 10000 == 9999)
+				sched_yield();
+		page = (pass % 32) + self->half * 32;
+		dirtylog_burst_begin(self->marker);
+		for (i = 0; i < PAGES; i += 64)
+			dirtylog_mark(self->marker, self->room->bitmap, PAGE *
+				(page + (self->half == 0 ? i : PAGES - 64 - i)), 1);
+		dirtylog_burst_end(self->marker);
+		/* Its own bits are there now, whatever the neighbour does. */
+		for (i = 0; i < PAGES; i += 64)
+			if (!frontend_log_test(&self->room->log, page + i))
+				self->lost++;
+		/* For the pass that takes these bits again. */
+		for (i = 0; i < PAGES; i += 64)
+			__atomic_fetch_and(&self->room->log.bytes[(page + i) / 8],
+					(uint8_t)~(1 << page % 8), __ATOMIC_SEQ_CST);
+	}
+	return NULL;
+}
+
+/* Queues, devices and processes share words: no bit of another is lost. */
+static void
+bits_are_set_atomically(void **state)
+{
+	struct room *room = *state;
+	struct dirtylog_marker *other = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*other));
+	unsigned int i, arrived = 0;
+	struct neighbour neighbours[2] = {
+		{ .room = room, .arrived = &arrived, .marker = &room->marker, .half = 0 },
+		{ .room = room, .arrived = &arrived, .marker = other, .half = 1 },
+	};
+
+	assert_non_null(other);
+	dirtylog_marker_init(other, &room->epoch);
+	dirtylog_marker_set_gate(other, &room->epoch, DIRTYLOG_GATE_LOGGING);
+	for (i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&neighbours[i].thread, NULL,
+				mark_half_of_each_word, &neighbours[i]), 0);
+	for (i = 0; i < 2; i++)
+		pthread_join(neighbours[i].thread, NULL);
+	assert_int_equal(neighbours[0].lost, 0);
+	assert_int_equal(neighbours[1].lost, 0);
+	dirtylog_marker_fini(other, &room->epoch);
+	free(other);
+}
+
+/* Prefetching is harmless, whatever the offset. */
+static void
+prefetch(void **state)
+{
+	struct room *room = *state;
+
+	dirtylog_mark_prefetch(room->bitmap, 0);
+	dirtylog_mark_prefetch(room->bitmap, PAGES * PAGE - 1);
+	dirtylog_mark_prefetch(room->bitmap, PAGES * PAGE);
+	dirtylog_mark_prefetch(room->bitmap, UINT64_MAX);
+	dirtylog_bitmap_replace(room->bitmap, NULL);
+	dirtylog_mark_prefetch(room->bitmap, 0);
+	assert_int_equal(frontend_log_count(&room->log), 0);
+}
+
+/* The hot fields of the two sides are on lines of their own. */
+static void
+layout(void **state)
+{
+	(void)state;
+	assert_int_equal(sizeof(struct dirtylog_reader) % RTE_CACHE_LINE_SIZE, 0);
+	assert_int_equal(offsetof(struct dirtylog_marker, gate) % RTE_CACHE_LINE_SIZE, 0);
+	assert_int_equal(offsetof(struct dirtylog_marker, logging) % RTE_CACHE_LINE_SIZE, 0);
+	assert_true(offsetof(struct dirtylog_marker, gate) / RTE_CACHE_LINE_SIZE !=
+			offsetof(struct dirtylog_marker, logging) / RTE_CACHE_LINE_SIZE);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(batch_merges_neighbours, setup, teardown),
+		cmocka_unit_test_setup_teardown(full_batch_is_written, setup, teardown),
+		cmocka_unit_test_setup_teardown(end_of_burst_flushes, setup, teardown),
+		cmocka_unit_test_setup_teardown(marked_pages_are_not_written, setup, teardown),
+		cmocka_unit_test_setup_teardown(gates, setup, teardown),
+		cmocka_unit_test_setup_teardown(index_is_marked_by_the_next_burst, setup, teardown),
+		cmocka_unit_test_setup_teardown(index_over_two_pages, setup, teardown),
+		cmocka_unit_test_setup_teardown(bits_are_set_atomically, setup, teardown),
+		cmocka_unit_test_setup_teardown(prefetch, setup, teardown),
+		cmocka_unit_test(layout),
+	};
+
+	return cmocka_run_group_tests_name("marker", tests, NULL, NULL);
+}

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The guest's kernel and initramfs, and QEMU's TLB remedy: built once, kept in a cache folder."""
+
+import fcntl
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import stat
+import subprocess
+import tempfile
+
+from errors import TestError
+
+HERE = pathlib.Path(__file__).resolve().parent
+KERNEL_META = "linux-image-cloud-amd64"
+# In the order in which they must be loaded.
+MODULES = ("virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev",
+           "virtio_pci", "failover", "net_failover", "virtio_net")
+FETCH_SECONDS = 300
+BUILD_SECONDS = 60
+
+
+class GuestImage:
+    """Paths of what a test VM needs; all of them exist once the object does."""
+
+    def __init__(self, folder=None):
+        if folder is None:
+            cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+            folder = pathlib.Path(cache) / "dirtylog" / "guest"
+        self.folder = pathlib.Path(folder)
+        self.kernel = self.folder / "vmlinuz"
+        self.initramfs = self.folder / "initramfs"
+        self.tlbflush = self.folder / "tlbflush.so"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.folder / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)    # two runs may start at once
+            self._fetch()
+            self._build()
+
+    def _fetch(self):
+        busybox = self.folder / "busybox"
+        modules = self.folder / "modules"
+        if busybox.exists() and all((modules / f"{name}.ko").exists() for name in MODULES):
+            return
+        with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
+            scratch = pathlib.Path(scratch)
+            _download([_kernel_package(), "busybox-static"], scratch)
+            root = scratch / "root"
+            for deb in scratch.glob("*.deb"):
+                _run(["dpkg", "-x", deb, root], FETCH_SECONDS)
+            modules.mkdir(exist_ok=True)
+            for name in MODULES:
+                shutil.copyfile(_only(root, f"lib/modules/*/kernel/**/{name}.ko"), modules / f"{name}.ko")
+            shutil.copyfile(_only(root, "boot/vmlinuz-*"), self.kernel)
+            shutil.copy(_only(root, "bin/busybox"), busybox)
+
+    def _build(self):
+        sources = (HERE / "guest" / "traffic.c", HERE / "guest" / "init",
+                   HERE / "tlbflush.c", HERE / "guestimage.py", self.kernel)
+        digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+        stamp = self.folder / "stamp"
+        if stamp.exists() and stamp.read_text() == digest:
+            return
+        traffic = self.folder / "traffic"
+        compiler = os.environ.get("CC", "cc").split()
+        flags = ["-O2", "-std=gnu11", "-Wall", "-Wextra"]
+        _run([*compiler, *flags, "-static", "-o", traffic, HERE / "guest" / "traffic.c"],
+             BUILD_SECONDS)
+        _run([*compiler, *flags, "-shared", "-fPIC", "-o", self.tlbflush, HERE / "tlbflush.c"],
+             BUILD_SECONDS)
+        order = self.folder / "order"
+        order.write_text("".join(f"{name}\n" for name in MODULES))
+        files = {"init": HERE / "guest" / "init", "traffic": traffic,
+                 "bin/busybox": self.folder / "busybox", "modules/order": order}
+        for name in MODULES:
+            files[f"modules/{name}.ko"] = self.folder / "modules" / f"{name}.ko"
+        self.initramfs.write_bytes(_initramfs(files))
+        stamp.write_text(digest)
+
+
+def _kernel_package():
+    """The package that the meta package stands for."""
+    shown = _run(["apt-cache", "depends", KERNEL_META], BUILD_SECONDS)
+    found = re.search(r"Depends: (linux-image-\S+)", shown)
+    if not found:
+        raise TestError(f"apt knows no package {KERNEL_META}: run 'apt-get update' first")
+    return found.group(1)
+
+
+def _download(packages, folder):
+    try:
+        _run(["apt-get", "-o", "APT::Sandbox::User=root", "download", *packages],
+             FETCH_SECONDS, cwd=folder)
+    except TestError as error:
+        raise TestError(f"cannot download {' '.join(packages)}: "
+                        f"run 'apt-get update' and see that the network is up\n{error}") from None
+
+
+def _only(root, pattern):
+    found = list(root.glob(pattern))
+    if len(found) != 1:
+        raise TestError(f"{len(found)} files are {pattern} in the packages that apt delivered")
+    return found[0]
+
+
+def _run(command, seconds, cwd=None):
+    try:
+        done = subprocess.run(command, cwd=cwd, timeout=seconds, text=True, errors="replace",
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT)
+    except FileNotFoundError:
+        raise TestError(f"{command[0]}: not installed") from None
+    except subprocess.TimeoutExpired:
+        raise TestError(f"{command[0]}: not done after {seconds} seconds") from None
+    if done.returncode != 0:
+        raise TestError(f"{' '.join(map(str, command))} failed:\n{done.stdout.strip()}")
+    return done.stdout
+
+
+def _initramfs(files):
+    """A cpio archive ("newc") of name -> path, with the folders they need."""
+    folders = {str(parent) for name in files for parent in pathlib.PurePath(name).parents}
+    archive = b"".join(_cpio_entry(name, stat.S_IFDIR | 0o755, b"")
+                       for name in sorted(folders - {"."}))
+    archive += _cpio_entry("dev", stat.S_IFDIR | 0o755, b"")
+    # The kernel opens it for init before anything is mounted.
+    archive += _cpio_entry("dev/console", stat.S_IFCHR | 0o600, b"", (5, 1))
+    for name, path in files.items():
+        archive += _cpio_entry(name, stat.S_IFREG | 0o755, path.read_bytes())
+    return archive + _cpio_entry("TRAILER!!!", 0, b"")
+
+
+def _cpio_entry(name, mode, content, device=(0, 0)):
+    name = name.encode() + b"\0"
+    # inode, mode, uid, gid, links, mtime, size, device of file, device, name length, checksum
+    fields = (0, mode, 0, 0, 1, 0, len(content), 0, 0, *device, len(name), 0)
+    head = b"070701" + b"".join(b"%08x" % field for field in fields) + name
+    return head + bytes(-len(head) % 4) + content + bytes(-len(content) % 4)

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A scenario's workbench: its folder, its processes, and the end of all of them."""
+
+import contextlib
+import dataclasses
+import pathlib
+import shutil
+import tempfile
+
+from backend import Backend
+from echo import Echo
+from migration import Migration
+from relay import Relay
+from vm import Vm, datagram_netdev, vhost_user_netdev
+
+
+TAIL_LINES = 8
+PARENT_MAX = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Tools:
+    """What the command line chose."""
+    image: object
+    vdev: str = "net_dirtylog"
+    driver: str | None = None
+    qemu: str = "qemu-system-x86_64"
+    testpmd: str = "dpdk-testpmd"
+
+
+class Lab:
+    """Names are a, b, c ...: sockets, processes and logs are called after them."""
+
+    def __init__(self, tools):
+        self.tools = tools
+        self.verdicts = []
+        # the folder is part of socket paths, and those are short
+        parent = "/tmp" if len(tempfile.gettempdir()) > PARENT_MAX else None
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="dirtylog-", dir=parent))
+        self._cleanup = contextlib.ExitStack()
+
+    def backend(self, name, topology):
+        sockets = [self.folder / f"{name}{nic}.vhost" for nic in range(topology.nics)]
+        backend = Backend(f"testpmd-{name}", self.tools.testpmd, self.tools.vdev,
+                          self.tools.driver, sockets, topology.queues, self.folder)
+        self._keep(backend).wait_until_up()
+        return backend
+
+    def relays(self, name, backend, steal_log=False):
+        """One relay in front of each of a back-end's sockets."""
+        return [self._keep(Relay(self.folder / f"{name}{nic}.relay", path,
+                                 self.folder / f"relay-{name}{nic}.log", steal_log))
+                for nic, path in enumerate(backend.sockets)]
+
+    def echo(self, name):
+        return self._keep(Echo(self.folder / f"{name}.echo", self.folder / f"{name}.nic"))
+
+    def vm(self, name, topology, far_end, served_by=None, incoming=False):
+        """A VM whose NICs go to the far end ("vhost", "relay" or "echo") of that name."""
+        served_by = served_by or name
+        if far_end == "echo":
+            netdevs = [datagram_netdev(0, self.folder / f"{served_by}.nic",
+                                       self.folder / f"{served_by}.echo")]
+        else:
+            netdevs = [vhost_user_netdev(nic, self.folder / f"{served_by}{nic}.{far_end}",
+                                         topology.queues)
+                       for nic in range(topology.nics)]
+        vm = Vm(f"vm-{name}", self.tools.qemu, self.tools.image, topology, netdevs, self.folder,
+                self._stream(name) if incoming else None)
+        self._keep(vm).wait_until_up()
+        return vm
+
+    def migration(self, source, backend, target_name, target, progress=None):
+        migration = Migration(source, backend, target, self._stream(target_name), progress)
+        self._cleanup.callback(migration.close)
+        return migration
+
+    def _stream(self, name):
+        return self.folder / f"{name}.migration"
+
+    def tails(self):
+        """The ends of all logs."""
+        paths = [path for kind in ("testpmd-*.log", "vm-*.log", "*.console")
+                 for path in sorted(self.folder.glob(kind))]
+        return "\n".join(f"--- {path.name}\n" + "\n".join(
+            path.read_text(errors="replace").splitlines()[-TAIL_LINES:]) for path in paths)
+
+    def close(self, keep):
+        self._cleanup.close()
+        if not keep:
+            shutil.rmtree(self.folder)
+
+    def _keep(self, thing):
+        self._cleanup.callback(thing.stop)
+        return thing

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One virtual machine: QEMU's command line, its control socket, its console, its RAM."""
+
+import dataclasses
+import os
+import re
+import subprocess
+import time
+
+from errors import TestError
+from process import Process
+from qmp import Qmp
+
+MIB = 1 << 20
+GIB = 1 << 30
+BOOT_SECONDS = 60
+RING_SIZE = 1024
+FLOWING_FRAMES = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Topology:
+    """What both ends of a migration must have in common."""
+    nics: int = 1
+    queues: int = 1
+    cpus: int = 1
+    memory_mib: int = 256
+    low_mib: int = 0        # RAM below the hole under 4 GiB; 0: all of it
+    dimm_mib: int = 0       # a DIMM, on a NUMA node with the last CPU; 0: none
+    hugetlb: bool = False
+    frames_per_second: int = 1000   # that the guest sends, per NIC and CPU
+
+
+class Vm:
+    """A started QEMU. With `incoming` (a socket path) it waits for a migration."""
+
+    def __init__(self, name, qemu, image, topology, netdevs, folder, incoming=None):
+        self.name = name
+        self.topology = topology
+        self.console = folder / f"{name}.console"
+        self.qmp = None
+        self.dimm_start = None      # guest physical address of the DIMM, if there is one
+        self._control = folder / f"{name}.qmp"
+        self.process = Process(name, self._command(qemu, image, netdevs, incoming),
+                               folder / f"{name}.log", {"LD_PRELOAD": image.tlbflush})
+
+    def wait_until_up(self):
+        self.qmp = Qmp(self._control, self.process)
+        if "tlbflush: active" not in self.process.log.read_text(errors="replace"):
+            raise TestError(f"{self.name}: the TLB remedy found no place in this QEMU")
+        for device in self.qmp.command("query-memory-devices"):
+            self.dimm_start = device["data"]["addr"]
+
+    def _command(self, qemu, image, netdevs, incoming):
+        top = self.topology
+        huge = ",hugetlb=on" if top.hugetlb else ""
+        machine = "pc,accel=tcg"
+        memory = f"{top.memory_mib}M"
+        if top.low_mib:
+            machine += f",max-ram-below-4g={top.low_mib}M"
+        if top.dimm_mib:
+            memory += ",slots=1,maxmem=4G"
+        else:
+            machine += ",memory-backend=ram0"
+        command = [
+            qemu, "-nodefaults", "-no-user-config", "-display", "none", "-S",
+            "-name", self.name, "-cpu", "max", "-smp", top.cpus, "-m", memory,
+            "-object", f"memory-backend-memfd,id=ram0,size={top.memory_mib}M,share=on{huge}",
+            "-machine", machine,
+            "-qmp", f"unix:{self._control},server=on,wait=off", "-serial", f"file:{self.console}",
+            "-kernel", image.kernel, "-initrd", image.initramfs, "-append",
+            "console=ttyS0 quiet init_on_alloc=0 no_timer_check memhp_default_state=online "
+            f"rate={top.frames_per_second}"]
+        if top.dimm_mib:
+            command += ["-object",
+                        f"memory-backend-memfd,id=ram1,size={top.dimm_mib}M,share=on{huge}",
+                        "-device", "pc-dimm,id=dimm1,memdev=ram1,node=1"]
+            last = top.cpus - 1
+            command += ["-numa", f"node,nodeid=0,cpus=0-{last - 1},memdev=ram0",
+                        "-numa", f"node,nodeid=1,cpus={last}"]
+        nic = "virtio-net-pci"
+        if _major_version(qemu) < 8:
+            nic += ",vectors=0"     # MSI-X of a vhost-user NIC crashes QEMU 7.2 under TCG
+        if top.queues > 1:
+            nic += ",mq=on"
+        for index, netdev in enumerate(netdevs):
+            command += [*netdev, "-device",
+                        f"{nic},netdev=n{index},mac=52:54:00:12:34:{index:02x},romfile="
+                        f",rx_queue_size={RING_SIZE}"]
+        if incoming:
+            command += ["-incoming", f"unix:{incoming}"]
+        return command
+
+    def run(self):
+        self.qmp.command("cont")
+
+    def status(self):
+        return self.qmp.command("query-status")["status"]
+
+    def wait_for_status(self, wanted, seconds):
+        deadline = time.monotonic() + seconds
+        while (status := self.status()) != wanted:
+            if time.monotonic() > deadline:
+                raise TestError(f"{self.name} is {status}, not {wanted}, after {seconds} seconds")
+            time.sleep(0.02)
+
+    def boots(self):
+        """How often the guest has come up, as far as this VM's console shows."""
+        return self._console_text().count("guest: ready")
+
+    def traffic(self):
+        """The guest's newest counters: generator -> (sent, echoed, bad)."""
+        found = {}
+        pattern = r"^traffic (\S+) sent=(\d+) echoed=(\d+) bad=(\d+)\r?$"
+        for match in re.finditer(pattern, self._console_text(), re.MULTILINE):
+            found[match[1]] = tuple(int(match[i]) for i in (2, 3, 4))
+        return found
+
+    def flows_since(self, start):
+        """Whether every generator has got frames back since `start`, an answer of traffic()."""
+        now = self.traffic()
+        moving = [name for name, counts in now.items()
+                  if all(counts[i] > start.get(name, (0, 0))[i] + FLOWING_FRAMES for i in (0, 1))]
+        return len(moving) == self.topology.nics * self.topology.cpus
+
+    def wait_for_traffic(self, seconds=BOOT_SECONDS, boots=0):
+        """Wait until every generator of the guest gets frames back."""
+        deadline = time.monotonic() + seconds
+        while self.boots() < boots:
+            self._still_waiting(deadline, f"guest not up after {seconds} seconds")
+        start = self.traffic()
+        while not self.flows_since(start):
+            self._still_waiting(deadline, f"not every generator got frames back in {seconds} "
+                                f"seconds: from {start} to {self.traffic()}")
+
+    def check_content(self):
+        """No frame came back to the guest other than it was sent."""
+        for name, (_, _, bad) in self.traffic().items():
+            if bad:
+                raise TestError(f"{self.name}: {bad} frames of {name} came back damaged")
+
+    def ram_files(self):
+        """[(path to open, bytes)] of the guest's RAM backends, in their order on the command line."""
+        folder = f"/proc/{self.process.pid}/fd"
+        found = []
+        for number in sorted(map(int, os.listdir(folder))):
+            if os.readlink(f"{folder}/{number}").startswith("/memfd:memory-backend-memfd"):
+                found.append((f"{folder}/{number}", os.stat(f"{folder}/{number}").st_size))
+        sizes = [mib * MIB for mib in (self.topology.memory_mib, self.topology.dimm_mib) if mib]
+        if [size for _, size in found] != sizes:
+            raise TestError(f"{self.name}: RAM files {found}, expected sizes {sizes}")
+        return found
+
+    def guest_address(self, backend, offset):
+        """The guest physical address of a byte in a RAM backend."""
+        if backend == 1:
+            return self.dimm_start + offset
+        low = (self.topology.low_mib or 3 * 1024) * MIB
+        return offset if offset < low else offset - low + 4 * GIB
+
+    def stop(self):
+        if self.qmp:
+            self.qmp.close()
+        self.process.kill()
+
+    def _console_text(self):
+        return self.console.read_text(errors="replace") if self.console.exists() else ""
+
+    def _still_waiting(self, deadline, complaint):
+        if self.process.poll() is not None:
+            raise TestError(f"{self.name}: QEMU ended, status {self.process.returncode}")
+        if "Kernel panic" in self._console_text():
+            raise TestError(f"{self.name}: the guest's kernel panicked")
+        if time.monotonic() > deadline:
+            raise TestError(f"{self.name}: {complaint}")
+        time.sleep(0.1)
+
+
+def _major_version(qemu):
+    shown = subprocess.run([qemu, "--version"], capture_output=True, text=True, timeout=20,
+                           check=True).stdout
+    return int(re.search(r"version (\d+)\.", shown)[1])
+
+
+def vhost_user_netdev(index, socket_path, queues):
+    return ["-chardev", f"socket,id=c{index},path={socket_path}",
+            "-netdev", f"vhost-user,id=n{index},chardev=c{index},queues={queues}"]
+
+
+def datagram_netdev(index, local, remote):
+    """QEMU's own virtio-net: each frame goes through a pair of sockets."""
+    return ["-netdev", f"dgram,id=n{index},local.type=unix,local.path={local},"
+            f"remote.type=unix,remote.path={remote}"]

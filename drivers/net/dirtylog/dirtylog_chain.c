@@ -9,6 +9,11 @@
 static int
 add_buffer(struct dirtylog_queue *queue, uint64_t gpa, uint32_t len, int n)
 {
+	/* Else chains of them could be walked for long without any progress. */
+	if (len == 0) {
+		dirtylog_queue_fault(queue, DIRTYLOG_FAULT_SHORT, 0, 1);
+		return -1;
+	}
 	while (len != 0) {
 		const struct guest_region *region = guest_mem_find(queue->mem, gpa, &queue->hint);
 		struct guest_piece *piece = &queue->pieces[n];
@@ -40,8 +45,8 @@ read_indirect(struct dirtylog_queue *queue, uint64_t table, uint32_t index,
 	uint64_t gpa = table + index * sizeof(*desc);
 	const struct guest_region *region = guest_mem_find(queue->mem, gpa, &queue->hint);
 
-	if (gpa % _Alignof(uint64_t) != 0 || region == NULL ||
-			!guest_region_holds(region, gpa, sizeof(*desc))) {
+	if (region == NULL || !guest_region_holds(region, gpa, sizeof(*desc)) ||
+			(uintptr_t)guest_region_host(region, gpa) % _Alignof(uint64_t) != 0) {
 		dirtylog_queue_fault(queue, DIRTYLOG_FAULT_INDIRECT, gpa, 0);
 		return false;
 	}

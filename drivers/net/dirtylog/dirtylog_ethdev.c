@@ -162,12 +162,14 @@ dev_close(struct rte_eth_dev *dev)
 		return 0;
 	dev_stop(dev);
 	dirtylog_port_fini(port_of(dev));
-	for (i = 0; i < dev->data->nb_rx_queues; i++)
+	for (i = 0; i < dev->data->nb_rx_queues; i++) {
 		rte_free(dev->data->rx_queues[i]);
-	for (i = 0; i < dev->data->nb_tx_queues; i++)
+		dev->data->rx_queues[i] = NULL;
+	}
+	for (i = 0; i < dev->data->nb_tx_queues; i++) {
 		rte_free(dev->data->tx_queues[i]);
-	memset(dev->data->rx_queues, 0, dev->data->nb_rx_queues * sizeof(void *));
-	memset(dev->data->tx_queues, 0, dev->data->nb_tx_queues * sizeof(void *));
+		dev->data->tx_queues[i] = NULL;
+	}
 	rte_free(dev->data->mac_addrs);
 	dev->data->mac_addrs = NULL;
 	return 0;
@@ -358,8 +360,8 @@ parse_arguments(struct dirtylog_port *port, const char *name, const char *args)
 		goto out;
 	}
 	if (rte_kvargs_process(list, ARG_IFACE, take_iface, port) < 0) {
-		DRIVER_LOG(ERR, "%s: " ARG_IFACE " must be a path of 1 to %d characters", name,
-				PATH_MAX - 1);
+		DRIVER_LOG(ERR, "%s: " ARG_IFACE " must be a path of 1 to %zu characters", name,
+				sizeof(port->iface) - 1);
 		goto out;
 	}
 	if (rte_kvargs_process(list, ARG_QUEUES, take_queues, port) < 0 ||

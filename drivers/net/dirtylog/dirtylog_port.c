@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/vhost_types.h>
 #include <linux/virtio_config.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -147,6 +149,18 @@ close_all(struct dirtylog_port *port)
 		close_queue(port, i);
 }
 
+/*
+ * Whether it can be an eventfd: those have no file type. A write to anything
+ * else that a front-end passes could end this process, by SIGPIPE for one.
+ */
+static bool
+is_event_fd(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0;
+}
+
 /* Replace our duplicate of a call descriptor; the queue may be open. */
 static void
 take_call_fd(struct dirtylog_port *port, uint16_t index, int fd)
@@ -154,6 +168,11 @@ take_call_fd(struct dirtylog_port *port, uint16_t index, int fd)
 	struct dirtylog_vring *vring = &port->vrings[index];
 	int old = vring->call_fd;
 
+	if (fd >= 0 && !is_event_fd(fd)) {
+		DRIVER_LOG(ERR, "port %u virtqueue %u: no interrupts: the call descriptor is no"
+				" eventfd", port->port_id, index);
+		fd = -1;
+	}
 	vring->call_fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (fd >= 0 && vring->call_fd < 0)
 		DRIVER_LOG(ERR, "port %u virtqueue %u: no interrupts: %s", port->port_id, index,
@@ -181,6 +200,9 @@ read_vring(struct dirtylog_port *port, uint16_t index)
 		vring->ready = false;
 		return;
 	}
+	/* librte_vhost does not say that RESET_OWNER has ended a virtqueue; this does. */
+	vring->ready = vring->ring.desc != NULL && vring->ring.avail != NULL &&
+			vring->ring.used != NULL;
 	take_call_fd(port, index, vring->ring.callfd);
 }
 
@@ -189,6 +211,17 @@ forget_memory(struct dirtylog_port *port)
 {
 	free(port->mem);
 	port->mem = NULL;
+}
+
+/* Whether a region lies in its file: a store beyond the end would be a SIGBUS. */
+static bool
+is_backed(const struct rte_vhost_mem_region *region)
+{
+	uint64_t offset = region->host_user_addr - (uint64_t)(uintptr_t)region->mmap_addr;
+	struct stat st;
+
+	return fstat(region->fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+		offset + region->size <= (uint64_t)st.st_size;
 }
 
 static int
@@ -203,6 +236,12 @@ read_memory(struct dirtylog_port *port)
 		return -EIO;
 	mem = calloc(1, sizeof(*mem) + table->nregions * sizeof(mem->regions[0]));
 	for (i = 0; mem != NULL && i < table->nregions; i++) {
+		if (!is_backed(&table->regions[i])) {
+			DRIVER_LOG(ERR, "port %u: region %u of guest memory is longer than its file",
+					port->port_id, i);
+			mem->nb_regions = 0;
+			break;
+		}
 		mem->regions[i].gpa = table->regions[i].guest_phys_addr;
 		mem->regions[i].len = table->regions[i].size;
 		mem->regions[i].host = (uint8_t *)(uintptr_t)table->regions[i].host_user_addr;
@@ -299,11 +338,13 @@ static int
 new_connection(int vid)
 {
 	struct dirtylog_port *port = find_port(vid);
+	bool was_attached;
 	int ret;
 
 	if (port == NULL)
 		return -1;
 	pthread_mutex_lock(&port->lock);
+	was_attached = port->attached;
 	/* A front-end that comes back may be here before its old socket is seen closed. */
 	if (port->vid >= 0) {
 		DRIVER_LOG(NOTICE, "port %u: a new front-end takes over", port->port_id);
@@ -313,6 +354,9 @@ new_connection(int vid)
 	if (ret == 0)
 		port->vid = vid;
 	pthread_mutex_unlock(&port->lock);
+	/* The old device's own end is nobody's business any more. */
+	if (was_attached)
+		port->events->link(port->events_ctx, false);
 	return ret;
 }
 
@@ -413,22 +457,27 @@ static const struct rte_vhost_device_ops device_ops = {
 
 /*
  * A socket file that nobody listens on is left over from a process that died,
- * and librte_vhost would fail on it.
+ * and librte_vhost would fail on it. Anything else at the path stays.
  */
 static int
 remove_stale_socket(const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct stat st;
 	int fd, ret = 0;
 
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return 0; /* librte_vhost says it better */
 	strcpy(addr.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/*
+	 * A stream socket refuses a datagram one by its type, if it is alive. A
+	 * connection that is accepted would push the guest of that port off.
+	 */
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 || errno == EAGAIN)
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 || errno == EPROTOTYPE)
 		ret = -EADDRINUSE;
+	else if (errno == ECONNREFUSED && stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		ret = -EEXIST; /* librte_vhost would delete whatever it is */
 	else if (errno == ECONNREFUSED)
 		unlink(path);
 	close(fd);

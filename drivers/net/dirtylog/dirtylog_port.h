@@ -13,11 +13,11 @@
 #ifndef DIRTYLOG_PORT_H
 #define DIRTYLOG_PORT_H
 
-#include <limits.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/un.h>
 
 #include <rte_vhost.h>
 
@@ -47,7 +47,7 @@ struct dirtylog_vring {
 struct dirtylog_port {
 	TAILQ_ENTRY(dirtylog_port) next;
 	pthread_mutex_t lock;
-	char iface[PATH_MAX];
+	char iface[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* longer ones are cut off */
 	uint16_t nb_queue_pairs;      /* offered to the front-end */
 	uint16_t port_id;
 	bool client;

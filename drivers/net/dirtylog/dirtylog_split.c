@@ -14,6 +14,12 @@
 /* Packets whose descriptors and buffers are fetched together. */
 #define CHUNK 32
 
+/*
+ * Bad chains that one burst looks at. A guest can fill a ring with chains that
+ * take long to refuse, and the core has other ports to poll.
+ */
+#define MAX_BAD 32
+
 /* Longest packet that a guest can send: 64 KiB and a tagged Ethernet header. */
 #define MAX_PACKET (UINT16_MAX + RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
 
@@ -164,7 +170,9 @@ transmit_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 				desc.len < len || pkts[i]->nb_segs != 1))
 			break;
 		regions[i] = guest_mem_find(queue->mem, desc.addr, &queue->hint);
-		if (unlikely(regions[i] == NULL || !guest_region_holds(regions[i], desc.addr, len)))
+		/* All of the buffer, not just what is needed: bad ones are found sooner. */
+		if (unlikely(regions[i] == NULL ||
+				!guest_region_holds(regions[i], desc.addr, desc.len)))
 			break;
 		hosts[i] = guest_region_host(regions[i], desc.addr);
 		__builtin_prefetch(hosts[i], 1);
@@ -221,6 +229,18 @@ enum outcome {
 	OUTCOME_WAIT     /* not enough buffers (or mbufs) now */
 };
 
+/*
+ * Consume nothing. The used entries that were filled in already are not shown,
+ * but they are changed guest memory: marked like any other.
+ */
+static enum outcome
+give_up(struct dirtylog_queue *queue, uint16_t n, enum outcome outcome)
+{
+	if (queue->marker.logging)
+		mark_used(queue, queue->next_used, n);
+	return outcome;
+}
+
 /* A packet in any shape into buffers in any shape. */
 static enum outcome
 transmit_any(struct dirtylog_queue *queue, const struct rte_mbuf *pkt, uint16_t nb_avail)
@@ -237,9 +257,10 @@ transmit_any(struct dirtylog_queue *queue, const struct rte_mbuf *pkt, uint16_t 
 		uint16_t head;
 
 		if (n == nb_avail)
-			return n == queue->size ? OUTCOME_DROPPED : OUTCOME_WAIT;
+			return give_up(queue, n, n == queue->size ? OUTCOME_DROPPED :
+					OUTCOME_WAIT);
 		if (n == 1 && !queue->mergeable)
-			return OUTCOME_DROPPED;
+			return give_up(queue, n, OUTCOME_DROPPED);
 		head = avail_head(queue, n);
 		nb_pieces = dirtylog_chain_walk(queue, head, true, nb_pieces, &len);
 		if (nb_pieces >= 0 && n == 0 && len < queue->header_len) {
@@ -275,7 +296,7 @@ uint16_t
 dirtylog_split_transmit(void *opaque, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
 	struct dirtylog_queue *queue = opaque;
-	uint16_t nb_avail, first, end, done = 0;
+	uint16_t nb_avail, first, end, done = 0, bad = 0;
 
 	if (unlikely(!dirtylog_burst_begin(&queue->marker)))
 		return 0;
@@ -292,7 +313,8 @@ dirtylog_split_transmit(void *opaque, struct rte_mbuf **pkts, uint16_t nb_pkts)
 		if (went < n) {
 			outcome = transmit_any(queue, pkts[done],
 					(uint16_t)(end - queue->next_avail));
-			if (outcome == OUTCOME_WAIT)
+			if (outcome == OUTCOME_WAIT ||
+					(outcome == OUTCOME_AGAIN && ++bad == MAX_BAD))
 				break;
 			if (outcome == OUTCOME_DROPPED)
 				dirtylog_count(&queue->stats.dropped, 1);
@@ -392,7 +414,7 @@ uint16_t
 dirtylog_split_receive(void *opaque, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
 	struct dirtylog_queue *queue = opaque;
-	uint16_t nb_avail, first, end, fresh = 0, done = 0;
+	uint16_t nb_avail, first, end, fresh = 0, done = 0, bad = 0;
 
 	if (unlikely(!dirtylog_burst_begin(&queue->marker)))
 		return 0;
@@ -423,6 +445,8 @@ dirtylog_split_receive(void *opaque, struct rte_mbuf **pkts, uint16_t nb_pkts)
 				dirtylog_count(&queue->stats.no_mbuf, 1);
 				break;
 			}
+			if (outcome == OUTCOME_AGAIN && ++bad == MAX_BAD)
+				break;
 			if (outcome == OUTCOME_DONE) {
 				done++;
 				fresh--;

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* The EAL for a test program: no root, no huge pages, no devices, no files left. */
+
+#ifndef TEST_EAL_H
+#define TEST_EAL_H
+
+/* Start it, once per program; ends the program with a message if it fails. */
+void eal_start(const char *program);
+
+void eal_stop(void);
+
+#endif /* TEST_EAL_H */

@@ -1,0 +1,755 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Split rings with a guest that does one thing wrong at a time. Each is
+ * counted under its name, nothing is written but the used entry that returns
+ * the bad buffers, and good buffers before and after it work on.
+ */
+
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <rte_cycles.h>
+#include <rte_log.h>
+
+#include <cmocka.h>
+
+#include "eal.h"
+#include "split_rig.h"
+
+#define GOOD 0x3000 /* GPA of a buffer that nothing is wrong with */
+#define TABLE 0x8000 /* and of an indirect table */
+#define HOLE (RIG_MIDDLE_END + 0x10000)
+
+/* The direction of a side's buffers, and the other one. */
+static uint16_t
+right(const struct rig *rig, const struct rig_side *side)
+{
+	return side == &rig->to_guest ? VRING_DESC_F_WRITE : 0;
+}
+
+static uint16_t
+wrong(const struct rig *rig, const struct rig_side *side)
+{
+	return side == &rig->to_guest ? 0 : VRING_DESC_F_WRITE;
+}
+
+/* Two descriptors in a chain; the second one's index is returned too. */
+static uint16_t
+first_of_two(struct rig *rig, struct rig_side *side, uint16_t *second)
+{
+	uint16_t head = ring_take_desc(&side->ring);
+
+	*second = ring_take_desc(&side->ring);
+	ring_set_desc(&side->ring, head, GOOD, 64, right(rig, side) | VRING_DESC_F_NEXT, *second);
+	return head;
+}
+
+static uint16_t
+two(struct rig *rig, struct rig_side *side, uint64_t addr, uint32_t len, uint16_t flags,
+		uint16_t next)
+{
+	uint16_t second, head = first_of_two(rig, side, &second);
+
+	ring_set_desc(&side->ring, second, addr, len, flags, next);
+	return head;
+}
+
+static uint16_t
+one(struct rig *rig, struct rig_side *side, uint64_t addr, uint32_t len, uint16_t flags)
+{
+	uint16_t head = ring_take_desc(&side->ring);
+
+	(void)rig;
+	ring_set_desc(&side->ring, head, addr, len, flags, 0);
+	return head;
+}
+
+/* An indirect descriptor for a table of one entry with these fields. */
+static uint16_t
+in_table(struct rig *rig, struct rig_side *side, uint64_t addr, uint32_t len, uint16_t flags,
+		uint16_t next, uint32_t table_len)
+{
+	struct vring_desc desc = { .addr = addr, .len = len, .flags = flags, .next = next };
+
+	ram_write(&rig->ram, TABLE, &desc, sizeof(desc));
+	return one(rig, side, TABLE, table_len, VRING_DESC_F_INDIRECT);
+}
+
+static uint16_t
+loop_of_one(struct rig *rig, struct rig_side *side)
+{
+	uint16_t head = ring_take_desc(&side->ring);
+
+	ring_set_desc(&side->ring, head, GOOD, 1, right(rig, side) | VRING_DESC_F_NEXT, head);
+	return head;
+}
+
+static uint16_t
+loop_of_two(struct rig *rig, struct rig_side *side)
+{
+	uint16_t second, head = first_of_two(rig, side, &second);
+
+	ring_set_desc(&side->ring, second, GOOD, 1, right(rig, side) | VRING_DESC_F_NEXT, head);
+	return head;
+}
+
+static uint16_t
+loop_in_table(struct rig *rig, struct rig_side *side)
+{
+	return in_table(rig, side, GOOD, 1, right(rig, side) | VRING_DESC_F_NEXT, 0, 64);
+}
+
+static uint16_t
+loop_in_huge_table(struct rig *rig, struct rig_side *side)
+{
+	return in_table(rig, side, GOOD, 1, right(rig, side) | VRING_DESC_F_NEXT, 0, 0xfffffff0);
+}
+
+static uint16_t
+next_is_size(struct rig *rig, struct rig_side *side)
+{
+	return two(rig, side, GOOD, 8, right(rig, side) | VRING_DESC_F_NEXT, rig->options.size);
+}
+
+static uint16_t
+next_is_last(struct rig *rig, struct rig_side *side)
+{
+	return two(rig, side, GOOD, 8, right(rig, side) | VRING_DESC_F_NEXT, 65535);
+}
+
+static uint16_t
+next_beyond_table(struct rig *rig, struct rig_side *side)
+{
+	return in_table(rig, side, GOOD, 8, right(rig, side) | VRING_DESC_F_NEXT, 4, 64);
+}
+
+static uint16_t
+in_hole(struct rig *rig, struct rig_side *side)
+{
+	return one(rig, side, HOLE, 100, right(rig, side));
+}
+
+static uint16_t
+before_region(struct rig *rig, struct rig_side *side)
+{
+	return one(rig, side, RIG_HIGH - 1, 200, right(rig, side));
+}
+
+static uint16_t
+into_hole(struct rig *rig, struct rig_side *side)
+{
+	return one(rig, side, RIG_MIDDLE_END - 99, 100, right(rig, side));
+}
+
+static uint16_t
+over_the_end(struct rig *rig, struct rig_side *side)
+{
+	return one(rig, side, rig->high_room + RIG_HIGH_ROOM - 99, 100, right(rig, side));
+}
+
+static uint16_t
+at_the_end(struct rig *rig, struct rig_side *side)
+{
+	return one(rig, side, rig->high_room + RIG_HIGH_ROOM, 100, right(rig, side));
+}
+
+static uint16_t
+overflow(struct rig *rig, struct rig_side *side)
+{
+	return one(rig, side, UINT64_MAX - 49, 100, right(rig, side));
+}
+
+static uint16_t
+overflow_to_zero(struct rig *rig, struct rig_side *side)
+{
+	return one(rig, side, UINT64_MAX - 0xfff, 0x1000, right(rig, side));
+}
+
+static uint16_t
+four_gib(struct rig *rig, struct rig_side *side)
+{
+	return one(rig, side, 0, UINT32_MAX, right(rig, side));
+}
+
+static uint16_t
+four_gib_each(struct rig *rig, struct rig_side *side)
+{
+	return two(rig, side, RIG_HIGH, UINT32_MAX, right(rig, side), 0);
+}
+
+static uint16_t
+second_in_hole(struct rig *rig, struct rig_side *side)
+{
+	return two(rig, side, HOLE, 100, right(rig, side), 0);
+}
+
+static uint16_t
+entry_in_hole(struct rig *rig, struct rig_side *side)
+{
+	return in_table(rig, side, HOLE, 100, right(rig, side), 0, 16);
+}
+
+static uint16_t
+wrong_direction(struct rig *rig, struct rig_side *side)
+{
+	return one(rig, side, GOOD, 1000, wrong(rig, side));
+}
+
+static uint16_t
+wrong_second(struct rig *rig, struct rig_side *side)
+{
+	return two(rig, side, GOOD, 1000, wrong(rig, side), 0);
+}
+
+static uint16_t
+wrong_in_table(struct rig *rig, struct rig_side *side)
+{
+	return in_table(rig, side, GOOD, 1000, wrong(rig, side), 0, 16);
+}
+
+static uint16_t
+empty_table(struct rig *rig, struct rig_side *side)
+{
+	return in_table(rig, side, GOOD, 1000, right(rig, side), 0, 0);
+}
+
+static uint16_t
+half_table(struct rig *rig, struct rig_side *side)
+{
+	return in_table(rig, side, GOOD, 1000, right(rig, side), 0, 8);
+}
+
+static uint16_t
+odd_table(struct rig *rig, struct rig_side *side)
+{
+	return in_table(rig, side, GOOD, 1000, right(rig, side), 0, 24);
+}
+
+static uint16_t
+largest_table(struct rig *rig, struct rig_side *side)
+{
+	return in_table(rig, side, GOOD, 1000, right(rig, side), 0, UINT32_MAX);
+}
+
+static uint16_t
+table_in_hole(struct rig *rig, struct rig_side *side)
+{
+	return one(rig, side, HOLE, 64, VRING_DESC_F_INDIRECT);
+}
+
+static uint16_t
+table_into_hole(struct rig *rig, struct rig_side *side)
+{
+	struct vring_desc desc = { .addr = GOOD, .len = 8, .next = 1,
+		.flags = right(rig, side) | VRING_DESC_F_NEXT };
+
+	ram_write(&rig->ram, RIG_MIDDLE_END - 16, &desc, sizeof(desc));
+	return one(rig, side, RIG_MIDDLE_END - 16, 64, VRING_DESC_F_INDIRECT);
+}
+
+static uint16_t
+entry_into_hole(struct rig *rig, struct rig_side *side)
+{
+	return one(rig, side, RIG_MIDDLE_END - 8, 64, VRING_DESC_F_INDIRECT);
+}
+
+static uint16_t
+table_overflows(struct rig *rig, struct rig_side *side)
+{
+	return one(rig, side, UINT64_MAX - 15, 64, VRING_DESC_F_INDIRECT);
+}
+
+static uint16_t
+unaligned_table(struct rig *rig, struct rig_side *side)
+{
+	return one(rig, side, TABLE + 4, 64, VRING_DESC_F_INDIRECT);
+}
+
+static uint16_t
+nested_table(struct rig *rig, struct rig_side *side)
+{
+	return in_table(rig, side, TABLE, 16, VRING_DESC_F_INDIRECT, 0, 16);
+}
+
+static uint16_t
+table_goes_on(struct rig *rig, struct rig_side *side)
+{
+	struct vring_desc desc = { .addr = GOOD, .len = 1000, .flags = right(rig, side) };
+	uint16_t head = ring_take_desc(&side->ring), second = ring_take_desc(&side->ring);
+
+	ram_write(&rig->ram, TABLE, &desc, sizeof(desc));
+	ring_set_desc(&side->ring, second, GOOD, 1000, right(rig, side), 0);
+	ring_set_desc(&side->ring, head, TABLE, 16,
+			VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT, second);
+	return head;
+}
+
+static uint16_t
+no_room_for_header(struct rig *rig, struct rig_side *side)
+{
+	return one(rig, side, GOOD, rig->header_len - 1U, right(rig, side));
+}
+
+static uint16_t
+no_room_in_two(struct rig *rig, struct rig_side *side)
+{
+	uint16_t second, head = first_of_two(rig, side, &second);
+
+	ring_set_desc(&side->ring, head, GOOD, 4, right(rig, side) | VRING_DESC_F_NEXT, second);
+	ring_set_desc(&side->ring, second, GOOD, rig->header_len - 5U, right(rig, side), 0);
+	return head;
+}
+
+static uint16_t
+zero_length(struct rig *rig, struct rig_side *side)
+{
+	return one(rig, side, GOOD, 0, right(rig, side));
+}
+
+static uint16_t
+zero_length_second(struct rig *rig, struct rig_side *side)
+{
+	return two(rig, side, GOOD, 0, right(rig, side), 0);
+}
+
+static uint16_t
+zero_length_in_table(struct rig *rig, struct rig_side *side)
+{
+	return in_table(rig, side, GOOD, 0, right(rig, side), 0, 16);
+}
+
+static const struct bad_case {
+	const char *name;
+	uint16_t (*make)(struct rig *rig, struct rig_side *side);
+	enum dirtylog_fault fault;
+} bad_cases[] = {
+#define CASE(function, fault) { #function, function, DIRTYLOG_FAULT_ ## fault }
+	CASE(loop_of_one, LOOP),
+	CASE(loop_of_two, LOOP),
+	CASE(loop_in_table, LOOP),
+	CASE(loop_in_huge_table, LOOP),
+	CASE(next_is_size, HEAD),
+	CASE(next_is_last, HEAD),
+	CASE(next_beyond_table, HEAD),
+	CASE(in_hole, ADDRESS),
+	CASE(before_region, ADDRESS),
+	CASE(into_hole, ADDRESS),
+	CASE(over_the_end, ADDRESS),
+	CASE(at_the_end, ADDRESS),
+	CASE(overflow, ADDRESS),
+	CASE(overflow_to_zero, ADDRESS),
+	CASE(four_gib, ADDRESS),
+	CASE(four_gib_each, ADDRESS),
+	CASE(second_in_hole, ADDRESS),
+	CASE(entry_in_hole, ADDRESS),
+	CASE(wrong_direction, DIRECTION),
+	CASE(wrong_second, DIRECTION),
+	CASE(wrong_in_table, DIRECTION),
+	CASE(empty_table, INDIRECT),
+	CASE(half_table, INDIRECT),
+	CASE(odd_table, INDIRECT),
+	CASE(largest_table, INDIRECT),
+	CASE(table_in_hole, INDIRECT),
+	CASE(table_into_hole, INDIRECT),
+	CASE(entry_into_hole, INDIRECT),
+	CASE(table_overflows, INDIRECT),
+	CASE(unaligned_table, INDIRECT),
+	CASE(nested_table, INDIRECT),
+	CASE(table_goes_on, INDIRECT),
+	CASE(no_room_for_header, SHORT),
+	CASE(no_room_in_two, SHORT),
+	CASE(zero_length, SHORT),
+	CASE(zero_length_second, SHORT),
+	CASE(zero_length_in_table, SHORT),
+#undef CASE
+};
+
+/* Good buffers for a packet, and what the model says of it. */
+static void
+offer_good(struct rig *rig, struct rig_side *side, uint32_t number)
+{
+	struct rig_chain chain;
+
+	rig->cursor = 0x10000 + (number % 64) * 0x1000;
+	rig_offer(rig, side, rig->header_len + 600U, SHAPE_ONE, &chain);
+	if (side == &rig->to_guest) {
+		rig_expect_packet(rig, &chain, number, 600);
+	} else {
+		rig_fill(rig, &chain, number, 600);
+		rig_expect_used(rig, side, chain.head, 0);
+	}
+}
+
+/* The `n` packets from `number` on, which have their buffers, in one burst. */
+static void
+pass_good(struct rig *rig, struct rig_side *side, uint32_t number, unsigned int n)
+{
+	struct rte_mbuf *pkts[32];
+	unsigned int i;
+
+	ring_publish(&side->ring);
+	if (side == &rig->to_guest) {
+		for (i = 0; i < n; i++)
+			pkts[i] = packet_mbuf(rig->pool, number + i, 600, 0, false);
+		assert_int_equal(rig_transmit(rig, pkts, (uint16_t)n), n);
+	} else {
+		assert_int_equal(rig_receive(rig, rig->pool, pkts, 32), n);
+		for (i = 0; i < n; i++)
+			assert_true(packet_is(pkts[i], number + i, 600));
+		rte_pktmbuf_free_bulk(pkts, n);
+	}
+	rig_check(rig);
+}
+
+/* A bad chain that comes back empty. */
+static void
+offer_bad(struct rig *rig, struct rig_side *side, const struct bad_case *bad)
+{
+	uint16_t head = bad->make(rig, side);
+
+	ring_add(&side->ring, head);
+	rig_expect_used(rig, side, head, 0);
+}
+
+static void
+one_bad_chain(const struct rig_options *options, const struct bad_case *bad, bool to_guest)
+{
+	struct rig *rig = rig_create(options);
+	struct rig_side *side = to_guest ? &rig->to_guest : &rig->from_guest;
+	struct rig_side *other = to_guest ? &rig->from_guest : &rig->to_guest;
+
+	print_message("%s, %s the guest\n", bad->name, to_guest ? "to" : "from");
+	/* Between good ones in one burst. */
+	offer_good(rig, side, 1);
+	offer_bad(rig, side, bad);
+	offer_good(rig, side, 2);
+	pass_good(rig, side, 1, 2);
+	assert_int_equal(side->queue->stats.faults[bad->fault], 1);
+	/* Alone, then first in its burst. */
+	offer_bad(rig, side, bad);
+	if (!to_guest)
+		pass_good(rig, side, 3, 0);
+	offer_good(rig, side, 3);
+	pass_good(rig, side, 3, 1);
+	assert_int_equal(side->queue->stats.faults[bad->fault], 2);
+	assert_int_equal(rig_faults(side), 2);
+	assert_int_equal(side->queue->stats.packets, 3);
+	assert_int_equal(side->queue->stats.dropped, 0);
+	/* The other queue has seen nothing of it. */
+	offer_good(rig, other, 4);
+	pass_good(rig, other, 4, 1);
+	assert_int_equal(rig_faults(other), 0);
+	rig_close(rig);
+	rig_check(rig);
+	rig_destroy(rig);
+}
+
+static void
+bad_chains(void **state)
+{
+	static const struct rig_options options[] = {
+		{ .size = 128, .version_1 = true, .logging = true },
+		{ .size = 128, .mergeable = true, .start = 65530 },
+	};
+	unsigned int i, j;
+
+	(void)state;
+	for (i = 0; i < RTE_DIM(bad_cases); i++) {
+		for (j = 0; j < RTE_DIM(options); j++) {
+			one_bad_chain(&options[j], &bad_cases[i], true);
+			one_bad_chain(&options[j], &bad_cases[i], false);
+		}
+	}
+}
+
+static const struct rig_options plain = { .size = 128, .version_1 = true, .logging = true };
+static const struct rig_options merging = { .size = 128, .mergeable = true, .logging = true };
+
+/* A head that is no descriptor: there is nothing to give back. */
+static void
+head_beyond_ring(void **state)
+{
+	static const uint16_t heads[] = { 128, 129, 0x8000, 65535 };
+	struct rig *rig = rig_create(&plain);
+	struct rig_side *const sides[] = { &rig->to_guest, &rig->from_guest };
+	unsigned int i, s;
+
+	(void)state;
+	for (s = 0; s < 2; s++) {
+		for (i = 0; i < RTE_DIM(heads); i++) {
+			offer_good(rig, sides[s], i);
+			ring_add(&sides[s]->ring, heads[i]);
+			offer_good(rig, sides[s], i + 1);
+			pass_good(rig, sides[s], i, 2);
+			assert_int_equal(sides[s]->queue->stats.faults[DIRTYLOG_FAULT_HEAD], i + 1);
+		}
+		assert_int_equal(rig_faults(sides[s]), RTE_DIM(heads));
+	}
+	rig_close(rig);
+	rig_destroy(rig);
+}
+
+/* The available index moves by more than the ring: nothing is taken until it is sane. */
+static void
+avail_index_jumps(void **state)
+{
+	static const uint16_t jumps[] = { 129, 1000, 32768, 65535 };
+	struct rig *rig = rig_create(&plain);
+	struct rig_side *const sides[] = { &rig->to_guest, &rig->from_guest };
+	struct rte_mbuf *pkts[4];
+	unsigned int i, s;
+
+	(void)state;
+	for (s = 0; s < 2; s++) {
+		for (i = 0; i < RTE_DIM(jumps); i++) {
+			struct ring_writer *ring = &sides[s]->ring;
+
+			ring->next_avail += jumps[i];
+			ring_publish(ring);
+			pkts[0] = packet_mbuf(rig->pool, 1, 100, 0, false);
+			assert_int_equal(s == 0 ? rig_transmit(rig, pkts, 1) :
+					rig_receive(rig, rig->pool, pkts + 1, 3), 0);
+			rte_pktmbuf_free(pkts[0]);
+			rig_check(rig);
+			assert_int_equal(sides[s]->queue->stats.faults[DIRTYLOG_FAULT_AVAIL_INDEX],
+					i + 1);
+			ring->next_avail -= jumps[i];
+			offer_good(rig, sides[s], i);
+			pass_good(rig, sides[s], i, 1);
+		}
+		assert_int_equal(rig_faults(sides[s]), RTE_DIM(jumps));
+	}
+	rig_close(rig);
+	rig_destroy(rig);
+}
+
+/* The third buffer of a merged packet is bad: all three come back, the packet goes on. */
+static void
+bad_merged_buffer(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < RTE_DIM(bad_cases); i++) {
+		struct rig *rig = rig_create(&merging);
+		struct rig_side *side = &rig->to_guest;
+		struct rig_chain chains[8];
+		struct rte_mbuf *pkt;
+		unsigned int n;
+
+		/* Shorter than the header is fine behind one that has it. */
+		if (bad_cases[i].make == no_room_for_header ||
+				bad_cases[i].make == no_room_in_two) {
+			rig_destroy(rig);
+			continue;
+		}
+		for (n = 0; n < 2; n++) {
+			rig_offer(rig, side, 100, SHAPE_ONE, &chains[n]);
+			rig_expect_used(rig, side, chains[n].head, 0);
+		}
+		offer_bad(rig, side, &bad_cases[i]);
+		for (n = 2; n < 8; n++)
+			rig_offer(rig, side, 100, SHAPE_ONE, &chains[n]);
+		ring_publish(&side->ring);
+		rig_expect_packet(rig, &chains[2], 1, 500);
+		pkt = packet_mbuf(rig->pool, 1, 500, 0, false);
+		assert_int_equal(rig_transmit(rig, &pkt, 1), 1);
+		rig_check(rig);
+		assert_int_equal(rig_faults(side), 1);
+		rig_close(rig);
+		rig_destroy(rig);
+	}
+}
+
+/*
+ * Memory that is larger than 4 GiB, and chains of such lengths: the sum does
+ * not wrap.
+ */
+static void
+chains_of_many_gib(void **state)
+{
+	const uint64_t gib4 = UINT64_C(1) << 32, gpa = 8 * gib4;
+	struct rig *rig = rig_create(&plain);
+	struct guest_mem *mem = calloc(1, sizeof(*mem) + 4 * sizeof(mem->regions[0]));
+	struct guest_region *large = &mem->regions[3];
+	struct rig_side *side;
+	uint16_t second, head;
+	struct rte_mbuf *pkts[2];
+	uint8_t header[12] = { [10] = 1 };
+
+	(void)state;
+	assert_non_null(mem);
+	memcpy(mem, rig->mem, sizeof(*mem) + 3 * sizeof(mem->regions[0]));
+	mem->nb_regions = 4;
+	large->gpa = gpa;
+	large->len = 2 * gib4;
+	large->bitmap = mem->regions[0].bitmap;
+	large->host = mmap(NULL, large->len, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	assert_ptr_not_equal(large->host, MAP_FAILED);
+	rig->to_guest.queue->mem = mem;
+	rig->from_guest.queue->mem = mem;
+
+	/* 2^32 + 100 bytes from the guest are no packet of 100 bytes. */
+	side = &rig->from_guest;
+	head = ring_take_desc(&side->ring);
+	second = ring_take_desc(&side->ring);
+	ring_set_desc(&side->ring, head, gpa, UINT32_MAX, VRING_DESC_F_NEXT, second);
+	ring_set_desc(&side->ring, second, gpa, 113, 0, 0);
+	ring_add(&side->ring, head);
+	rig_expect_used(rig, side, head, 0);
+	ring_publish(&side->ring);
+	assert_int_equal(rig_receive(rig, rig->pool, pkts, 2), 0);
+	rig_check(rig);
+	assert_int_equal(side->queue->stats.faults[DIRTYLOG_FAULT_LONG], 1);
+
+	/* As much room for the guest's packet is room. */
+	side = &rig->to_guest;
+	head = ring_take_desc(&side->ring);
+	second = ring_take_desc(&side->ring);
+	ring_set_desc(&side->ring, head, gpa + 12345, UINT32_MAX,
+			VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, second);
+	ring_set_desc(&side->ring, second, gpa, UINT32_MAX, VRING_DESC_F_WRITE, 0);
+	ring_add(&side->ring, head);
+	rig_expect_used(rig, side, head, 112);
+	ring_publish(&side->ring);
+	pkts[0] = packet_mbuf(rig->pool, 1, 100, 0, false);
+	/* Where this memory is marked is not of interest. */
+	assert_int_equal(rig_transmit(rig, pkts, 1), 1);
+	assert_memory_equal(large->host + 12345, header, 12);
+	assert_memory_equal(large->host + 12345 + 12, packet_bytes(1, 100), 100);
+	assert_int_equal(ram_differences(&rig->ram), 0);
+	assert_int_equal(rig_faults(side), 0);
+	frontend_log_clear(&rig->log);
+	rig_close(rig);
+	munmap(large->host, large->len);
+	rig_destroy(rig);
+	free(mem);
+}
+
+/* The direction of a descriptor that names a table means nothing (2.6.5.3.2). */
+static void
+direction_of_table_is_ignored(void **state)
+{
+	struct rig *rig = rig_create(&plain);
+	struct rig_side *const sides[] = { &rig->to_guest, &rig->from_guest };
+	unsigned int s;
+
+	(void)state;
+	for (s = 0; s < 2; s++) {
+		struct rig_chain chain;
+		struct vring_desc desc;
+		uint64_t at;
+
+		rig_offer(rig, sides[s], 612, SHAPE_INDIRECT, &chain);
+		at = sides[s]->ring.desc + chain.head * sizeof(desc);
+		ram_read(&rig->ram, at, &desc, sizeof(desc));
+		desc.flags |= VRING_DESC_F_WRITE;
+		ram_write(&rig->ram, at, &desc, sizeof(desc));
+		if (s == 0) {
+			rig_expect_packet(rig, &chain, 1, 600);
+		} else {
+			rig_fill(rig, &chain, 1, 600);
+			rig_expect_used(rig, sides[s], chain.head, 0);
+		}
+		pass_good(rig, sides[s], 1, 1);
+		assert_int_equal(rig_faults(sides[s]), 0);
+	}
+	rig_close(rig);
+	rig_destroy(rig);
+}
+
+/*
+ * A whole ring of the chains that take longest to refuse: a burst looks at a
+ * bounded number of them. The core has other ports to poll.
+ */
+static void
+bad_ring_does_not_hold_the_core(void **state)
+{
+	struct rig_options options = { .size = 32768, .version_1 = true };
+	struct rig *rig = rig_create(&options);
+	struct rig_side *const sides[] = { &rig->to_guest, &rig->from_guest };
+	struct rte_mbuf *pkts[32];
+	unsigned int i, s;
+
+	(void)state;
+	for (s = 0; s < 2; s++) {
+		for (i = 0; i < options.size; i++)
+			ring_add(&sides[s]->ring, loop_of_one(rig, sides[s]));
+		ring_publish(&sides[s]->ring);
+		for (i = 0; i < 32; i++)
+			pkts[i] = packet_mbuf(rig->pool, i, 100, 0, false);
+		if (s == 0)
+			assert_int_equal(dirtylog_split_transmit(sides[s]->queue, pkts, 32), 0);
+		rte_pktmbuf_free_bulk(pkts, 32);
+		sides[s]->queue->pool = rig->pool;
+		if (s == 1)
+			assert_int_equal(dirtylog_split_receive(sides[s]->queue, pkts, 32), 0);
+		assert_in_range(rig_faults(sides[s]), 1, 64);
+	}
+	rig_close(rig);
+	rig_destroy(rig);
+}
+
+/* However many faults: a line or two. */
+static void
+log_lines_are_limited(void **state)
+{
+	struct rig *rig = rig_create(&plain);
+	struct rig_side *side = &rig->from_guest;
+	struct rte_mbuf *pkts[32];
+	char *text = NULL, *at;
+	size_t len = 0;
+	FILE *stream = open_memstream(&text, &len);
+	uint64_t begin = rte_rdtsc(), seconds;
+	unsigned int i, lines = 0;
+
+	(void)state;
+	assert_non_null(stream);
+	rte_openlog_stream(stream);
+	for (i = 0; i < 5000; i++) {
+		offer_bad(rig, side, &bad_cases[i % RTE_DIM(bad_cases)]);
+		ring_publish(&side->ring);
+		assert_int_equal(rig_receive(rig, rig->pool, pkts, 32), 0);
+	}
+	seconds = (rte_rdtsc() - begin) / rte_get_tsc_hz();
+	rte_openlog_stream(stderr);
+	fclose(stream);
+	for (at = text; (at = strchr(at, '\n')) != NULL; at++)
+		lines++;
+	print_message("%s", text);
+	assert_in_range(lines, 1, 2 + seconds);
+	assert_non_null(strstr(text, "port 7 virtqueue 1"));
+	assert_int_equal(rig_faults(side), 5000);
+	free(text);
+	rig_close(rig);
+	rig_destroy(rig);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bad_chains),
+		cmocka_unit_test(head_beyond_ring),
+		cmocka_unit_test(avail_index_jumps),
+		cmocka_unit_test(bad_merged_buffer),
+		cmocka_unit_test(chains_of_many_gib),
+		cmocka_unit_test(direction_of_table_is_ignored),
+		cmocka_unit_test(bad_ring_does_not_hold_the_core),
+		cmocka_unit_test(log_lines_are_limited),
+	};
+	int ret;
+
+	eal_start("test_split_bad");
+	ret = cmocka_run_group_tests_name("split_bad", tests, NULL, NULL);
+	eal_stop();
+	return ret;
+}

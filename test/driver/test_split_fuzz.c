@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Split rings full of random bytes, and a guest that changes descriptors while
+ * the driver reads them. Nothing is said about what comes of it but: no access
+ * out of bounds (guard pages around guest memory, and the sanitizers), no end-
+ * less loop, no mbuf lost, each page that changed is marked, and afterwards
+ * good buffers work again.
+ */
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+
+#include <cmocka.h>
+
+#include "eal.h"
+#include "split_rig.h"
+
+#define SECONDS 2
+#define SIZE 256
+#define TABLES 0x40000 /* GPA of tables, and of garbage that is taken for some */
+#define NB_TABLES 64
+#define TABLE_LEN 64   /* entries */
+
+/* A number that is often a valid one, often nearly. */
+static uint64_t
+random_gpa(uint64_t *random, const struct rig *rig)
+{
+	static const uint64_t borders[] = { RIG_LOW, RIG_MIDDLE, RIG_MIDDLE_END, RIG_HIGH, 0 };
+	uint64_t end = rig->high_room + RIG_HIGH_ROOM;
+	uint64_t x = packet_random(random);
+
+	switch (x % 8) {
+	case 0:
+		return packet_random(random);
+	case 1:
+		return borders[(x >> 8) % RTE_DIM(borders)] + (x >> 32) % 512 - 256;
+	case 2:
+		return end + (x >> 32) % 512 - 256;
+	case 3:
+		return TABLES + (x >> 32) % NB_TABLES * TABLE_LEN * 16;
+	default:
+		return (x >> 16) % RIG_MIDDLE_END;
+	}
+}
+
+static uint32_t
+random_len(uint64_t *random)
+{
+	uint64_t x = packet_random(random);
+
+	switch (x % 8) {
+	case 0:
+		return (uint32_t)(x >> 32);
+	case 1:
+		return (uint32_t)((x >> 32) % 16);
+	case 2:
+		return (uint32_t)((x >> 32) % TABLE_LEN) * 16;
+	case 3:
+		return (uint32_t)((x >> 32) % 0x14000);
+	default:
+		return (uint32_t)((x >> 32) % 4096);
+	}
+}
+
+static struct vring_desc
+random_desc(uint64_t *random, const struct rig *rig)
+{
+	uint64_t x = packet_random(random);
+	struct vring_desc desc = {
+		.addr = random_gpa(random, rig),
+		.len = random_len(random),
+		.flags = (uint16_t)(x % 16 == 0 ? x >> 16 : (x >> 16) % 8),
+		.next = (uint16_t)(x % 8 == 1 ? x >> 48 : (x >> 48) % SIZE),
+	};
+
+	return desc;
+}
+
+static void
+store_desc(struct rig *rig, uint64_t gpa, const struct vring_desc *desc)
+{
+	const uint64_t *from = (const void *)desc;
+	uint64_t *to = ram_host(&rig->ram, gpa);
+
+	/* As a guest's processor does: in words, not at once. */
+	__atomic_store_n(&to[0], from[0], __ATOMIC_RELAXED);
+	__atomic_store_n(&to[1], from[1], __ATOMIC_RELAXED);
+}
+
+/* Garbage into some descriptors, entries of tables, and the available ring. */
+static void
+scribble(struct rig *rig, struct rig_side *side, uint64_t *random, unsigned int n)
+{
+	uint16_t *avail = ram_host(&rig->ram, side->ring.avail);
+
+	while (n-- != 0) {
+		struct vring_desc desc = random_desc(random, rig);
+		uint64_t x = packet_random(random);
+
+		if (x % 4 == 0)
+			store_desc(rig, TABLES + (x >> 8) % (NB_TABLES * TABLE_LEN) * 16, &desc);
+		else
+			store_desc(rig, side->ring.desc + (x >> 8) % SIZE * 16, &desc);
+		if (x % 64 == 1) {
+			/* Loops are too rare when left to chance. */
+			desc.addr %= RIG_MIDDLE;
+			desc.len = 1;
+			desc.flags = VRING_DESC_F_NEXT | (side == &rig->to_guest ?
+					VRING_DESC_F_WRITE : 0);
+			desc.next = (x >> 8) % SIZE;
+			store_desc(rig, side->ring.desc + desc.next * 16U, &desc);
+		}
+		x = packet_random(random);
+		__atomic_store_n(&avail[2 + (x >> 8) % SIZE],
+				(uint16_t)(x % 64 == 0 ? x >> 48 : (x >> 48) % SIZE), __ATOMIC_RELAXED);
+	}
+}
+
+/* Mostly the index moves as it should. */
+static void
+move_index(struct rig *rig, struct rig_side *side, uint64_t *random)
+{
+	uint16_t *index = ram_host(&rig->ram, side->ring.avail + 2);
+	uint64_t x = packet_random(random);
+
+	__atomic_store_n(index, (uint16_t)(x % 64 == 0 ? x >> 48 :
+			side->queue->next_avail + (x >> 48) % (SIZE + 1)), __ATOMIC_RELEASE);
+}
+
+/* The driver does its part; what it sends is of any size and shape. */
+static void
+one_burst(struct rig *rig, struct rig_side *side, uint64_t *random)
+{
+	struct rte_mbuf *pkts[32];
+	unsigned int i, n;
+
+	if (side == &rig->to_guest) {
+		for (i = 0; i < 32; i++) {
+			uint64_t x = packet_random(random);
+			uint32_t len = x % 8 == 0 ? (x >> 8) % 9000 : (x >> 8) % 1500;
+
+			pkts[i] = packet_mbuf(x % 3 == 0 ? rig->small : rig->pool, i, len,
+					x % 3 == 0 ? 64 + (x >> 32) % 200 : 0, x % 2 == 0);
+			assert_non_null(pkts[i]);
+		}
+		n = dirtylog_split_transmit(side->queue, pkts, 32);
+		rte_pktmbuf_free_bulk(pkts + n, 32 - n);
+	} else {
+		side->queue->pool = packet_random(random) % 2 == 0 ? rig->pool : rig->small;
+		n = dirtylog_split_receive(side->queue, pkts, 32);
+		for (i = 0; i < n; i++) {
+			const char *reason;
+
+			assert_int_equal(rte_mbuf_check(pkts[i], 1, &reason), 0);
+		}
+		rte_pktmbuf_free_bulk(pkts, n);
+	}
+}
+
+/* After all that, the ring made good again works. */
+static void
+recovers(struct rig *rig, struct rig_side *side)
+{
+	struct rig_chain chain;
+	struct rte_mbuf *pkt;
+	unsigned int i;
+
+	/* What the driver wrote is the model from here on, and so is the index. */
+	for (i = 0; i < rig->ram.nb_regions; i++)
+		memcpy(rig->ram.regions[i].image, rig->ram.regions[i].host,
+				rig->ram.regions[i].len);
+	side->ring.next_avail = side->queue->next_avail;
+	side->model_used = side->queue->next_used;
+	side->shown_used = side->model_used;
+	ring_publish(&side->ring);
+	frontend_log_clear(&rig->log);
+	ram_forget_written(&rig->ram);
+	rig_transmit(rig, NULL, 0);
+	assert_int_equal(rig_receive(rig, rig->pool, &pkt, 1), 0);
+	frontend_log_clear(&rig->log);
+	for (i = 0; i < 100; i++) {
+		rig_offer(rig, side, 1526, SHAPE_HEADER_APART, &chain);
+		if (side == &rig->to_guest) {
+			rig_expect_packet(rig, &chain, i, 1500);
+			pkt = packet_mbuf(rig->pool, i, 1500, 0, false);
+		} else {
+			rig_fill(rig, &chain, i, 1514);
+			rig_expect_used(rig, side, chain.head, 0);
+		}
+		ring_publish(&side->ring);
+		if (side == &rig->to_guest) {
+			assert_int_equal(rig_transmit(rig, &pkt, 1), 1);
+		} else {
+			assert_int_equal(rig_receive(rig, rig->pool, &pkt, 1), 1);
+			assert_true(packet_is(pkt, i, 1514));
+			rte_pktmbuf_free(pkt);
+		}
+		rig_check(rig);
+	}
+}
+
+/* Each page that differs from the image is marked; then the image is renewed. */
+static void
+check_marks(struct rig *rig, const struct rig_side *side)
+{
+	unsigned int i;
+	uint64_t at;
+
+	for (i = 0; i < rig->ram.nb_regions; i++) {
+		struct ram_region *region = &rig->ram.regions[i];
+
+		for (at = 0; at < region->len; at += RAM_PAGE) {
+			if (memcmp(region->host + at, region->image + at, RAM_PAGE) == 0)
+				continue;
+			/* The index' own page is marked by the next burst. */
+			if (!frontend_log_test(&rig->log, (region->gpa + at) / RAM_PAGE) &&
+					(region->gpa + at) / RAM_PAGE != side->ring.used / RAM_PAGE)
+				fail_msg("the page at GPA 0x%" PRIx64 " changed and is not marked",
+						region->gpa + at);
+			memcpy(region->image + at, region->host + at, RAM_PAGE);
+		}
+	}
+	frontend_log_clear(&rig->log);
+}
+
+static void
+print_outcome(const struct rig_side *side, uint64_t bursts)
+{
+	const struct dirtylog_queue_stats *stats = &side->queue->stats;
+	unsigned int i;
+
+	print_message("%" PRIu64 " bursts, %" PRIu64 " packets, %" PRIu64 " dropped, faults:", bursts,
+			stats->packets, stats->dropped);
+	for (i = 0; i < DIRTYLOG_NB_FAULTS; i++)
+		print_message(" %" PRIu64, stats->faults[i]);
+	print_message("\n");
+	/* It was a test: each kind of fault came up, and so did packets. */
+	assert_true(stats->packets > 100);
+	for (i = 0; i < DIRTYLOG_NB_FAULTS; i++)
+		if (i != DIRTYLOG_FAULT_LONG || side->queue->vring == 1)
+			assert_true(stats->faults[i] > 0);
+}
+
+static const struct rig_options options[] = {
+	{ .size = SIZE, .version_1 = true, .logging = true, .event_idx = true },
+	{ .size = SIZE, .mergeable = true, .logging = true },
+};
+
+static void
+random_rings(void **state)
+{
+	unsigned int i, s;
+
+	(void)state;
+	for (i = 0; i < RTE_DIM(options); i++) {
+		for (s = 0; s < 2; s++) {
+			struct rig *rig = rig_create(&options[i]);
+			struct rig_side *side = s == 0 ? &rig->to_guest : &rig->from_guest;
+			uint64_t end = rte_rdtsc() + SECONDS * rte_get_tsc_hz() / 2;
+			uint64_t random = 0x1234567 + i * 2 + s, bursts = 0;
+
+			scribble(rig, side, &random, 20000);
+			while (rte_rdtsc() < end) {
+				scribble(rig, side, &random, 64);
+				move_index(rig, side, &random);
+				if (++bursts % 16 != 0) {
+					one_burst(rig, side, &random);
+					continue;
+				}
+				for (unsigned int r = 0; r < rig->ram.nb_regions; r++)
+					memcpy(rig->ram.regions[r].image, rig->ram.regions[r].host,
+							rig->ram.regions[r].len);
+				frontend_log_clear(&rig->log);
+				one_burst(rig, side, &random);
+				check_marks(rig, side);
+			}
+			print_outcome(side, bursts);
+			recovers(rig, side);
+			rig_close(rig);
+			rig_destroy(rig);
+		}
+	}
+}
+
+struct scribbler {
+	struct rig *rig;
+	struct rig_side *side;
+	uint64_t random;
+	bool stop;
+};
+
+static void *
+scribble_on(void *opaque)
+{
+	struct scribbler *scribbler = opaque;
+
+	while (!__atomic_load_n(&scribbler->stop, __ATOMIC_RELAXED)) {
+		scribble(scribbler->rig, scribbler->side, &scribbler->random, 16);
+		if (packet_random(&scribbler->random) % 64 == 0)
+			move_index(scribbler->rig, scribbler->side, &scribbler->random);
+	}
+	return NULL;
+}
+
+static void
+descriptors_change_under_way(void **state)
+{
+	/* Outlives a failed assertion, as the thread does. */
+	static struct scribbler scribbler;
+	unsigned int i, s;
+
+	(void)state;
+	for (i = 0; i < RTE_DIM(options); i++) {
+		for (s = 0; s < 2; s++) {
+			struct rig *rig = rig_create(&options[i]);
+			uint64_t end = rte_rdtsc() + SECONDS * rte_get_tsc_hz();
+			uint64_t random = 99, bursts = 0;
+			pthread_t thread;
+
+			scribbler = (struct scribbler){ .rig = rig, .random = 0x7654321 + i * 2 + s,
+				.side = s == 0 ? &rig->to_guest : &rig->from_guest };
+			scribble(rig, scribbler.side, &scribbler.random, 20000);
+			assert_int_equal(pthread_create(&thread, NULL, scribble_on, &scribbler), 0);
+			while (rte_rdtsc() < end) {
+				move_index(rig, scribbler.side, &random);
+				one_burst(rig, scribbler.side, &random);
+				bursts++;
+			}
+			__atomic_store_n(&scribbler.stop, true, __ATOMIC_RELAXED);
+			pthread_join(thread, NULL);
+			print_outcome(scribbler.side, bursts);
+			recovers(rig, scribbler.side);
+			rig_close(rig);
+			rig_destroy(rig);
+		}
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(random_rings),
+		cmocka_unit_test(descriptors_change_under_way),
+	};
+	int ret;
+
+	eal_start("test_split_fuzz");
+	ret = cmocka_run_group_tests_name("split_fuzz", tests, NULL, NULL);
+	eal_stop();
+	return ret;
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <err.h>
+#include <errno.h>
+
+#include "frontend.h"
+
+static int
+need(uint64_t offered, uint64_t bit, const char *name)
+{
+	if ((offered & bit) != 0)
+		return 0;
+	warnx("GET_FEATURES: the back-end does not offer %s (it offers 0x%llx)", name,
+	      (unsigned long long)offered);
+	return -ENOTSUP;
+}
+
+static int
+choose_features(struct frontend *f)
+{
+	const struct options *o = f->o;
+	uint64_t want = VIRTIO_F_VERSION_1 | VHOST_USER_F_PROTOCOL_FEATURES;
+	int ret;
+
+	ret = need(f->offered, VIRTIO_F_VERSION_1, "VIRTIO_F_VERSION_1");
+	if (ret == 0)
+		ret = need(f->offered, VHOST_USER_F_PROTOCOL_FEATURES, "VHOST_USER_F_PROTOCOL_FEATURES");
+	if (ret == 0 && o->packed) {
+		want |= VIRTIO_F_RING_PACKED;
+		ret = need(f->offered, VIRTIO_F_RING_PACKED, "VIRTIO_F_RING_PACKED");
+	}
+	if (ret == 0 && o->mergeable) {
+		want |= VIRTIO_NET_F_MRG_RXBUF;
+		ret = need(f->offered, VIRTIO_NET_F_MRG_RXBUF, "VIRTIO_NET_F_MRG_RXBUF");
+	}
+	if (ret == 0 && o->in_order) {
+		want |= VIRTIO_F_IN_ORDER;
+		ret = need(f->offered, VIRTIO_F_IN_ORDER, "VIRTIO_F_IN_ORDER");
+	}
+	if (ret == 0 && o->queue_pairs > 1) {
+		want |= VIRTIO_NET_F_MQ;
+		ret = need(f->offered, VIRTIO_NET_F_MQ, "VIRTIO_NET_F_MQ");
+	}
+	if (ret == 0 && o->migrate)
+		ret = need(f->offered, VHOST_F_LOG_ALL, "VHOST_F_LOG_ALL");
+	f->features = want;
+	return ret;
+}
+
+static int
+negotiate_protocol(struct frontend *f)
+{
+	const struct options *o = f->o;
+	const uint64_t useful = VHOST_USER_PROTOCOL_F_MQ | VHOST_USER_PROTOCOL_F_LOG_SHMFD |
+		VHOST_USER_PROTOCOL_F_REPLY_ACK;
+	uint64_t max_queues;
+	int ret;
+
+	ret = vhost_user_get_u64(&f->vu, VHOST_USER_GET_PROTOCOL_FEATURES, &f->protocol_offered);
+	if (ret < 0)
+		return ret;
+	f->protocol_features = f->protocol_offered & useful;
+	if (o->migrate && (f->protocol_offered & VHOST_USER_PROTOCOL_F_LOG_SHMFD) == 0) {
+		warnx("GET_PROTOCOL_FEATURES: the back-end does not offer LOG_SHMFD (it offers 0x%llx): "
+		      "its guests cannot migrate; see --no-migrate", (unsigned long long)f->protocol_offered);
+		return -ENOTSUP;
+	}
+	ret = vhost_user_set_u64(&f->vu, VHOST_USER_SET_PROTOCOL_FEATURES, f->protocol_features, false);
+	if (ret < 0)
+		return ret;
+	f->vu.reply_ack = (f->protocol_features & VHOST_USER_PROTOCOL_F_REPLY_ACK) != 0;
+	if ((f->protocol_features & VHOST_USER_PROTOCOL_F_MQ) != 0) {
+		ret = vhost_user_get_u64(&f->vu, VHOST_USER_GET_QUEUE_NUM, &max_queues);
+		if (ret < 0)
+			return ret;
+	} else {
+		max_queues = 1;
+	}
+	if (o->queue_pairs > max_queues) {
+		warnx("GET_QUEUE_NUM: the back-end has %llu queue pairs, not %u",
+		      (unsigned long long)max_queues, o->queue_pairs);
+		return -ENOTSUP;
+	}
+	return 0;
+}
+
+int
+frontend_connect(struct frontend *f, const struct options *o)
+{
+	int ret;
+
+	f->o = o;
+	ret = vhost_user_open(&f->vu, o->socket, o->server, o->timeout_ms);
+	if (ret < 0)
+		return ret;
+	ret = vhost_user_get_u64(&f->vu, VHOST_USER_GET_FEATURES, &f->offered);
+	if (ret == 0)
+		ret = choose_features(f);
+	if (ret == 0)
+		ret = negotiate_protocol(f);
+	if (ret == 0)
+		ret = vhost_user_set_owner(&f->vu);
+	return ret;
+}
+
+void
+frontend_disconnect(struct frontend *f)
+{
+	vhost_user_close(&f->vu);
+}
+
+static int
+set_vring_addr(struct frontend *f, const struct guest_queue *q, bool log)
+{
+	uintptr_t base = (uintptr_t)f->ram->source;
+	struct vhost_user_vring_addr addr = {
+		.index = q->index,
+		.flags = log ? VHOST_VRING_F_LOG : 0,
+		.desc = base + q->desc_offset,
+		.avail = base + q->driver_offset,
+		.used = base + q->device_offset,
+		/* For packed rings too QEMU sends the device area here. */
+		.log = guest_ram_gpa(f->ram, q->device_offset),
+	};
+
+	return vhost_user_set_vring_addr(&f->vu, &addr, log);
+}
+
+static int
+start_ring(struct frontend *f, const struct guest_queue *q)
+{
+	int ret;
+
+	ret = vhost_user_set_vring_state(&f->vu, VHOST_USER_SET_VRING_NUM, q->index, q->size, false);
+	if (ret == 0)
+		ret = vhost_user_set_vring_state(&f->vu, VHOST_USER_SET_VRING_BASE, q->index,
+						 guest_queue_first_base(q), false);
+	if (ret == 0)
+		ret = set_vring_addr(f, q, false);
+	if (ret == 0)
+		ret = vhost_user_set_vring_fd(&f->vu, VHOST_USER_SET_VRING_KICK, q->index, q->kick_fd);
+	if (ret == 0)
+		ret = vhost_user_set_vring_fd(&f->vu, VHOST_USER_SET_VRING_CALL, q->index, q->call_fd);
+	return ret;
+}
+
+int
+frontend_enable(struct frontend *f, bool enable)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; ret == 0 && i < f->n_queues; i++)
+		ret = vhost_user_set_vring_state(&f->vu, VHOST_USER_SET_VRING_ENABLE, i, enable, true);
+	return ret;
+}
+
+int
+frontend_start(struct frontend *f)
+{
+	unsigned int i;
+	int ret;
+
+	ret = vhost_user_set_u64(&f->vu, VHOST_USER_SET_FEATURES, f->features, false);
+	if (ret == 0)
+		ret = frontend_set_regions(f, f->o->regions);
+	for (i = 0; ret == 0 && i < f->n_queues; i++)
+		ret = start_ring(f, &f->queues[i]);
+	if (ret == 0)
+		ret = frontend_enable(f, true);
+	return ret;
+}
+
+int
+frontend_stop(struct frontend *f)
+{
+	uint32_t base, expected;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < f->n_queues; i++) {
+		ret = vhost_user_get_vring_base(&f->vu, i, &base);
+		if (ret < 0)
+			return ret;
+		expected = guest_queue_expected_base(&f->queues[i]);
+		/* The upper half of a packed base, the used side, is optional in the reply. */
+		if ((base & 0xffff) != expected) {
+			warnx("GET_VRING_BASE, ring %u: the back-end stopped at 0x%x, its used entries at 0x%x",
+			      i, base & 0xffff, expected);
+			return -EPROTO;
+		}
+	}
+	return 0;
+}
+
+int
+frontend_set_log(struct frontend *f, const struct dirty_log *log)
+{
+	int ret = vhost_user_set_log_base(&f->vu, log->size, log->offset, log->fd, &f->log_reply_bytes);
+
+	if (ret < 0)
+		return ret;
+	if ((f->o->log_reply == REPLY_16 && f->log_reply_bytes != 16) ||
+	    (f->o->log_reply == REPLY_EMPTY && f->log_reply_bytes != 0)) {
+		warnx("SET_LOG_BASE: the reply has %u bytes of payload, %s", f->log_reply_bytes,
+		      f->o->log_reply == REPLY_16 ? "16 are demanded (Cloud Hypervisor waits for them)" :
+		      "none is demanded");
+		return -EPROTO;
+	}
+	return 0;
+}
+
+int
+frontend_logging(struct frontend *f, bool on)
+{
+	uint64_t features = f->features | (on ? VHOST_F_LOG_ALL : 0), again;
+	unsigned int i;
+	int ret;
+
+	ret = vhost_user_set_u64(&f->vu, VHOST_USER_SET_FEATURES, features, on);
+	/* Without REPLY_ACK QEMU asks anything that is answered: then it was done. */
+	if (ret == 0 && on && !f->vu.reply_ack)
+		ret = vhost_user_get_u64(&f->vu, VHOST_USER_GET_FEATURES, &again);
+	for (i = 0; ret == 0 && i < f->n_queues; i++)
+		ret = set_vring_addr(f, &f->queues[i], on);
+	if (ret == 0 && on && !f->vu.reply_ack)
+		ret = vhost_user_get_u64(&f->vu, VHOST_USER_GET_FEATURES, &again);
+	return ret;
+}
+
+int
+frontend_set_regions(struct frontend *f, unsigned int n)
+{
+	int ret = guest_ram_send(f->ram, &f->vu, n);
+
+	if (ret == 0)
+		f->regions_sent = n;
+	return ret;
+}

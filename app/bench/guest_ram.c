@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <err.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "guest_ram.h"
+
+#define MIB (1ull << 20)
+#define REGION_ALIGN (2 * MIB)		/* a huge page */
+#define PLUGGED_SIZE (16 * MIB)		/* the memory that --log-swap qemu plugs */
+#define CH_SHORTER (3 * 32768)		/* a log byte stands for 32 KiB: makes the log's size odd */
+#define LOWEST_OFFSET PAGE_SIZE		/* page 0 stays free: 0 means "none" */
+
+static uint64_t
+align_up(uint64_t value, uint64_t to)
+{
+	return (value + to - 1) / to * to;
+}
+
+/* A file of guest memory, mapped at `at`. */
+static int
+map_file(uint8_t *at, uint64_t size, uint64_t file_offset, int fd)
+{
+	void *p = mmap(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd,
+		       (off_t)file_offset);
+
+	if (p == MAP_FAILED) {
+		warn("mapping %llu MiB of guest memory", (unsigned long long)(size / MIB));
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static int
+create_file(uint64_t size, bool hugepages)
+{
+	int fd = memfd_create("guest-ram", MFD_CLOEXEC | (hugepages ? MFD_HUGETLB : 0u));
+
+	if (fd < 0) {
+		warn("memfd_create");
+		return -errno;
+	}
+	if (ftruncate(fd, (off_t)size) != 0) {
+		warn("guest memory of %llu MiB", (unsigned long long)(size / MIB));
+		close(fd);
+		return -ENOMEM;
+	}
+	return fd;
+}
+
+/* Sizes and guest addresses of the regions. */
+static void
+lay_out(struct guest_ram *ram, const struct options *o, uint64_t size)
+{
+	uint64_t gpa = 0, offset = 0, left = size;
+	unsigned int i;
+
+	for (i = 0; i < o->regions; i++) {
+		struct ram_region *r = &ram->regions[i];
+
+		r->size = i + 1 == o->regions ? left : align_up(size / o->regions, REGION_ALIGN);
+		r->gpa = gpa;
+		r->offset = offset;
+		r->file_offset = o->one_memfd ? offset : 0;
+		offset += r->size;
+		left -= r->size;
+		gpa += r->size + o->hole_mib * MIB;
+	}
+	ram->n_regions = o->regions;
+	if (o->migrate && o->log_swap == SWAP_CH) {
+		ram->regions[o->regions - 1].size -= CH_SHORTER;
+		offset -= CH_SHORTER;
+	}
+	ram->plugged = offset;
+	if (o->migrate && o->log_swap == SWAP_QEMU) {
+		ram->regions[ram->n_regions++] = (struct ram_region) {
+			.gpa = gpa + 1024 * MIB, .offset = offset, .size = PLUGGED_SIZE,
+			.file_offset = o->one_memfd ? offset : 0,
+		};
+		offset += PLUGGED_SIZE;
+	}
+	ram->size = offset;
+}
+
+int
+guest_ram_create(struct guest_ram *ram, const struct options *o, uint64_t need)
+{
+	uint64_t size = align_up(need + LOWEST_OFFSET, REGION_ALIGN);
+	unsigned int i;
+	int ret;
+
+	*ram = (struct guest_ram) { .allocated = LOWEST_OFFSET };
+	for (i = 0; i < VHOST_USER_MAX_REGIONS; i++)
+		ram->regions[i].fd = -1;
+	/* A buffer must not lie across two regions: leave room to step over each end. */
+	size += o->regions * REGION_ALIGN;
+	if (size < 16 * MIB)
+		size = 16 * MIB;
+	if (o->ram_mib != 0) {
+		if (o->ram_mib * MIB < size) {
+			warnx("--ram: buffers and rings need %llu MiB", (unsigned long long)(size / MIB));
+			return -EINVAL;
+		}
+		size = align_up(o->ram_mib * MIB, REGION_ALIGN);
+	}
+	lay_out(ram, o, size);
+
+	ram->source = mmap(NULL, ram->size + REGION_ALIGN, PROT_NONE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (ram->source == MAP_FAILED) {
+		ram->source = NULL;
+		warn("address space for guest memory");
+		return -ENOMEM;
+	}
+	/* Huge pages can be mapped at their own alignment only; the slack is never given back. */
+	ram->source = (uint8_t *)align_up((uintptr_t)ram->source, REGION_ALIGN);
+	for (i = 0; i < ram->n_regions; i++) {
+		struct ram_region *r = &ram->regions[i];
+
+		if (i == 0 || !o->one_memfd)
+			r->fd = create_file(align_up(o->one_memfd ? ram->size : r->size, REGION_ALIGN),
+					    o->hugepages);
+		else
+			r->fd = ram->regions[0].fd;
+		if (r->fd < 0)
+			return r->fd;
+		ret = map_file(ram->source + r->offset, align_up(r->size, REGION_ALIGN), r->file_offset,
+			       r->fd);
+		if (ret < 0)
+			return ret;
+	}
+
+	/* Populated now, so that no page fault lies in the measurement. */
+	ram->destination = mmap(NULL, ram->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				-1, 0);
+	if (ram->destination == MAP_FAILED) {
+		ram->destination = NULL;
+		warn("memory of the destination");
+		return -ENOMEM;
+	}
+	madvise(ram->destination, ram->size, MADV_HUGEPAGE);
+	/* Nothing may look as if it had arrived: not zero, which fresh memory holds. */
+	memset(ram->destination, 0x5a, ram->size);
+	return 0;
+}
+
+/* The region that holds an offset. */
+static const struct ram_region *
+region_of(const struct guest_ram *ram, uint64_t offset)
+{
+	unsigned int i;
+
+	for (i = 0; i < ram->n_regions; i++)
+		if (offset - ram->regions[i].offset < ram->regions[i].size)
+			return &ram->regions[i];
+	return NULL;
+}
+
+uint64_t
+guest_ram_alloc(struct guest_ram *ram, uint64_t size, uint64_t align)
+{
+	uint64_t offset = align_up(ram->allocated, align < PAGE_SIZE ? PAGE_SIZE : align);
+	const struct ram_region *r;
+
+	size = align_up(size, PAGE_SIZE);
+	for (;;) {
+		if (offset + size > ram->plugged)
+			return 0;
+		r = region_of(ram, offset);
+		if (offset + size <= r->offset + r->size)
+			break;
+		offset = r->offset + r->size;
+	}
+	ram->allocated = offset + size;
+	return offset;
+}
+
+uint64_t
+guest_ram_gpa(const struct guest_ram *ram, uint64_t offset)
+{
+	const struct ram_region *r = region_of(ram, offset);
+
+	return r->gpa + (offset - r->offset);
+}
+
+uint64_t
+guest_ram_offset(const struct guest_ram *ram, uint64_t gpa)
+{
+	unsigned int i;
+
+	for (i = 0; i < ram->n_regions; i++)
+		if (gpa - ram->regions[i].gpa < ram->regions[i].size)
+			return ram->regions[i].offset + (gpa - ram->regions[i].gpa);
+	return UINT64_MAX;
+}
+
+uint64_t
+guest_ram_gpa_pages(const struct guest_ram *ram, unsigned int n_regions)
+{
+	const struct ram_region *r = &ram->regions[n_regions - 1];
+
+	return (r->gpa + r->size) / PAGE_SIZE;
+}
+
+int
+guest_ram_send(const struct guest_ram *ram, struct vhost_user *vu, unsigned int n_regions)
+{
+	struct vhost_user_region regions[VHOST_USER_MAX_REGIONS];
+	int fds[VHOST_USER_MAX_REGIONS];
+	unsigned int i;
+
+	for (i = 0; i < n_regions; i++) {
+		const struct ram_region *r = &ram->regions[i];
+
+		regions[i] = (struct vhost_user_region) {
+			.guest_addr = r->gpa,
+			.size = r->size,
+			.user_addr = (uintptr_t)ram->source + r->offset,
+			.mmap_offset = r->file_offset,
+		};
+		fds[i] = r->fd;
+	}
+	return vhost_user_set_mem_table(vu, regions, fds, n_regions);
+}

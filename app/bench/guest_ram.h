@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The guest's memory: one run of addresses here, up to eight regions with holes
+ * between them in guest physical addresses. An offset counts from its beginning.
+ */
+#ifndef GUEST_RAM_H
+#define GUEST_RAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "options.h"
+#include "vhost_user.h"
+
+#define PAGE_SIZE 4096u
+#define PAGE_SHIFT 12
+
+struct ram_region {
+	uint64_t gpa;
+	uint64_t offset;
+	uint64_t size;
+	int fd;
+	uint64_t file_offset;
+};
+
+struct guest_ram {
+	uint8_t *source;	/* what back-end and guest write */
+	uint8_t *destination;	/* what the migration copied */
+	uint64_t size;		/* of all regions */
+	uint64_t plugged;	/* size without the last region, where that one is to be plugged later */
+	unsigned int n_regions;
+	struct ram_region regions[VHOST_USER_MAX_REGIONS];
+	uint64_t allocated;	/* guest_ram_alloc() gave away what lies below */
+};
+
+/* need: bytes that buffers and rings will take. */
+int guest_ram_create(struct guest_ram *ram, const struct options *o, uint64_t need);
+
+/* Whole pages of their own; the offset, or 0 when RAM is full (nothing lies at 0). */
+uint64_t guest_ram_alloc(struct guest_ram *ram, uint64_t size, uint64_t align);
+
+uint64_t guest_ram_gpa(const struct guest_ram *ram, uint64_t offset);
+/* The offset of an address, or UINT64_MAX when no region holds it. */
+uint64_t guest_ram_offset(const struct guest_ram *ram, uint64_t gpa);
+/* Pages of guest physical addresses, holes included, of the first n regions. */
+uint64_t guest_ram_gpa_pages(const struct guest_ram *ram, unsigned int n_regions);
+
+/* SET_MEM_TABLE with the first n regions. */
+int guest_ram_send(const struct guest_ram *ram, struct vhost_user *vu, unsigned int n_regions);
+
+#endif

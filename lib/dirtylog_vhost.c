@@ -6,6 +6,7 @@
 #include <linux/vhost_types.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <rte_version.h>
@@ -48,6 +49,16 @@ struct message {
 			uint64_t size;
 			uint64_t offset;
 		} __attribute__((packed)) log;
+		struct {
+			uint32_t nb_regions; /* padding with ADD_MEM_REG */
+			uint32_t padding;
+			struct {
+				uint64_t gpa;
+				uint64_t size;
+				uint64_t user_addr;
+				uint64_t offset;
+			} regions[8];
+		} __attribute__((packed)) memory;
 	} __attribute__((packed)) payload;
 } __attribute__((packed));
 
@@ -62,6 +73,7 @@ struct dirtylog_vhost {
 	struct dirtylog_device *device;
 	const struct dirtylog_vhost_ops *ops;
 	void *ctx;
+	int64_t call_changing; /* the virtqueue that call_fd(true) was called for, or -1 */
 	/* The ring addresses in force; index is the message's. */
 	struct vhost_vring_addr addrs[MAX_VRINGS];
 };
@@ -95,6 +107,18 @@ message_fds(void *msg)
 	if (release > 2511)
 		return NULL;
 	return (struct message_fds *)((char *)msg + (release >= 2503 ? 1084 : 644));
+}
+
+static void
+close_fds(struct message_fds *fds)
+{
+	int i;
+
+	for (i = 0; i < fds->nb_fds; i++) {
+		close(fds->fds[i]);
+		fds->fds[i] = -1;
+	}
+	fds->nb_fds = 0;
 }
 
 static enum rte_vhost_msg_result
@@ -131,7 +155,6 @@ log_base(struct dirtylog_vhost *vhost, struct message *msg)
 {
 	struct message_fds *fds = message_fds(msg);
 	enum rte_vhost_msg_result result;
-	int i;
 
 	if (fds == NULL) {
 		if (msg->payload.log.offset != 0) {
@@ -152,11 +175,7 @@ log_base(struct dirtylog_vhost *vhost, struct message *msg)
 		result = take_log(vhost, fds->fds[0], msg->payload.log.offset,
 				msg->payload.log.size);
 	}
-	for (i = 0; i < fds->nb_fds; i++) {
-		close(fds->fds[i]);
-		fds->fds[i] = -1;
-	}
-	fds->nb_fds = 0;
+	close_fds(fds);
 	/* The payload goes back as it came: 16 bytes, which Cloud Hypervisor awaits. */
 	return result == RTE_VHOST_MSG_RESULT_OK ? RTE_VHOST_MSG_RESULT_REPLY : result;
 }
@@ -210,6 +229,33 @@ addr_changed(const struct dirtylog_vhost *vhost, const struct vhost_vring_addr *
 		now->log_guest_addr != addr->log_guest_addr;
 }
 
+/*
+ * Whether each region lies in its file. librte_vhost maps it unseen, and looks
+ * into the rings there: beyond the end that is a SIGBUS.
+ */
+static bool
+regions_backed(const struct dirtylog_vhost *vhost, struct message *msg)
+{
+	struct message_fds *fds = message_fds(msg);
+	struct stat st;
+	int i;
+
+	for (i = 0; fds != NULL && i < fds->nb_fds && i < 8; i++) {
+		uint64_t size = msg->payload.memory.regions[i].size;
+		uint64_t offset = msg->payload.memory.regions[i].offset;
+
+		if (fstat(fds->fds[i], &st) < 0 || !S_ISREG(st.st_mode) ||
+				(size <= (uint64_t)st.st_size &&
+				offset <= (uint64_t)st.st_size - size))
+			continue;
+		DIRTYLOG_LOG(ERR, "vid %d: region %d of guest memory is longer than its file:"
+				" refused", vhost->vid, i);
+		close_fds(fds);
+		return false;
+	}
+	return true;
+}
+
 static enum rte_vhost_msg_result
 set_regions(struct dirtylog_vhost *vhost)
 {
@@ -237,6 +283,19 @@ set_regions(struct dirtylog_vhost *vhost)
 	return RTE_VHOST_MSG_RESULT_OK;
 }
 
+/* A call descriptor begins to change, or (-1) the last change is over. */
+static void
+change_call(struct dirtylog_vhost *vhost, int64_t vring)
+{
+	if (vhost->ops->call_fd == NULL)
+		return;
+	if (vhost->call_changing >= 0)
+		vhost->ops->call_fd(vhost->ctx, (uint32_t)vhost->call_changing, false);
+	vhost->call_changing = vring;
+	if (vring >= 0)
+		vhost->ops->call_fd(vhost->ctx, (uint32_t)vring, true);
+}
+
 static enum rte_vhost_msg_result
 before_message(int vid, void *ctx_msg)
 {
@@ -246,13 +305,16 @@ before_message(int vid, void *ctx_msg)
 
 	if (vhost == NULL)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	/* The message before was refused: there was no after_message(). */
+	change_call(vhost, -1);
 	switch (msg->request) {
 	case SET_LOG_BASE:
 		return log_base(vhost, msg);
-	case SET_FEATURES:
-		return set_features(vhost, msg);
 	case SET_MEM_TABLE:
 	case ADD_MEM_REG:
+		if (!regions_backed(vhost, msg))
+			return RTE_VHOST_MSG_RESULT_ERR;
+		/* fall through */
 	case REM_MEM_REG:
 		vhost->ops->quiesce(vhost->ctx, DIRTYLOG_ALL_VRINGS);
 		break;
@@ -269,8 +331,7 @@ before_message(int vid, void *ctx_msg)
 		vhost->ops->quiesce(vhost->ctx, msg->payload.state.index);
 		break;
 	case SET_VRING_CALL:
-		if (vhost->ops->call_fd != NULL)
-			vhost->ops->call_fd(vhost->ctx, msg->payload.u64 & VRING_INDEX_MASK, true);
+		change_call(vhost, (int64_t)(msg->payload.u64 & VRING_INDEX_MASK));
 		break;
 	}
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
@@ -308,9 +369,11 @@ after_message(int vid, void *ctx_msg)
 			DIRTYLOG_LOG(WARNING, "vid %d: no memory to stage marks in", vid);
 		break;
 	case SET_VRING_CALL:
-		if (vhost->ops->call_fd != NULL)
-			vhost->ops->call_fd(vhost->ctx, msg->payload.u64 & VRING_INDEX_MASK, false);
+		change_call(vhost, -1);
 		break;
+	/* Not before: librte_vhost may refuse them, and the old ones stay in force. */
+	case SET_FEATURES:
+		return set_features(vhost, msg);
 	}
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
@@ -334,6 +397,7 @@ dirtylog_vhost_attach(int vid, struct dirtylog_device *device,
 	vhost->device = device;
 	vhost->ops = ops;
 	vhost->ctx = ctx;
+	vhost->call_changing = -1;
 	__atomic_store_n(&connections[vid], vhost, __ATOMIC_RELEASE);
 	if (rte_vhost_extern_callback_register(vid, &handlers, NULL) < 0) {
 		dirtylog_vhost_detach(vhost);
@@ -346,8 +410,12 @@ dirtylog_vhost_attach(int vid, struct dirtylog_device *device,
 void
 dirtylog_vhost_detach(struct dirtylog_vhost *vhost)
 {
+	struct dirtylog_vhost *entry = vhost;
+
 	if (vhost == NULL)
 		return;
-	__atomic_store_n(&connections[vhost->vid], NULL, __ATOMIC_RELEASE);
+	/* The vid may be another connection's by now: librte_vhost uses it again. */
+	__atomic_compare_exchange_n(&connections[vhost->vid], &entry, NULL, false,
+			__ATOMIC_RELEASE, __ATOMIC_RELAXED);
 	free(vhost);
 }

@@ -79,7 +79,10 @@ class Rig:
         if self.options.memory == "huge" or (
                 self.options.memory == "auto" and free_huge_megabytes() > megabytes):
             # net_virtio_user passes no packets without single-file segments
-            eal += ["--in-memory", "--single-file-segments", "-m", str(megabytes)]
+            # and by physical addresses a large ring finds no contiguous memory in the
+            # huge pages that happen to be free.
+            eal += ["--in-memory", "--single-file-segments", "--iova-mode=va",
+                    "-m", str(megabytes)]
         else:
             # A pool of 160 MiB is not to be had out of 260; unused memory costs nothing here.
             eal += ["--no-huge", "-m", str(2 * megabytes)]

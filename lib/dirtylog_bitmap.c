@@ -7,6 +7,8 @@
 #include <rte_common.h>
 
 #include "dirtylog_bitmap.h"
+#include "dirtylog_log.h"
+#include "dirtylog_numa.h"
 
 /* Words from the one with the view's first page to the one with its last. */
 static uint64_t
@@ -41,7 +43,7 @@ check_region(uint64_t gpa, uint64_t len)
 /* Takes over the caller's reference on shm, also on failure. */
 static int
 view_new(struct dirtylog_shm *shm, uint64_t first_word, uint64_t gpa, uint64_t len,
-		struct dirtylog_view **out)
+		uint64_t *summary, struct dirtylog_view **out)
 {
 	struct dirtylog_view *view = malloc(sizeof(*view));
 	uint64_t begin = first_word * sizeof(uint64_t);
@@ -55,8 +57,10 @@ view_new(struct dirtylog_shm *shm, uint64_t first_word, uint64_t gpa, uint64_t l
 	view->start = gpa % DIRTYLOG_WORD_SPAN;
 	view->len = len;
 	view->gpa = gpa;
+	view->summary = summary;
 	/* The last word may reach over the end of the log, never of its page. */
-	end = RTE_MIN(begin + view_nb_words(view) * sizeof(uint64_t), shm->len);
+	end = summary != NULL ? shm->len :
+			RTE_MIN(begin + view_nb_words(view) * sizeof(uint64_t), shm->len);
 	ret = dirtylog_shm_populate(shm, begin, end - begin);
 	if (ret < 0)
 		goto fail;
@@ -78,22 +82,72 @@ dirtylog_view_create(struct dirtylog_shm *shm, uint64_t gpa, uint64_t len,
 		return ret;
 	if (((gpa + (len - 1)) >> DIRTYLOG_PAGE_SHIFT) / 8 >= shm->len)
 		return -ERANGE;
-	return view_new(dirtylog_shm_ref(shm), gpa / DIRTYLOG_WORD_SPAN, gpa, len, view);
+	return view_new(dirtylog_shm_ref(shm), gpa / DIRTYLOG_WORD_SPAN, gpa, len,
+			NULL, view);
+}
+
+/*
+ * Ask for the pages of a staging bitmap, before they are there, on the nodes
+ * of the guest memory they stand for. `skipped`: the guest memory that the
+ * first word stands for and that lies before the region.
+ */
+static void
+place_words(struct dirtylog_shm *shm, uint64_t nb_words, uint64_t skipped, const void *host,
+		uint64_t len)
+{
+	uint64_t words_per_page = shm->page_size / sizeof(uint64_t);
+	uint64_t word;
+
+	for (word = 0; word < nb_words; word += words_per_page) {
+		uint64_t begin = word * DIRTYLOG_WORD_SPAN;
+		uint64_t end = (word + words_per_page) * DIRTYLOG_WORD_SPAN - skipped;
+
+		begin = begin < skipped ? 0 : begin - skipped;
+		end = RTE_MIN(end, len);
+		dirtylog_numa_prefer((uint64_t *)shm->addr + word, shm->page_size,
+				dirtylog_numa_node_of((const char *)host + begin, end - begin));
+	}
+}
+
+static int
+new_staging(uint64_t gpa, uint64_t len, const void *host, bool huge,
+		struct dirtylog_view **view)
+{
+	uint64_t skipped = gpa % DIRTYLOG_WORD_SPAN;
+	uint64_t lines, nb_words;
+	struct dirtylog_shm *shm;
+	int ret;
+
+	/* Whole lines of words, then whole words of their summary. */
+	lines = (skipped + (len - 1)) / (DIRTYLOG_WORD_SPAN * DIRTYLOG_LINE_WORDS) + 1;
+	nb_words = lines * DIRTYLOG_LINE_WORDS;
+	ret = dirtylog_shm_alloc((nb_words + (lines + 63) / 64) * sizeof(uint64_t), huge, &shm);
+	if (ret < 0)
+		return ret;
+	if (host != NULL && dirtylog_numa_present())
+		place_words(shm, nb_words, skipped, host, len);
+	return view_new(shm, 0, gpa, len, (uint64_t *)shm->addr + nb_words, view);
 }
 
 int
-dirtylog_view_create_staging(uint64_t gpa, uint64_t len, struct dirtylog_view **view)
+dirtylog_view_create_staging(uint64_t gpa, uint64_t len, const void *host,
+		struct dirtylog_view **view)
 {
-	uint64_t words = ((gpa % DIRTYLOG_WORD_SPAN) + (len - 1)) / DIRTYLOG_WORD_SPAN + 1;
-	struct dirtylog_shm *shm;
+	static bool warned;
+	bool huge = !dirtylog_numa_spans_nodes(host, len);
 	int ret = check_region(gpa, len);
 
 	if (ret < 0)
 		return ret;
-	ret = dirtylog_shm_alloc(words * sizeof(uint64_t), &shm);
-	if (ret < 0)
+	ret = new_staging(gpa, len, host, huge, view);
+	if (ret != -ENOMEM || !huge)
 		return ret;
-	return view_new(shm, 0, gpa, len, view);
+	/* Huge pages that were promised and not given: a limit of the cgroup. */
+	ret = new_staging(gpa, len, host, false, view);
+	if (ret == 0 && !__atomic_exchange_n(&warned, true, __ATOMIC_RELAXED))
+		DIRTYLOG_LOG(WARNING, "no huge pages to be had for staging bitmaps:"
+				" normal pages are used");
+	return ret;
 }
 
 void
@@ -105,23 +159,44 @@ dirtylog_view_free(struct dirtylog_view *view)
 	free(view);
 }
 
-/* What both views have in common goes from one to the other, page by page. */
-static uint64_t
-view_transfer(struct dirtylog_view *from, struct dirtylog_view *to, bool clear)
+/* What two views have in common, and what becomes of it. */
+struct transfer {
+	struct dirtylog_view *from;
+	struct dirtylog_view *to;
+	bool clear;
+	uint64_t offset; /* of the common range in `from`, in bytes, */
+	uint64_t len;    /* and its length; 0: there is none */
+};
+
+static struct transfer
+common_range(struct dirtylog_view *from, struct dirtylog_view *to, bool clear)
 {
 	uint64_t begin = RTE_MAX(from->gpa, to->gpa);
 	uint64_t last = RTE_MIN(from->gpa + (from->len - 1), to->gpa + (to->len - 1));
-	uint64_t pages = 0, gpa_word;
 
-	if (begin > last)
-		return 0;
-	for (gpa_word = begin / DIRTYLOG_WORD_SPAN; gpa_word <= last / DIRTYLOG_WORD_SPAN;
-			gpa_word++) {
-		uint64_t i = gpa_word - from->gpa / DIRTYLOG_WORD_SPAN;
-		uint64_t j = gpa_word - to->gpa / DIRTYLOG_WORD_SPAN;
-		uint64_t bits = __atomic_load_n(&from->words[i], __ATOMIC_RELAXED);
+	return (struct transfer){
+		.from = from, .to = to, .clear = clear,
+		.offset = begin - from->gpa,
+		.len = begin > last ? 0 : last - begin + 1,
+	};
+}
 
-		bits &= word_mask(from, i, begin - from->gpa, last - begin + 1);
+/* Transfer the words of `from` with the indexes [i, end), page by page. */
+static uint64_t
+transfer_words(const struct transfer *transfer, uint64_t i, uint64_t end)
+{
+	uint64_t shift = transfer->from->gpa / DIRTYLOG_WORD_SPAN -
+			transfer->to->gpa / DIRTYLOG_WORD_SPAN;
+	uint64_t pages = 0;
+
+	for (; i < end; i++) {
+		uint64_t *from = &transfer->from->words[i];
+		uint64_t *to = &transfer->to->words[i + shift];
+		uint64_t bits = __atomic_load_n(from, __ATOMIC_RELAXED);
+
+		if (bits == 0)
+			continue;
+		bits &= word_mask(transfer->from, i, transfer->offset, transfer->len);
 		if (bits == 0)
 			continue;
 		/*
@@ -130,12 +205,107 @@ view_transfer(struct dirtylog_view *from, struct dirtylog_view *to, bool clear)
 		 * clear, hence its data is visible to who harvests it there. In the
 		 * other order it could rely on a bit that is already gone.
 		 */
-		if (clear)
-			bits &= __atomic_fetch_and(&from->words[i], ~bits, __ATOMIC_SEQ_CST);
-		__atomic_fetch_or(&to->words[j], bits, __ATOMIC_SEQ_CST);
+		if (transfer->clear)
+			bits &= __atomic_fetch_and(from, ~bits, __ATOMIC_SEQ_CST);
+		bits &= ~__atomic_fetch_or(to, bits, __ATOMIC_SEQ_CST);
+		if (transfer->to->summary != NULL)
+			dirtylog_view_summarise(transfer->to, to);
 		pages += (uint64_t)__builtin_popcountll(bits);
 	}
 	return pages;
+}
+
+/*
+ * Lines that a summary named. Dirty lines are far apart: they are collected and
+ * fetched before the first one is looked at, so as not to wait for each.
+ */
+#define NB_NAMED 32
+struct named_lines {
+	unsigned int nb;
+	struct {
+		uint64_t begin, end; /* words */
+	} lines[NB_NAMED];
+};
+
+static void
+name_line(const struct transfer *transfer, struct named_lines *named, uint64_t begin,
+		uint64_t end)
+{
+	uint64_t shift = transfer->from->gpa / DIRTYLOG_WORD_SPAN -
+			transfer->to->gpa / DIRTYLOG_WORD_SPAN;
+
+	__builtin_prefetch(&transfer->from->words[begin], 1);
+	__builtin_prefetch(&transfer->to->words[begin + shift], 1);
+	named->lines[named->nb].begin = begin;
+	named->lines[named->nb].end = end;
+	named->nb++;
+}
+
+static uint64_t
+transfer_named(const struct transfer *transfer, struct named_lines *named)
+{
+	uint64_t pages = 0;
+	unsigned int i;
+
+	/*
+	 * Full fence: orders the clear of the summary before the loads of the
+	 * words, which an exchange of two instructions (Arm) does not.
+	 */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	for (i = 0; i < named->nb; i++)
+		pages += transfer_words(transfer, named->lines[i].begin, named->lines[i].end);
+	named->nb = 0;
+	return pages;
+}
+
+/* The words [first, end) of a staging view, by its summary. */
+static uint64_t
+transfer_lines(const struct transfer *transfer, uint64_t first, uint64_t end)
+{
+	struct dirtylog_view *from = transfer->from;
+	uint64_t last_line = (end - 1) / DIRTYLOG_LINE_WORDS;
+	bool all_common = transfer->len == from->len;
+	struct named_lines named = { .nb = 0 };
+	uint64_t pages = 0, s;
+
+	for (s = first / DIRTYLOG_LINE_WORDS / 64; s <= last_line / 64; s++) {
+		uint64_t lines = __atomic_load_n(&from->summary[s], __ATOMIC_RELAXED);
+
+		if (lines == 0)
+			continue;
+		/* Cleared before the words are read: see dirtylog_view_summarise(). */
+		if (transfer->clear)
+			lines = __atomic_exchange_n(&from->summary[s], 0, __ATOMIC_SEQ_CST);
+		for (; lines != 0; lines &= lines - 1) {
+			uint64_t line = s * 64 + (uint64_t)__builtin_ctzll(lines);
+			uint64_t word = line * DIRTYLOG_LINE_WORDS;
+			uint64_t begin = RTE_MAX(word, first);
+			uint64_t stop = RTE_MIN(word + DIRTYLOG_LINE_WORDS, end);
+
+			if (begin < stop)
+				name_line(transfer, &named, begin, stop);
+			if (named.nb == NB_NAMED)
+				pages += transfer_named(transfer, &named);
+			/* Bits outside of the common range stay, and must be found again. */
+			if (transfer->clear && !all_common)
+				dirtylog_view_summarise(from, &from->words[word]);
+		}
+	}
+	return pages + transfer_named(transfer, &named);
+}
+
+static uint64_t
+view_transfer(struct dirtylog_view *from, struct dirtylog_view *to, bool clear)
+{
+	struct transfer transfer = common_range(from, to, clear);
+	uint64_t first, end;
+
+	if (transfer.len == 0)
+		return 0;
+	first = (from->start + transfer.offset) / DIRTYLOG_WORD_SPAN;
+	end = (from->start + transfer.offset + transfer.len - 1) / DIRTYLOG_WORD_SPAN + 1;
+	return from->summary == NULL ? transfer_words(&transfer, first, end) :
+			transfer_lines(&transfer, first, end);
 }
 
 uint64_t
@@ -161,9 +331,12 @@ dirtylog_view_mark(struct dirtylog_view *view, uint64_t offset, uint64_t len)
 	last = (view->start + offset + len - 1) / DIRTYLOG_WORD_SPAN;
 	/* Orders the data writes before the marks: harvested, the page must be whole. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	for (i = (view->start + offset) / DIRTYLOG_WORD_SPAN; i <= last; i++)
+	for (i = (view->start + offset) / DIRTYLOG_WORD_SPAN; i <= last; i++) {
 		__atomic_fetch_or(&view->words[i], word_mask(view, i, offset, len),
 				__ATOMIC_SEQ_CST);
+		if (view->summary != NULL)
+			dirtylog_view_summarise(view, &view->words[i]);
+	}
 }
 
 int

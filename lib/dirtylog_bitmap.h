@@ -58,8 +58,16 @@ struct dirtylog_view {
 	uint64_t start;  /**< GPA of the region modulo DIRTYLOG_WORD_SPAN */
 	uint64_t len;    /**< bytes of guest memory */
 	uint64_t gpa;    /**< guest physical address of the region */
+	/**
+	 * Staging only, else NULL: a bit for each cache line of `words` that may
+	 * have bits set, so that emptying costs what is dirty, not what is mapped.
+	 */
+	uint64_t *summary;
 	struct dirtylog_shm *shm;
 };
+
+/** Words in a cache line of a bitmap: one bit of a summary. */
+#define DIRTYLOG_LINE_WORDS 8
 
 /** The replaceable bitmap of one region. Shared: see dirtylog_bitmap_ref(). */
 struct dirtylog_bitmap {
@@ -98,12 +106,43 @@ int dirtylog_view_create(struct dirtylog_shm *shm, uint64_t gpa, uint64_t len,
 
 /**
  * Make a view on zeroed memory of its own: a place for marks while there is no
- * log to put them in.
+ * log to put them in, or the log is far away.
  *
+ * The memory is populated, on the NUMA node of the region's memory, range by
+ * range where the region lies on several; in huge pages where there are some.
+ *
+ * @param len
+ *   bytes of the region
+ * @param gpa
+ *   guest physical address of the region's first byte
+ * @param host
+ *   where the region is mapped, to learn its node; NULL: anywhere
+ * @param[out] view
+ *   the view; ends with dirtylog_view_free()
  * @return 0, -EINVAL, -EOVERFLOW, -ENOMEM as dirtylog_view_create(), or an
  *   errno of dirtylog_shm_alloc()
  */
-int dirtylog_view_create_staging(uint64_t gpa, uint64_t len, struct dirtylog_view **view);
+int dirtylog_view_create_staging(uint64_t gpa, uint64_t len, const void *host,
+		struct dirtylog_view **view);
+
+/** Bits were set in a staging view's word: have its line found when it is emptied. */
+static inline void
+dirtylog_view_summarise(const struct dirtylog_view *view, const uint64_t *word)
+{
+	uint64_t line = (uint64_t)(word - view->words) / DIRTYLOG_LINE_WORDS;
+	uint64_t *summary = &view->summary[line / 64];
+	uint64_t bit = UINT64_C(1) << (line % 64);
+
+	/*
+	 * Full fence: orders the atomic OR of the word before the load of the
+	 * summary. Who empties clears the summary, then reads the words: if the
+	 * load went first, the bit could be found set that is cleared next, and
+	 * the word read before the OR.
+	 */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if ((__atomic_load_n(summary, __ATOMIC_RELAXED) & bit) == 0)
+		__atomic_fetch_or(summary, bit, __ATOMIC_SEQ_CST);
+}
 
 /** Free a view that no bitmap uses any more. NULL is allowed. */
 void dirtylog_view_free(struct dirtylog_view *view);
@@ -116,7 +155,7 @@ void dirtylog_view_free(struct dirtylog_view *view);
  * may mark in either view meanwhile; marks that are made during the call may
  * stay in `from`.
  *
- * @return the number of pages moved
+ * @return the number of pages that were not marked in `to` before
  */
 uint64_t dirtylog_view_move(struct dirtylog_view *from, struct dirtylog_view *to);
 
@@ -133,6 +172,8 @@ void dirtylog_view_copy(struct dirtylog_view *from, struct dirtylog_view *to);
  * 2 needs between the data writes before the call and the mark. Beyond the
  * end is ignored.
  *
+ * @param view
+ *   to mark in
  * @param offset
  *   bytes from the start of the region
  * @param len
@@ -147,6 +188,8 @@ void dirtylog_view_mark(struct dirtylog_view *view, uint64_t offset, uint64_t le
  *   the epoch that the region's markers are readers of; must outlive the bitmap
  * @param len
  *   bytes of the region
+ * @param[out] bitmap
+ *   the bitmap
  * @return 0, -EINVAL (len is 0), -ENOMEM
  */
 int dirtylog_bitmap_create(struct dirtylog_epoch *epoch, uint64_t len,
@@ -168,6 +211,8 @@ void dirtylog_bitmap_unref(struct dirtylog_bitmap *bitmap);
  * threads only (it waits, see dirtylog_epoch_sync()); concurrent calls are
  * serialised.
  *
+ * @param bitmap
+ *   of the region
  * @param view
  *   becomes the bitmap's; NULL: stop marking
  */
@@ -188,6 +233,8 @@ struct dirtylog_view *dirtylog_bitmap_exchange(struct dirtylog_bitmap *bitmap,
  *
  * Control threads: takes the bitmap's lock.
  *
+ * @param bitmap
+ *   of the region
  * @param offset
  *   bytes from the start of the region
  * @return true if it is marked; false if not, if there is no view, or if the

@@ -4,9 +4,17 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "dirtylog_device.h"
 #include "dirtylog_log.h"
+#include "dirtylog_numa.h"
+#include "dirtylog_publisher.h"
+
+#define DEFAULT_PUBLISH_US 1000
+
+/* A dirty rate is measured over at least this time. */
+#define RATE_WINDOW_NS 100000000
 
 /*
  * A region, its bitmap, and the two places its marks can go to. Which of them
@@ -17,6 +25,7 @@ struct region {
 	struct dirtylog_bitmap *bitmap;
 	struct dirtylog_view *log;     /* NULL: no log, or it does not cover the region */
 	struct dirtylog_view *staging; /* NULL: not needed so far */
+	bool direct;                   /* the placement's answer, where there is a log */
 };
 
 /* A memory table. */
@@ -38,6 +47,15 @@ struct dirtylog_device {
 	 */
 	bool log_current;
 	bool logging;
+	struct dirtylog_device_options options;
+	struct dirtylog_publisher publisher;
+	struct dirtylog_device_stats stats; /* the device's own part */
+	struct {
+		uint64_t at;    /* nanoseconds, monotonic; 0: no sample yet */
+		uint64_t pages; /* dirtied until then */
+		uint64_t value; /* pages per second before that */
+	} rate;
+	bool truncation_told;
 	char name[];
 };
 
@@ -46,7 +64,30 @@ view_wanted(const struct dirtylog_device *device, const struct region *region)
 {
 	if (!device->logging)
 		return NULL;
-	return device->log_current && region->log != NULL ? region->log : region->staging;
+	return device->log_current && region->log != NULL && region->direct ?
+			region->log : region->staging;
+}
+
+/* Whether marks of a region may go to its part of the log directly. */
+static bool
+may_go_direct(const struct dirtylog_device *device, const struct dirtylog_region *range,
+		const struct dirtylog_view *log)
+{
+	/* To its last word: there may be no page behind. */
+	uint64_t log_bytes = ((log->start + log->len - 1) / DIRTYLOG_WORD_SPAN + 1) *
+			sizeof(uint64_t);
+	int node;
+
+	if (device->options.placement != DIRTYLOG_PLACEMENT_AUTO)
+		return device->options.placement == DIRTYLOG_PLACEMENT_DIRECT;
+	if (!dirtylog_numa_present())
+		return true;
+	/* One log page stands for 128 MiB; a region on several nodes has no one place. */
+	if (dirtylog_numa_spans_nodes(range->host, range->len))
+		return false;
+	node = dirtylog_numa_node_of(range->host, range->len);
+	return node == DIRTYLOG_NODE_UNKNOWN ||
+			dirtylog_numa_gather(log->words, log_bytes, log->shm->page_size, node);
 }
 
 static void
@@ -86,11 +127,81 @@ make_staging(struct dirtylog_device *device, struct table *table)
 		if (!device->logging || view_wanted(device, region) != NULL)
 			continue;
 		ret = dirtylog_view_create_staging(region->range.gpa, region->range.len,
-				&region->staging);
+				region->range.host, &region->staging);
 		if (ret < 0)
 			return ret;
 	}
 	return 0;
+}
+
+/* Tell, once for each log, that its owner has truncated it. */
+static void
+check_truncation(struct dirtylog_device *device)
+{
+	if (device->log == NULL || device->truncation_told ||
+			!dirtylog_shm_truncated(device->log))
+		return;
+	device->truncation_told = true;
+	device->stats.truncated_logs++;
+	DIRTYLOG_LOG(ERR, "%s: the front-end has truncated its log of %" PRIu64
+			" bytes while it is in use: marks are lost, and pages with them",
+			device->name, device->log->len);
+}
+
+/*
+ * Put what is staged into the log given last. If that one was left, the marks
+ * stay staged too: the front-end may still read it, or may bring another.
+ */
+static void
+publish(struct dirtylog_device *device)
+{
+	bool published = false;
+	uint32_t i;
+
+	for (i = 0; i < device->table->nb_regions; i++) {
+		struct region *region = &device->table->regions[i];
+
+		if (region->staging == NULL || region->log == NULL)
+			continue;
+		published = true;
+		if (device->log_current)
+			device->stats.pages_published +=
+				dirtylog_view_move(region->staging, region->log);
+		else
+			dirtylog_view_copy(region->staging, region->log);
+	}
+	device->stats.publishes += published;
+	check_truncation(device);
+}
+
+static void
+publish_periodically(void *ctx)
+{
+	struct dirtylog_device *device = ctx;
+
+	pthread_mutex_lock(&device->lock);
+	publish(device);
+	pthread_mutex_unlock(&device->lock);
+}
+
+/* Have the publisher run while marks are staged that a log waits for. */
+static void
+direct_publisher(struct dirtylog_device *device)
+{
+	uint32_t period_us = 0, i;
+	int ret;
+
+	for (i = 0; i < device->table->nb_regions; i++)
+		if (device->logging && device->log_current &&
+				device->table->regions[i].log != NULL &&
+				!device->table->regions[i].direct)
+			period_us = device->options.publish_us != 0 ?
+					device->options.publish_us : DEFAULT_PUBLISH_US;
+	ret = dirtylog_publisher_set_period(&device->publisher, period_us);
+	if (ret < 0)
+		DIRTYLOG_LOG(WARNING, "%s: no thread to publish staged marks (%s):"
+				" they are published when a queue stops", device->name,
+				strerror(-ret));
 }
 
 /*
@@ -108,6 +219,7 @@ install_views(struct dirtylog_device *device)
 		dirtylog_bitmap_exchange(region->bitmap, view_wanted(device, region));
 	}
 	dirtylog_epoch_sync(&device->epoch);
+	direct_publisher(device);
 }
 
 static void
@@ -122,27 +234,6 @@ install_gates(struct dirtylog_device *device)
 					DIRTYLOG_GATE_LOGGING : DIRTYLOG_GATE_OPEN,
 					__ATOMIC_RELEASE);
 	dirtylog_epoch_sync(&device->epoch);
-}
-
-/*
- * Put what is staged into the log given last. If that one was left, the marks
- * stay staged too: the front-end may still read it, or may bring another.
- */
-static void
-publish(struct dirtylog_device *device)
-{
-	uint32_t i;
-
-	for (i = 0; i < device->table->nb_regions; i++) {
-		struct region *region = &device->table->regions[i];
-
-		if (region->staging == NULL || region->log == NULL)
-			continue;
-		if (device->log_current)
-			dirtylog_view_move(region->staging, region->log);
-		else
-			dirtylog_view_copy(region->staging, region->log);
-	}
 }
 
 static struct region *
@@ -173,9 +264,13 @@ dirtylog_device_create(const char *name, struct dirtylog_device **out)
 		goto free_table;
 	if (dirtylog_epoch_init(&device->epoch) < 0)
 		goto destroy_lock;
+	if (dirtylog_publisher_init(&device->publisher, publish_periodically, device) < 0)
+		goto fini_epoch;
 	strcpy(device->name, name);
 	*out = device;
 	return 0;
+fini_epoch:
+	dirtylog_epoch_fini(&device->epoch);
 destroy_lock:
 	pthread_mutex_destroy(&device->lock);
 free_table:
@@ -185,11 +280,27 @@ free_device:
 	return -ENOMEM;
 }
 
+int
+dirtylog_device_configure(struct dirtylog_device *device,
+		const struct dirtylog_device_options *options)
+{
+	int ret = -EBUSY;
+
+	pthread_mutex_lock(&device->lock);
+	if (device->table->nb_regions == 0) {
+		device->options = *options;
+		ret = 0;
+	}
+	pthread_mutex_unlock(&device->lock);
+	return ret;
+}
+
 void
 dirtylog_device_destroy(struct dirtylog_device *device)
 {
 	if (device == NULL)
 		return;
+	dirtylog_publisher_fini(&device->publisher);
 	table_free(device->table);
 	dirtylog_shm_unref(device->log);
 	dirtylog_epoch_fini(&device->epoch);
@@ -241,6 +352,15 @@ dirtylog_device_close(struct dirtylog_device *device, struct dirtylog_marker *ma
 	pthread_mutex_unlock(&device->lock);
 }
 
+static void
+add_marker_stats(struct dirtylog_marker_stats *sum, const struct dirtylog_marker_stats *stats)
+{
+	sum->marks += __atomic_load_n(&stats->marks, __ATOMIC_RELAXED);
+	sum->words_tested += __atomic_load_n(&stats->words_tested, __ATOMIC_RELAXED);
+	sum->words_written += __atomic_load_n(&stats->words_written, __ATOMIC_RELAXED);
+	sum->pages_dirtied += __atomic_load_n(&stats->pages_dirtied, __ATOMIC_RELAXED);
+}
+
 void
 dirtylog_device_remove_queue(struct dirtylog_device *device, struct dirtylog_marker *marker)
 {
@@ -251,6 +371,7 @@ dirtylog_device_remove_queue(struct dirtylog_device *device, struct dirtylog_mar
 	for (link = &device->markers; *link != NULL; link = &(*link)->next) {
 		if (*link == marker) {
 			*link = marker->next;
+			add_marker_stats(&device->stats.marks, &marker->stats);
 			dirtylog_marker_fini(marker, &device->epoch);
 			break;
 		}
@@ -361,6 +482,8 @@ table_create(struct dirtylog_device *device, const struct dirtylog_region *range
 					device->log->len);
 		else if (ret < 0)
 			goto fail;
+		else
+			region->direct = may_go_direct(device, &ranges[i], region->log);
 	}
 	ret = make_staging(device, table);
 	if (ret < 0)
@@ -435,50 +558,92 @@ dirtylog_device_find(struct dirtylog_device *device, uint64_t gpa, uint64_t *off
 	return bitmap;
 }
 
+/* What a region gets with a new log, before anything is changed. */
+struct log_place {
+	struct dirtylog_view *log;
+	struct dirtylog_view *staging; /* the region's, or one made for it */
+	bool direct;
+};
+
+static int
+make_log_places(struct dirtylog_device *device, struct dirtylog_shm *log,
+		struct log_place *places)
+{
+	const struct table *table = device->table;
+	uint32_t i;
+	int ret;
+
+	for (i = 0; i < table->nb_regions; i++) {
+		const struct region *region = &table->regions[i];
+
+		places[i].staging = region->staging;
+		ret = make_log_view(log, &region->range, &places[i].log);
+		if (ret == -ERANGE) {
+			device->stats.refused_logs++;
+			DIRTYLOG_LOG(ERR, "%s: a log of %" PRIu64 " bytes does not cover region %u"
+					" (GPA 0x%" PRIx64 ", %" PRIu64 " bytes): refused",
+					device->name, log->len, i, region->range.gpa,
+					region->range.len);
+		}
+		if (ret < 0)
+			return ret;
+		places[i].direct = may_go_direct(device, &region->range, places[i].log);
+		if (!device->logging || places[i].direct || region->staging != NULL)
+			continue;
+		ret = dirtylog_view_create_staging(region->range.gpa, region->range.len,
+				region->range.host, &places[i].staging);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
 int
 dirtylog_device_set_log(struct dirtylog_device *device, struct dirtylog_shm *shm)
 {
-	struct dirtylog_view **views;
+	struct log_place *places;
 	struct dirtylog_shm *old_log;
 	struct table *table;
 	uint32_t i;
-	int ret = 0;
+	int ret = -ENOMEM;
 
 	pthread_mutex_lock(&device->lock);
 	table = device->table;
-	views = calloc(table->nb_regions + 1, sizeof(views[0]));
-	if (views == NULL) {
-		ret = -ENOMEM;
+	places = calloc(table->nb_regions + 1, sizeof(places[0]));
+	if (places == NULL)
 		goto unlock;
-	}
-	for (i = 0; i < table->nb_regions; i++) {
-		ret = make_log_view(shm, &table->regions[i].range, &views[i]);
-		if (ret == -ERANGE)
-			DIRTYLOG_LOG(ERR, "%s: a log of %" PRIu64 " bytes does not cover region %u"
-					" (GPA 0x%" PRIx64 ", %" PRIu64 " bytes): refused",
-					device->name, shm->len, i, table->regions[i].range.gpa,
-					table->regions[i].range.len);
-		if (ret < 0)
-			goto free_views;
+	ret = make_log_places(device, shm, places);
+	if (ret < 0) {
+		for (i = 0; i < table->nb_regions; i++)
+			if (places[i].staging != table->regions[i].staging)
+				dirtylog_view_free(places[i].staging);
+		goto free_places;
 	}
 
-	/* Each region's old view of the log goes into `views`, for freeing. */
+	/* The last look at the old one. */
+	check_truncation(device);
+	/* Each region's old view of the log goes into `places`, for freeing. */
 	for (i = 0; i < table->nb_regions; i++) {
-		struct dirtylog_view *view = views[i];
+		struct region *region = &table->regions[i];
+		struct dirtylog_view *old = region->log;
 
-		views[i] = table->regions[i].log;
-		table->regions[i].log = view;
+		region->log = places[i].log;
+		region->staging = places[i].staging;
+		region->direct = places[i].direct;
+		places[i].log = old;
 	}
 	old_log = device->log;
 	device->log = dirtylog_shm_ref(shm);
 	device->log_current = true;
+	device->truncation_told = false;
+	device->stats.swaps++;
 	install_views(device);
 	publish(device);
 	dirtylog_shm_unref(old_log);
-free_views:
+free_places:
 	for (i = 0; i < table->nb_regions; i++)
-		dirtylog_view_free(views[i]);
-	free(views);
+		dirtylog_view_free(places[i].log);
+	free(places);
 unlock:
 	pthread_mutex_unlock(&device->lock);
 	return ret;
@@ -566,10 +731,61 @@ dirtylog_device_reset(struct dirtylog_device *device)
 		device->logging = false;
 		table_clear(device->table);
 		forget_log(device);
+		direct_publisher(device);
 		ret = 0;
 	}
 	pthread_mutex_unlock(&device->lock);
 	return ret;
+}
+
+static uint64_t
+monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t
+dirty_rate(struct dirtylog_device *device, uint64_t pages)
+{
+	uint64_t now = monotonic_ns();
+
+	if (device->rate.at != 0 && now - device->rate.at < RATE_WINDOW_NS)
+		return device->rate.value;
+	if (device->rate.at != 0)
+		device->rate.value = (uint64_t)((double)(pages - device->rate.pages) * 1e9 /
+				(double)(now - device->rate.at));
+	device->rate.at = now;
+	device->rate.pages = pages;
+	return device->rate.value;
+}
+
+void
+dirtylog_device_get_stats(struct dirtylog_device *device, struct dirtylog_device_stats *stats)
+{
+	const struct dirtylog_marker *marker;
+	uint32_t i;
+
+	pthread_mutex_lock(&device->lock);
+	/* Marks that go to the log directly come by no publish that would tell. */
+	check_truncation(device);
+	*stats = device->stats;
+	for (marker = device->markers; marker != NULL; marker = marker->next)
+		add_marker_stats(&stats->marks, &marker->stats);
+	for (i = 0; i < device->table->nb_regions && device->logging; i++) {
+		const struct region *region = &device->table->regions[i];
+
+		if (view_wanted(device, region) == region->log)
+			stats->regions_direct++;
+		else
+			stats->regions_staged++;
+	}
+	stats->dirty_pages_per_second = dirty_rate(device,
+			stats->marks.pages_dirtied + stats->pages_published);
+	stats->logging = device->logging;
+	pthread_mutex_unlock(&device->lock);
 }
 
 void

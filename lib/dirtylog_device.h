@@ -10,8 +10,10 @@
  * From it follows where a region's marks go:
  *
  *     logging off                         nowhere: the bitmap has no view
- *     logging on, a log that covers it    the log, directly
- *     logging on, no such log (yet)       staging; moved into the log by the
+ *     logging on, a log that covers it    the log, directly; or staging on the
+ *                                         region's NUMA node, moved to the log
+ *                                         at a bounded delay (the placement)
+ *     logging on, no such log (yet)       staging; moved to the log by the
  *                                         call that brings one
  *
  * A change never pauses a queue: the views are exchanged while bursts go on,
@@ -47,6 +49,47 @@ extern "C" {
 struct dirtylog_region {
 	uint64_t gpa; /**< guest physical address of its first byte */
 	uint64_t len; /**< bytes */
+	/** Where it is mapped here, to learn its NUMA node; NULL: not known. */
+	const void *host;
+};
+
+/** Where the marks of a region go while there is a log that covers it. */
+enum dirtylog_placement {
+	/**
+	 * Directly to the log if its pages are, or can be moved, onto the NUMA
+	 * node of the region's memory; else staged.
+	 */
+	DIRTYLOG_PLACEMENT_AUTO,
+	/** Directly to the log, wherever it is. */
+	DIRTYLOG_PLACEMENT_DIRECT,
+	/** To memory on the region's node, moved to the log at a bounded delay. */
+	DIRTYLOG_PLACEMENT_STAGED
+};
+
+/** What can be chosen for a device. All zero: the defaults. */
+struct dirtylog_device_options {
+	enum dirtylog_placement placement;
+	/** Staged marks are in the log after this time, in microseconds; 0: 1000. */
+	uint32_t publish_us;
+};
+
+/** Counters of a device. Sums over its queues, and over its life. */
+struct dirtylog_device_stats {
+	struct dirtylog_marker_stats marks; /**< its queues', also of those removed */
+	uint64_t swaps;            /**< logs taken (SET_LOG_BASE) */
+	uint64_t refused_logs;     /**< logs that did not cover a region */
+	uint64_t publishes;        /**< times that staged marks were moved to a log */
+	uint64_t pages_published;  /**< pages that these moves made dirty in a log */
+	uint64_t truncated_logs;   /**< logs that their owner made shorter while in use */
+	uint64_t regions_direct;   /**< regions whose marks go to the log now */
+	uint64_t regions_staged;   /**< regions whose marks are staged now */
+	/**
+	 * Pages that became dirty in the log, per second, between this call and
+	 * an earlier one that is at least 100 ms old: what a migration's
+	 * bandwidth must exceed to converge. A page counts once per harvest.
+	 */
+	uint64_t dirty_pages_per_second;
+	bool logging;
 };
 
 /** The log state of one vhost device. */
@@ -57,9 +100,19 @@ struct dirtylog_device;
  *
  * @param name
  *   for log lines; copied
+ * @param[out] device
+ *   the log state; ends with dirtylog_device_destroy()
  * @return 0, -ENOMEM
  */
 int dirtylog_device_create(const char *name, struct dirtylog_device **device);
+
+/**
+ * Choose the options. Before the first dirtylog_device_set_regions().
+ *
+ * @return 0, or -EBUSY: there are regions already
+ */
+int dirtylog_device_configure(struct dirtylog_device *device,
+		const struct dirtylog_device_options *options);
 
 /** Destroy it. The queues are removed already. NULL is allowed. */
 void dirtylog_device_destroy(struct dirtylog_device *device);
@@ -67,6 +120,8 @@ void dirtylog_device_destroy(struct dirtylog_device *device);
 /**
  * Add a queue, closed.
  *
+ * @param device
+ *   that the queue belongs to
  * @param marker
  *   memory of the caller, aligned to a cache line; initialised here
  */
@@ -79,6 +134,10 @@ void dirtylog_device_remove_queue(struct dirtylog_device *device,
 /**
  * Open a queue: from now on dirtylog_burst_begin() returns true.
  *
+ * @param marker
+ *   the queue's
+ * @param device
+ *   that the queue belongs to
  * @param index_gpa
  *   GPA of the used index (split ring) or of the device event suppression area
  *   (packed ring), which the queue writes last; DIRTYLOG_NO_GPA if it never
@@ -130,6 +189,10 @@ struct dirtylog_bitmap *dirtylog_device_bitmap(struct dirtylog_device *device, u
 /**
  * The bitmap of the region that holds a GPA, and the offset in it.
  *
+ * @param gpa
+ *   guest physical address
+ * @param device
+ *   whose memory table is searched
  * @param[out] offset
  *   bytes from the start of the region
  * @return NULL if no region holds it
@@ -143,6 +206,8 @@ struct dirtylog_bitmap *dirtylog_device_find(struct dirtylog_device *device, uin
  * When it returns 0 no mark goes to the old log any more, each earlier mark
  * is in the old log or in this one, and the old one is unmapped.
  *
+ * @param device
+ *   that gets the log
  * @param shm
  *   the mapped log, from GPA 0 on; the device takes a reference of its own
  * @return
@@ -182,6 +247,10 @@ int dirtylog_device_set_logging(struct dirtylog_device *device, bool on);
  * @return 0, or -EBUSY: a queue is open
  */
 int dirtylog_device_reset(struct dirtylog_device *device);
+
+/** Read the counters. */
+void dirtylog_device_get_stats(struct dirtylog_device *device,
+		struct dirtylog_device_stats *stats);
 
 /** Write a readable description of the state. */
 void dirtylog_device_dump(struct dirtylog_device *device, FILE *stream);

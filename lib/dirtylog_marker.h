@@ -40,6 +40,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <rte_atomic.h>
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
 #include <rte_prefetch.h>
@@ -68,6 +69,22 @@ enum dirtylog_gate {
 struct dirtylog_mark {
 	uint64_t *word;
 	uint64_t mask;
+	const struct dirtylog_view *view; /**< the bitmap's, for its summary */
+};
+
+/**
+ * What a marker did. Counted by the queue's thread alone, per flush and not
+ * per mark, in its own line; read by others without a lock.
+ */
+struct dirtylog_marker_stats {
+	uint64_t marks;         /**< (word, mask) pairs, before they were merged */
+	uint64_t words_tested;
+	uint64_t words_written; /**< by an atomic OR: a bit was missing */
+	/**
+	 * Bits of a log, not of staging, that were missing. Two queues that set
+	 * one bit in the same moment may both count it.
+	 */
+	uint64_t pages_dirtied;
 };
 
 /** One virtqueue's marker. In memory of the caller, on the node of its core. */
@@ -86,29 +103,44 @@ struct dirtylog_marker {
 	bool logging __attribute__((aligned(RTE_CACHE_LINE_SIZE)));
 	bool index_pending;
 	uint32_t nb_marks;
+	uint32_t nb_merged; /**< since the last flush, for the counters */
+	struct dirtylog_marker_stats stats;
 	struct dirtylog_mark marks[DIRTYLOG_BATCH];
 } __attribute__((aligned(RTE_CACHE_LINE_SIZE)));
 
 /** Write the collected marks out. What the burst wrote may be published then. */
 static inline void dirtylog_flush(struct dirtylog_marker *marker);
 
+/** Add to a counter that other threads may read meanwhile. */
+static inline void
+dirtylog_marker_count(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
 /** Collect one pair. The pages' data is written already. */
 static inline void
-dirtylog_collect(struct dirtylog_marker *marker, uint64_t *word, uint64_t mask)
+dirtylog_collect(struct dirtylog_marker *marker, const struct dirtylog_view *view,
+		uint64_t index, uint64_t mask)
 {
+	uint64_t *word = &view->words[index];
 	uint32_t n = marker->nb_marks;
 
 	/* Buffers that follow each other in memory share a word: merge in O(1). */
 	if (n != 0 && marker->marks[n - 1].word == word) {
 		marker->marks[n - 1].mask |= mask;
+		marker->nb_merged++;
 		return;
 	}
 	if (unlikely(n == DIRTYLOG_BATCH)) {
 		dirtylog_flush(marker);
 		n = marker->nb_marks;
 	}
+	/* The flush comes after the burst's other buffers: time to fetch the word. */
+	rte_prefetch0(word);
 	marker->marks[n].word = word;
 	marker->marks[n].mask = mask;
+	marker->marks[n].view = view;
 	marker->nb_marks = n + 1;
 }
 
@@ -134,18 +166,23 @@ dirtylog_mark(struct dirtylog_marker *marker, const struct dirtylog_bitmap *bitm
 	const struct dirtylog_view *view = __atomic_load_n(&bitmap->view, __ATOMIC_ACQUIRE);
 	uint64_t first, last;
 
-	if (view == NULL || len == 0 || offset >= view->len)
+	if (view == NULL)
 		return;
-	if (unlikely(len > view->len - offset))
-		len = view->len - offset;
+	/* Empty, beyond the end in part or at all, or it overflows. */
+	if (unlikely(offset + len > view->len || offset + len <= offset)) {
+		if (len == 0 || offset >= view->len)
+			return;
+		len = RTE_MIN(len, view->len - offset);
+	}
 	first = (view->start + offset) >> DIRTYLOG_PAGE_SHIFT;
 	last = (view->start + offset + len - 1) >> DIRTYLOG_PAGE_SHIFT;
 	while (unlikely(first / 64 != last / 64)) {
-		dirtylog_collect(marker, &view->words[first / 64], UINT64_MAX << (first % 64));
+		dirtylog_collect(marker, view, first / 64, UINT64_MAX << (first % 64));
 		first = (first / 64 + 1) * 64;
 	}
-	dirtylog_collect(marker, &view->words[first / 64],
-			(UINT64_MAX << (first % 64)) & (UINT64_MAX >> (63 - last % 64)));
+	/* Bits first to last; with bit 63 the minuend is 2^64, that is 0, and right. */
+	dirtylog_collect(marker, view, first / 64,
+			(UINT64_C(2) << (last % 64)) - (UINT64_C(1) << (first % 64)));
 }
 
 /** As dirtylog_mark(), at an offset into a slice. */
@@ -159,14 +196,19 @@ dirtylog_slice_mark(struct dirtylog_marker *marker, struct dirtylog_slice slice,
 /**
  * Fetch the word that will be tested for a page, once the address is known and
  * long before the mark.
+ *
+ * dirtylog_mark() fetches it too, which is early enough if the flush comes
+ * after a burst of several buffers: call this where bursts are short.
  */
 static inline void
 dirtylog_mark_prefetch(const struct dirtylog_bitmap *bitmap, uint64_t offset)
 {
 	const struct dirtylog_view *view = __atomic_load_n(&bitmap->view, __ATOMIC_ACQUIRE);
 
-	if (view != NULL && offset < view->len)
-		rte_prefetch0(&view->words[(view->start + offset) / DIRTYLOG_WORD_SPAN]);
+	/* No test of the range: a prefetch never faults. */
+	if (view != NULL)
+		rte_prefetch0((const void *)((uintptr_t)view->words + sizeof(*view->words) *
+				((view->start + offset) / DIRTYLOG_WORD_SPAN)));
 }
 
 /**
@@ -207,6 +249,21 @@ dirtylog_mark_index(struct dirtylog_marker *marker)
 	marker->index_pending = marker->logging;
 }
 
+/** Set bits of which some are missing: at most once per word and harvest. */
+static inline void
+dirtylog_write_mark(struct dirtylog_marker *marker, const struct dirtylog_mark *mark,
+		uint64_t missing)
+{
+	/* The old value is not wanted: x86 would need a loop of compare-and-swap. */
+	__atomic_fetch_or(mark->word, mark->mask, __ATOMIC_RELAXED);
+	dirtylog_marker_count(&marker->stats.words_written, 1);
+	if (mark->view->summary != NULL)
+		dirtylog_view_summarise(mark->view, mark->word);
+	else
+		dirtylog_marker_count(&marker->stats.pages_dirtied,
+				(uint64_t)__builtin_popcountll(missing));
+}
+
 static inline void
 dirtylog_flush(struct dirtylog_marker *marker)
 {
@@ -219,15 +276,19 @@ dirtylog_flush(struct dirtylog_marker *marker)
 	 * their bits. Release would not do, on x86 neither: the load could be
 	 * served while the data is still in the store buffer; the front-end clears
 	 * the bit and copies the old page, and the bit that was found set is gone.
+	 * DPDK's, since clang's own is an mfence on x86: five times a locked add.
 	 */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
 	for (i = 0; i < n; i++) {
-		uint64_t *word = marker->marks[i].word;
-		uint64_t mask = marker->marks[i].mask;
+		const struct dirtylog_mark *mark = &marker->marks[i];
+		uint64_t missing = mark->mask & ~__atomic_load_n(mark->word, __ATOMIC_RELAXED);
 
-		if ((__atomic_load_n(word, __ATOMIC_RELAXED) & mask) != mask)
-			__atomic_fetch_or(word, mask, __ATOMIC_RELAXED);
+		if (unlikely(missing != 0))
+			dirtylog_write_mark(marker, mark, missing);
 	}
+	dirtylog_marker_count(&marker->stats.marks, (uint64_t)n + marker->nb_merged);
+	dirtylog_marker_count(&marker->stats.words_tested, n);
+	marker->nb_merged = 0;
 	marker->nb_marks = 0;
 }
 

@@ -1,18 +1,27 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
-#include <limits.h>
+#include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/memfd.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "dirtylog_log.h"
 #include "dirtylog_shm.h"
+#include "dirtylog_shm_guard.h"
 
 /* The unit in which the protocol places a log, whatever the page size behind. */
 #define OFFSET_ALIGN 4096
+
+/* From this size on, own memory is worth huge pages. */
+#define HUGE_FROM (64 * 1024)
+
+#define HUGE_2M_SHIFT 21
+#define HUGE_1G_SHIFT 30
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
@@ -46,16 +55,52 @@ adopt(void *map_addr, size_t map_len, uint64_t skip, uint64_t len, uint64_t page
 	shm->refs = 1;
 	shm->map_addr = map_addr;
 	shm->map_len = map_len;
+	shm->guard = -1;
 	*out = shm;
+	return 0;
+}
+
+static int
+map_file(int fd, uint64_t offset, uint64_t len, struct dirtylog_shm **shm)
+{
+	uint64_t page_size = file_page_size(fd);
+	uint64_t skip = offset % page_size;
+	uint64_t map_len = (skip + len + page_size - 1) / page_size * page_size;
+	void *addr = mmap(NULL, map_len, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			(off_t)(offset - skip));
+
+	if (addr == MAP_FAILED)
+		return -errno;
+	return adopt(addr, map_len, skip, len, page_size, shm);
+}
+
+static bool
+can_shrink(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals < 0 || (seals & F_SEAL_SHRINK) == 0;
+}
+
+/* Guard a new mapping against truncation; drops it on failure. */
+static int
+guard(struct dirtylog_shm *shm)
+{
+	int slot = dirtylog_shm_guard_add(shm->map_addr, shm->map_len, shm->page_size);
+
+	if (slot < 0) {
+		dirtylog_shm_unref(shm);
+		return slot;
+	}
+	shm->guard = slot;
 	return 0;
 }
 
 int
 dirtylog_shm_map(int fd, uint64_t offset, uint64_t len, struct dirtylog_shm **shm)
 {
-	uint64_t page_size, skip, map_len;
 	struct stat st;
-	void *addr;
+	int ret;
 
 	if (len == 0 || offset % OFFSET_ALIGN != 0)
 		return -EINVAL;
@@ -65,15 +110,14 @@ dirtylog_shm_map(int fd, uint64_t offset, uint64_t len, struct dirtylog_shm **sh
 		return -errno;
 	if ((uint64_t)st.st_size < offset + len)
 		return -ERANGE;
+	ret = map_file(fd, offset, len, shm);
+	return ret < 0 || !can_shrink(fd) ? ret : guard(*shm);
+}
 
-	page_size = file_page_size(fd);
-	skip = offset % page_size;
-	map_len = (skip + len + page_size - 1) / page_size * page_size;
-	addr = mmap(NULL, map_len, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-			(off_t)(offset - skip));
-	if (addr == MAP_FAILED)
-		return -errno;
-	return adopt(addr, map_len, skip, len, page_size, shm);
+bool
+dirtylog_shm_truncated(const struct dirtylog_shm *shm)
+{
+	return shm->guard >= 0 && dirtylog_shm_guard_hit(shm->guard);
 }
 
 int
@@ -81,6 +125,7 @@ dirtylog_shm_duplicate(void *addr, uint64_t len, struct dirtylog_shm **shm)
 {
 	uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE);
 	void *copy;
+	int ret;
 
 	if (len == 0 || (uintptr_t)addr % page_size != 0)
 		return -EINVAL;
@@ -88,27 +133,48 @@ dirtylog_shm_duplicate(void *addr, uint64_t len, struct dirtylog_shm **shm)
 	copy = mremap(addr, 0, len, MREMAP_MAYMOVE);
 	if (copy == MAP_FAILED)
 		return -errno;
-	return adopt(copy, len, 0, len, page_size, shm);
+	ret = adopt(copy, len, 0, len, page_size, shm);
+	/* The file behind is not known: it may be one that can shrink. */
+	return ret < 0 ? ret : guard(*shm);
+}
+
+static int
+alloc_pages(uint64_t len, unsigned int page_shift, struct dirtylog_shm **shm)
+{
+	unsigned int flags = page_shift == 0 ? 0 : MFD_HUGETLB | page_shift << MFD_HUGE_SHIFT;
+	uint64_t unit = page_shift == 0 ? 1 : UINT64_C(1) << page_shift;
+	uint64_t size = (len + unit - 1) / unit * unit;
+	int fd, ret;
+
+	if (size < len || size > INT64_MAX)
+		return -ENOMEM;
+	fd = memfd_create("dirtylog", MFD_CLOEXEC | flags);
+	if (fd < 0)
+		return -errno;
+	/* Huge pages are reserved by the mapping: if there are too few, it fails. */
+	ret = ftruncate(fd, (off_t)size) < 0 ? -errno : map_file(fd, 0, len, shm);
+	close(fd);
+	return ret;
 }
 
 int
-dirtylog_shm_alloc(uint64_t len, struct dirtylog_shm **shm)
+dirtylog_shm_alloc(uint64_t len, bool huge, struct dirtylog_shm **shm)
 {
-	int fd, ret;
+	static bool warned;
 
 	if (len == 0)
 		return -EINVAL;
-	fd = memfd_create("dirtylog", MFD_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (len > INT64_MAX)
-		ret = -ENOMEM;
-	else if (ftruncate(fd, (off_t)len) < 0)
-		ret = -errno;
-	else
-		ret = dirtylog_shm_map(fd, 0, len, shm);
-	close(fd);
-	return ret;
+	if (huge && len >= (UINT64_C(1) << HUGE_1G_SHIFT) &&
+			alloc_pages(len, HUGE_1G_SHIFT, shm) == 0)
+		return 0;
+	if (huge && len >= HUGE_FROM) {
+		if (alloc_pages(len, HUGE_2M_SHIFT, shm) == 0)
+			return 0;
+		if (!__atomic_exchange_n(&warned, true, __ATOMIC_RELAXED))
+			DIRTYLOG_LOG(WARNING, "no free huge pages for staging bitmaps:"
+					" normal pages are used");
+	}
+	return alloc_pages(len, 0, shm);
 }
 
 int
@@ -147,6 +213,8 @@ dirtylog_shm_unref(struct dirtylog_shm *shm)
 	/* Acq_rel: every user's last access comes before the unmap. */
 	if (shm == NULL || __atomic_sub_fetch(&shm->refs, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
+	if (shm->guard >= 0)
+		dirtylog_shm_guard_remove(shm->guard);
 	munmap(shm->map_addr, shm->map_len);
 	free(shm);
 }

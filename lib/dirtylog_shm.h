@@ -11,6 +11,7 @@
 #ifndef DIRTYLOG_SHM_H
 #define DIRTYLOG_SHM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,7 @@ struct dirtylog_shm {
 	uint32_t refs;
 	void *map_addr;     /**< what munmap(2) gets */
 	size_t map_len;
+	int guard;          /**< slot of the truncation guard, or negative */
 };
 
 /**
@@ -34,6 +36,10 @@ struct dirtylog_shm {
  * Huge page files (hugetlb memfd or hugetlbfs) work. The descriptor stays the
  * caller's, who can close it afterwards. Pages are not populated yet: a front-
  * end could name a file of any size; see dirtylog_shm_populate().
+ *
+ * A file that is not sealed against shrinking may be truncated later. Then the
+ * marks that fall into the lost part go nowhere, the process goes on, and
+ * dirtylog_shm_truncated() tells.
  *
  * @param fd
  *   descriptor of a regular file or memfd, readable and writable
@@ -48,6 +54,7 @@ struct dirtylog_shm {
  *   -EINVAL: len is 0 or offset no multiple of 4096;
  *   -EOVERFLOW: offset + len exceeds what a file can have;
  *   -ERANGE: the file ends before offset + len, which would be a SIGBUS later;
+ *   -ENOSPC: it can be truncated, and so can 2048 logs that are mapped already;
  *   another negative errno of fstat(2) or mmap(2), e.g. -EBADF or -EACCES.
  */
 int dirtylog_shm_map(int fd, uint64_t offset, uint64_t len, struct dirtylog_shm **shm);
@@ -60,29 +67,46 @@ int dirtylog_shm_map(int fd, uint64_t offset, uint64_t len, struct dirtylog_shm 
  *   start of the first mapping, aligned to its page size
  * @param len
  *   bytes
- * @return 0, -EINVAL (empty or unaligned), or a negative errno of mremap(2)
+ * Guarded against truncation, as dirtylog_shm_map() does for unsealed files.
+ *
+ * @param[out] shm
+ *   the second mapping, with one reference
+ * @return 0, -EINVAL (empty or unaligned, or huge pages), -ENOSPC (too many
+ *   logs), or a negative errno of mremap(2)
  */
 int dirtylog_shm_duplicate(void *addr, uint64_t len, struct dirtylog_shm **shm);
 
 /**
  * Fault in a range, so that no polling core does it later.
  *
+ * @param shm
+ *   the mapping
  * @param offset
  *   bytes from shm->addr on
+ * @param len
+ *   bytes
  * @return 0, -EINVAL (beyond the end), -ENOMEM (no memory, or no huge page,
  *   behind the file), or another negative errno of madvise(2)
  */
 int dirtylog_shm_populate(struct dirtylog_shm *shm, uint64_t offset, uint64_t len);
+
+/** Whether a mark met a part of the log that its owner has truncated. Any thread. */
+bool dirtylog_shm_truncated(const struct dirtylog_shm *shm);
 
 /**
  * Allocate zeroed shared memory, not populated.
  *
  * @param len
  *   bytes, not 0
+ * @param huge
+ *   in huge pages, if it is large enough for them and there are some; if not,
+ *   in normal ones, which a warning says once
+ * @param[out] shm
+ *   the memory, with one reference
  * @return 0, -EINVAL (len is 0), -ENOMEM, or a negative errno of
  *   memfd_create(2), ftruncate(2) or mmap(2)
  */
-int dirtylog_shm_alloc(uint64_t len, struct dirtylog_shm **shm);
+int dirtylog_shm_alloc(uint64_t len, bool huge, struct dirtylog_shm **shm);
 
 /** Take a further reference. Any thread. */
 struct dirtylog_shm *dirtylog_shm_ref(struct dirtylog_shm *shm);

@@ -29,7 +29,6 @@ enum request {
 	REM_MEM_REG = 38,
 };
 
-#define MAX_VIDS 1024  /* vids of librte_vhost are below */
 #define MAX_VRINGS 256 /* what librte_vhost has room for */
 #define VRING_INDEX_MASK 0xff /* of SET_VRING_CALL's u64 */
 
@@ -80,14 +79,16 @@ struct dirtylog_vhost {
 
 /*
  * The handlers get a vid and no context. Written when a connection comes and
- * goes, which librte_vhost keeps apart from the connection's messages.
+ * goes, which librte_vhost keeps apart from the connection's messages; the
+ * lock is for those who come from elsewhere.
  */
-static struct dirtylog_vhost *connections[MAX_VIDS];
+static struct dirtylog_vhost *connections[DIRTYLOG_MAX_VIDS];
+static pthread_mutex_t connections_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static struct dirtylog_vhost *
 vhost_of(int vid)
 {
-	if (vid < 0 || vid >= MAX_VIDS)
+	if (vid < 0 || vid >= DIRTYLOG_MAX_VIDS)
 		return NULL;
 	return __atomic_load_n(&connections[vid], __ATOMIC_ACQUIRE);
 }
@@ -271,6 +272,7 @@ set_regions(struct dirtylog_vhost *vhost)
 	for (i = 0; i < mem->nregions && i < DIRTYLOG_MAX_REGIONS; i++) {
 		regions[i].gpa = mem->regions[i].guest_phys_addr;
 		regions[i].len = mem->regions[i].size;
+		regions[i].host = (void *)(uintptr_t)mem->regions[i].host_user_addr;
 	}
 	ret = dirtylog_device_set_regions(vhost->device, regions, mem->nregions);
 	free(mem);
@@ -333,6 +335,9 @@ before_message(int vid, void *ctx_msg)
 	case SET_VRING_CALL:
 		change_call(vhost, (int64_t)(msg->payload.u64 & VRING_INDEX_MASK));
 		break;
+	default:
+		if (vhost->ops->message != NULL)
+			return vhost->ops->message(vhost->ctx, msg);
 	}
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
@@ -388,7 +393,7 @@ dirtylog_vhost_attach(int vid, struct dirtylog_device *device,
 	};
 	struct dirtylog_vhost *vhost;
 
-	if (vid < 0 || vid >= MAX_VIDS)
+	if (vid < 0 || vid >= DIRTYLOG_MAX_VIDS)
 		return -EIO;
 	vhost = calloc(1, sizeof(*vhost));
 	if (vhost == NULL)
@@ -398,7 +403,9 @@ dirtylog_vhost_attach(int vid, struct dirtylog_device *device,
 	vhost->ops = ops;
 	vhost->ctx = ctx;
 	vhost->call_changing = -1;
+	pthread_mutex_lock(&connections_lock);
 	__atomic_store_n(&connections[vid], vhost, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&connections_lock);
 	if (rte_vhost_extern_callback_register(vid, &handlers, NULL) < 0) {
 		dirtylog_vhost_detach(vhost);
 		return -EIO;
@@ -410,12 +417,25 @@ dirtylog_vhost_attach(int vid, struct dirtylog_device *device,
 void
 dirtylog_vhost_detach(struct dirtylog_vhost *vhost)
 {
-	struct dirtylog_vhost *entry = vhost;
-
 	if (vhost == NULL)
 		return;
+	pthread_mutex_lock(&connections_lock);
 	/* The vid may be another connection's by now: librte_vhost uses it again. */
-	__atomic_compare_exchange_n(&connections[vhost->vid], &entry, NULL, false,
-			__ATOMIC_RELEASE, __ATOMIC_RELAXED);
+	if (connections[vhost->vid] == vhost)
+		__atomic_store_n(&connections[vhost->vid], NULL, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&connections_lock);
 	free(vhost);
+}
+
+int
+dirtylog_vhost_get_stats(int vid, struct dirtylog_device_stats *stats)
+{
+	struct dirtylog_vhost *vhost;
+
+	pthread_mutex_lock(&connections_lock);
+	vhost = vhost_of(vid);
+	if (vhost != NULL)
+		dirtylog_device_get_stats(vhost->device, stats);
+	pthread_mutex_unlock(&connections_lock);
+	return vhost == NULL ? -ENODEV : 0;
 }

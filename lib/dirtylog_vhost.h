@@ -57,6 +57,14 @@ struct dirtylog_vhost_ops {
 	 * false when the new one can be read.
 	 */
 	void (*call_fd)(void *ctx, uint32_t vring, bool changing);
+	/**
+	 * Optional. A message that the log has nothing to do with, before
+	 * librte_vhost handles it: what a pre_msg_handle of the user's own would
+	 * get and may return, since a connection has one pair of handlers only.
+	 * For what librte_vhost does not know, such as a block device's
+	 * GET_CONFIG.
+	 */
+	enum rte_vhost_msg_result (*message)(void *ctx, void *msg);
 };
 
 /** One connection's translation. */
@@ -83,6 +91,19 @@ struct dirtylog_vhost;
  */
 int dirtylog_vhost_attach(int vid, struct dirtylog_device *device,
 		const struct dirtylog_vhost_ops *ops, void *ctx, struct dirtylog_vhost **vhost);
+
+/** A number above every vid. */
+#define DIRTYLOG_MAX_VIDS 1024
+
+/**
+ * Read the counters of the device that a connection is attached to.
+ *
+ * Any thread, at any time. DPDK's telemetry shows the same:
+ * `/dirtylog/list` lists the vids, `/dirtylog/info,VID` the counters.
+ *
+ * @return 0, or -ENODEV: no such connection is attached
+ */
+int dirtylog_vhost_get_stats(int vid, struct dirtylog_device_stats *stats);
 
 /** Stop following. From destroy_connection(). NULL is allowed. */
 void dirtylog_vhost_detach(struct dirtylog_vhost *vhost);

@@ -3,7 +3,7 @@
 /*
  * A dirty log as the front-end holds it: a sealed memfd that it has mapped,
  * its own view of the bits, and what it checks: bytes behind the end of the
- * log are a canary, and no back-end may change them.
+ * log, and before its begin, are a canary, and no back-end may change them.
  */
 
 #ifndef FRONTEND_LOG_H
@@ -18,41 +18,70 @@
 #include <unistd.h>
 
 #define FRONTEND_LOG_CANARY 0xa5
+#define FRONTEND_LOG_HUGE_PAGE (UINT64_C(2) << 20)
 
 struct frontend_log {
 	int fd;
+	uint64_t offset; /* of the log in the file */
 	uint64_t len;    /* bytes */
-	size_t map_len;  /* len, rounded up to whole pages */
+	size_t map_len;  /* len, and up to the end of the file */
 	uint8_t *bytes;
 };
 
-/* A log of len bytes, all clean. Sealed as QEMU's is. Returns 0 or -errno. */
+/* Make and map the file. Sealed as QEMU's is. */
 static inline int
-frontend_log_create(struct frontend_log *log, uint64_t len)
+frontend_log_create_file(struct frontend_log *log, uint64_t offset, uint64_t len,
+		unsigned int flags, uint64_t page_size)
 {
+	uint64_t size = (offset + len + page_size - 1) / page_size * page_size;
+	uint8_t *all;
+	int ret;
+
+	log->offset = offset;
 	log->len = len;
-	log->map_len = (len + 4095) / 4096 * 4096;
+	log->map_len = size - offset;
 	log->bytes = NULL;
-	log->fd = memfd_create("frontend-log", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	log->fd = memfd_create("frontend-log", MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
 	if (log->fd < 0)
 		return -errno;
-	if (ftruncate(log->fd, (off_t)log->map_len) < 0 ||
+	if (ftruncate(log->fd, (off_t)size) < 0 ||
 			fcntl(log->fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
 		goto fail;
-	log->bytes = mmap(NULL, log->map_len, PROT_READ | PROT_WRITE, MAP_SHARED, log->fd, 0);
-	if (log->bytes == MAP_FAILED)
+	all = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, log->fd, 0);
+	if (all == MAP_FAILED)
 		goto fail;
+	log->bytes = all + offset;
+	memset(all, FRONTEND_LOG_CANARY, offset);
 	memset(log->bytes + len, FRONTEND_LOG_CANARY, log->map_len - len);
 	return 0;
 fail:
+	ret = -errno;
 	close(log->fd);
-	return -errno;
+	return ret;
+}
+
+/* A log of len bytes, all clean. Returns 0 or -errno. */
+static inline int
+frontend_log_create(struct frontend_log *log, uint64_t len)
+{
+	return frontend_log_create_file(log, 0, len, 0, 4096);
+}
+
+/*
+ * The same in huge pages of 2 MiB, at an offset, which is a multiple of 4096.
+ * -ENOMEM or the like where there are none.
+ */
+static inline int
+frontend_log_create_huge(struct frontend_log *log, uint64_t offset, uint64_t len)
+{
+	return frontend_log_create_file(log, offset, len,
+			MFD_HUGETLB | (21 << MAP_HUGE_SHIFT), FRONTEND_LOG_HUGE_PAGE);
 }
 
 static inline void
 frontend_log_destroy(struct frontend_log *log)
 {
-	munmap(log->bytes, log->map_len);
+	munmap(log->bytes - log->offset, log->offset + log->map_len);
 	close(log->fd);
 }
 
@@ -97,12 +126,15 @@ frontend_log_clear(struct frontend_log *log)
 		__atomic_exchange_n(&log->bytes[i], 0, __ATOMIC_SEQ_CST);
 }
 
-/* Whether the bytes behind the end are as they were. */
+/* Whether the bytes around it are as they were. */
 static inline bool
 frontend_log_canary_alive(const struct frontend_log *log)
 {
 	uint64_t i;
 
+	for (i = 1; i <= log->offset; i++)
+		if (*(log->bytes - i) != FRONTEND_LOG_CANARY)
+			return false;
 	for (i = log->len; i < log->map_len; i++)
 		if (log->bytes[i] != FRONTEND_LOG_CANARY)
 			return false;

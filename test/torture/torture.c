@@ -19,6 +19,10 @@
  * the end of a log stay as they were, and a log gets no bit any more after the
  * call that replaced it has returned.
  *
+ * With --placement the marks take one of their ways to the log, and with --log
+ * huge the logs lie in huge pages, at any offset that is a multiple of 4096;
+ * where there are none free the program ends with 77: skipped.
+ *
  * With --mistake the test itself does one thing wrong, which the comparison
  * must find: the program then succeeds as soon as pages differ.
  */
@@ -69,6 +73,15 @@ static const char * const mistakes[NB_MISTAKES] = {
 	"none", "drop-swap", "no-flush-at-stop", "mark-before-write",
 };
 
+#define NB_PLACEMENTS 3
+static const char * const placements[NB_PLACEMENTS] = {
+	[DIRTYLOG_PLACEMENT_AUTO] = "auto",
+	[DIRTYLOG_PLACEMENT_DIRECT] = "direct",
+	[DIRTYLOG_PLACEMENT_STAGED] = "staged",
+};
+
+#define SKIPPED 77
+
 struct torture;
 
 /* A queue. */
@@ -87,6 +100,9 @@ struct torture {
 	unsigned int seconds, nb_writers;
 	uint64_t seed;
 	enum mistake mistake;
+	struct dirtylog_device_options options;
+	struct dirtylog_device_stats stats;
+	bool huge_logs;
 	struct dirtylog_device *device;
 	struct writer writers[MAX_WRITERS];
 	uint64_t *source, *destination;
@@ -105,6 +121,7 @@ struct torture {
 	uint64_t random;
 	struct frontend_log *replaced; /* harvested to the end: stays clean */
 	uint64_t swaps, migrations, cancels, restarts, tables, closes;
+	uint64_t huge_swaps;
 	uint64_t late_bits, dead_canaries, differences;
 };
 
@@ -341,6 +358,17 @@ log_len(struct torture *torture, unsigned int nb_regions)
 	return last / 8 + 1 + (draw(&torture->random) % 2) * (draw(&torture->random) % 5000);
 }
 
+static void
+create_log(struct torture *torture, struct frontend_log *log, uint64_t len)
+{
+	uint64_t offset = draw(&torture->random) % 512 * 4096;
+
+	if (torture->huge_logs && frontend_log_create_huge(log, offset, len) == 0)
+		torture->huge_swaps++;
+	else
+		require(frontend_log_create(log, len) == 0, "a new log");
+}
+
 /* SET_LOG_BASE: a new log; when the call has returned, the last harvest of the old. */
 static void
 swap_log(struct torture *torture, unsigned int nb_regions)
@@ -349,8 +377,8 @@ swap_log(struct torture *torture, unsigned int nb_regions)
 	struct dirtylog_shm *shm;
 
 	require(new != NULL, "malloc");
-	require(frontend_log_create(new, log_len(torture, nb_regions)) == 0, "a new log");
-	require(dirtylog_shm_map(new->fd, 0, new->len, &shm) == 0, "mapping a log");
+	create_log(torture, new, log_len(torture, nb_regions));
+	require(dirtylog_shm_map(new->fd, new->offset, new->len, &shm) == 0, "mapping a log");
 	require(dirtylog_device_set_log(torture->device, shm) == 0, "set_log");
 	dirtylog_shm_unref(shm);
 	torture->swaps++;
@@ -419,7 +447,7 @@ close_and_open_one(struct torture *torture)
 static void
 set_table(struct torture *torture, unsigned int nb_regions)
 {
-	struct dirtylog_region regions[NB_REGIONS] = { { 0, 0 } };
+	struct dirtylog_region regions[NB_REGIONS] = { { .gpa = 0 } };
 	unsigned int i;
 
 	for (i = 0; i < nb_regions; i++) {
@@ -645,6 +673,8 @@ start(struct torture *torture)
 	torture->random = torture->seed;
 	require(pthread_mutex_init(&torture->harvest_lock, NULL) == 0, "pthread_mutex_init");
 	require(dirtylog_device_create("torture", &torture->device) == 0, "device_create");
+	require(dirtylog_device_configure(torture->device, &torture->options) == 0,
+			"device_configure");
 	for (i = 0; i < torture->nb_writers; i++)
 		dirtylog_device_add_queue(torture->device, &torture->writers[i].marker);
 	set_table(torture, NB_REGIONS);
@@ -676,6 +706,7 @@ stop(struct torture *torture)
 	retire_log(torture, NULL);
 	for (i = 0; i < torture->nb_writers; i++)
 		dirtylog_device_remove_queue(torture->device, &torture->writers[i].marker);
+	dirtylog_device_get_stats(torture->device, &torture->stats);
 	dirtylog_device_destroy(torture->device);
 	pthread_mutex_destroy(&torture->harvest_lock);
 	munmap(torture->source, RAM_PAGES * PAGE);
@@ -692,8 +723,14 @@ report(const struct torture *torture)
 		bursts += torture->writers[i].bursts;
 		packets += torture->writers[i].packets;
 	}
-	printf("seed %" PRIu64 ", %u writers: %" PRIu64 " bursts, %" PRIu64 " packets\n",
-			torture->seed, torture->nb_writers, bursts, packets);
+	printf("seed %" PRIu64 ", %u writers, %s: %" PRIu64 " bursts, %" PRIu64 " packets\n",
+			torture->seed, torture->nb_writers,
+			placements[torture->options.placement], bursts, packets);
+	if (torture->huge_logs)
+		printf("%" PRIu64 " of the logs in huge pages\n", torture->huge_swaps);
+	printf("%" PRIu64 " times published, %" PRIu64 " pages by that, %" PRIu64
+			" pages marked in a log directly\n", torture->stats.publishes,
+			torture->stats.pages_published, torture->stats.marks.pages_dirtied);
 	printf("%" PRIu64 " migrations, %" PRIu64 " cancelled before; %" PRIu64 " logs, %" PRIu64
 			" restarts, %" PRIu64 " memory tables, %" PRIu64 " queues reopened\n",
 			torture->migrations, torture->cancels, torture->swaps, torture->restarts,
@@ -711,6 +748,7 @@ static void
 usage(const char *program)
 {
 	fprintf(stderr, "usage: %s [--seconds N] [--seed N] [--threads 1..%d]"
+			" [--placement staged|direct|auto] [--log normal|huge]"
 			" [--mistake drop-swap|no-flush-at-stop|mark-before-write]\n",
 			program, MAX_WRITERS);
 	exit(2);
@@ -724,6 +762,8 @@ parse(struct torture *torture, int argc, char **argv)
 		{ "seed", required_argument, NULL, 'r' },
 		{ "threads", required_argument, NULL, 't' },
 		{ "mistake", required_argument, NULL, 'm' },
+		{ "placement", required_argument, NULL, 'p' },
+		{ "log", required_argument, NULL, 'l' },
 		{ NULL, 0, NULL, 0 }
 	};
 	unsigned int i;
@@ -748,6 +788,19 @@ parse(struct torture *torture, int argc, char **argv)
 				usage(argv[0]);
 			torture->mistake = (enum mistake)i;
 			break;
+		case 'p':
+			for (i = 0; i < NB_PLACEMENTS; i++)
+				if (strcmp(optarg, placements[i]) == 0)
+					break;
+			if (i == NB_PLACEMENTS)
+				usage(argv[0]);
+			torture->options.placement = (enum dirtylog_placement)i;
+			break;
+		case 'l':
+			if (strcmp(optarg, "huge") != 0 && strcmp(optarg, "normal") != 0)
+				usage(argv[0]);
+			torture->huge_logs = strcmp(optarg, "huge") == 0;
+			break;
 		default:
 			usage(argv[0]);
 		}
@@ -755,6 +808,17 @@ parse(struct torture *torture, int argc, char **argv)
 	if (optind != argc || torture->seconds == 0 || torture->nb_writers == 0 ||
 			torture->nb_writers > MAX_WRITERS || torture->seed == 0)
 		usage(argv[0]);
+}
+
+static bool
+huge_pages_free(void)
+{
+	struct frontend_log log;
+
+	if (frontend_log_create_huge(&log, 0, 3 * FRONTEND_LOG_HUGE_PAGE) < 0)
+		return false;
+	frontend_log_destroy(&log);
+	return true;
 }
 
 int
@@ -767,6 +831,10 @@ main(int argc, char **argv)
 	torture.seed = now_ms();
 	parse(&torture, argc, argv);
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (torture.huge_logs && !huge_pages_free()) {
+		printf("SKIPPED: no free huge pages of 2 MiB on this machine\n");
+		return SKIPPED;
+	}
 	/* Nothing here may hang. */
 	alarm(torture.seconds + 60);
 	start(&torture);

@@ -482,19 +482,20 @@ staging_views(void **state)
 	struct dirtylog_view *view = NULL;
 
 	(void)state;
-	assert_int_equal(dirtylog_view_create_staging(0, 0, &view), -EINVAL);
-	assert_int_equal(dirtylog_view_create_staging(2, UINT64_MAX, &view), -EOVERFLOW);
-	assert_true(dirtylog_view_create_staging(0, UINT64_MAX, &view) < 0);
+	assert_int_equal(dirtylog_view_create_staging(0, 0, NULL, &view), -EINVAL);
+	assert_int_equal(dirtylog_view_create_staging(2, UINT64_MAX, NULL, &view), -EOVERFLOW);
+	assert_true(dirtylog_view_create_staging(0, UINT64_MAX, NULL, &view) < 0);
 	assert_null(view);
 	/* One page before a word's end to one page after its begin. */
-	assert_int_equal(dirtylog_view_create_staging(63 * PAGE, 2 * PAGE, &view), 0);
-	assert_int_equal(view->shm->len, 16);
+	assert_int_equal(dirtylog_view_create_staging(63 * PAGE, 2 * PAGE, NULL, &view), 0);
+	/* One cache line of words, and a word of summary. */
+	assert_int_equal(view->shm->len, 9 * sizeof(uint64_t));
 	dirtylog_view_mark(view, 0, 2 * PAGE);
 	assert_int_equal(view->words[0], UINT64_C(1) << 63);
 	assert_int_equal(view->words[1], 1);
 	dirtylog_view_free(view);
-	assert_int_equal(dirtylog_view_create_staging(64 * PAGE, 64 * PAGE, &view), 0);
-	assert_int_equal(view->shm->len, 8);
+	assert_int_equal(dirtylog_view_create_staging(64 * PAGE, 64 * PAGE, NULL, &view), 0);
+	assert_int_equal(view->shm->len, 9 * sizeof(uint64_t));
 	dirtylog_view_free(view);
 }
 
@@ -505,9 +506,9 @@ moving_marks(void **state)
 
 	(void)state;
 	/* GPA pages [60, 200) and [100, 300): they have [100, 200) in common. */
-	assert_int_equal(dirtylog_view_create_staging(60 * PAGE, 140 * PAGE, &from), 0);
-	assert_int_equal(dirtylog_view_create_staging(100 * PAGE, 200 * PAGE, &to), 0);
-	assert_int_equal(dirtylog_view_create_staging(200 * PAGE, PAGE, &elsewhere), 0);
+	assert_int_equal(dirtylog_view_create_staging(60 * PAGE, 140 * PAGE, NULL, &from), 0);
+	assert_int_equal(dirtylog_view_create_staging(100 * PAGE, 200 * PAGE, NULL, &to), 0);
+	assert_int_equal(dirtylog_view_create_staging(200 * PAGE, PAGE, NULL, &elsewhere), 0);
 	assert_int_equal(dirtylog_view_move(from, to), 0);
 	dirtylog_view_mark(from, 0, UINT64_MAX);
 	assert_int_equal(dirtylog_view_move(from, elsewhere), 0);
@@ -532,8 +533,8 @@ copying_marks(void **state)
 	struct dirtylog_view *from, *to;
 
 	(void)state;
-	assert_int_equal(dirtylog_view_create_staging(60 * PAGE, 140 * PAGE, &from), 0);
-	assert_int_equal(dirtylog_view_create_staging(100 * PAGE, 200 * PAGE, &to), 0);
+	assert_int_equal(dirtylog_view_create_staging(60 * PAGE, 140 * PAGE, NULL, &from), 0);
+	assert_int_equal(dirtylog_view_create_staging(100 * PAGE, 200 * PAGE, NULL, &to), 0);
 	dirtylog_view_mark(from, 39 * PAGE, 2 * PAGE);
 	dirtylog_view_mark(to, 150 * PAGE, PAGE);
 	dirtylog_view_copy(from, to);

@@ -32,8 +32,8 @@
 #define INDEX_PAGE(queue) (2 + (queue))
 
 static const struct dirtylog_region memory[] = {
-	{ 0, LOW_PAGES * PAGE },
-	{ HIGH_PAGE * PAGE, HIGH_PAGES * PAGE },
+	{ .gpa = 0, .len = LOW_PAGES * PAGE },
+	{ .gpa = HIGH_PAGE * PAGE, .len = HIGH_PAGES * PAGE },
 };
 
 struct room {
@@ -422,9 +422,9 @@ regions_added_later_are_logged(void **state)
 {
 	struct room *room = *state;
 	const struct dirtylog_region more[] = {
-		{ 0, LOW_PAGES * PAGE },
-		{ LOW_PAGES * PAGE, (HIGH_PAGE - LOW_PAGES) * PAGE }, /* fills the hole */
-		{ HIGH_PAGE * PAGE, HIGH_PAGES * PAGE },
+		{ .gpa = 0, .len = LOW_PAGES * PAGE },
+		{ .gpa = LOW_PAGES * PAGE, .len = (HIGH_PAGE - LOW_PAGES) * PAGE }, /* fills the hole */
+		{ .gpa = HIGH_PAGE * PAGE, .len = HIGH_PAGES * PAGE },
 	};
 
 	assert_int_equal(set_log(room, &room->log), 0);
@@ -453,7 +453,7 @@ regions_beyond_the_log(void **state)
 	const struct dirtylog_region more[] = {
 		memory[0],
 		memory[1],
-		{ 4096 * PAGE, 64 * PAGE },
+		{ .gpa = 4096 * PAGE, .len = 64 * PAGE },
 	};
 	struct frontend_log larger;
 
@@ -490,9 +490,9 @@ staged_marks_survive_a_new_table(void **state)
 {
 	struct room *room = *state;
 	const struct dirtylog_region recut[] = {
-		{ (HIGH_PAGE + 30) * PAGE, (HIGH_PAGES - 30) * PAGE },
-		{ HIGH_PAGE * PAGE, 30 * PAGE },
-		{ 5 * PAGE, 5 * PAGE },
+		{ .gpa = (HIGH_PAGE + 30) * PAGE, .len = (HIGH_PAGES - 30) * PAGE },
+		{ .gpa = HIGH_PAGE * PAGE, .len = 30 * PAGE },
+		{ .gpa = 5 * PAGE, .len = 5 * PAGE },
 	};
 
 	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
@@ -525,7 +525,7 @@ table_is_refused(void **state)
 {
 	static struct dirtylog_region many[DIRTYLOG_MAX_REGIONS + 1];
 	struct room *room = *state;
-	struct dirtylog_region bad[2] = { { 0, PAGE }, { PAGE, 0 } };
+	struct dirtylog_region bad[2] = { { .len = PAGE }, { .gpa = PAGE } };
 	struct dirtylog_bitmap *bitmap = dirtylog_device_bitmap(room->device, 0);
 	unsigned int i;
 
@@ -537,12 +537,12 @@ table_is_refused(void **state)
 	assert_int_equal(dirtylog_device_set_regions(room->device, bad, 2), -EINVAL);
 	bad[1].gpa = 0;
 	assert_int_equal(dirtylog_device_set_regions(room->device, bad, 2), -EINVAL);
-	bad[1] = (struct dirtylog_region){ UINT64_MAX - PAGE + 1, PAGE + 1 };
+	bad[1] = (struct dirtylog_region){ .gpa = UINT64_MAX - PAGE + 1, .len = PAGE + 1 };
 	assert_int_equal(dirtylog_device_set_regions(room->device, bad, 2), -EOVERFLOW);
-	bad[1] = (struct dirtylog_region){ PAGE, UINT64_MAX };
+	bad[1] = (struct dirtylog_region){ .gpa = PAGE, .len = UINT64_MAX };
 	assert_int_equal(dirtylog_device_set_regions(room->device, bad, 2), -EOVERFLOW);
 	for (i = 0; i <= DIRTYLOG_MAX_REGIONS; i++)
-		many[i] = (struct dirtylog_region){ i * PAGE, PAGE };
+		many[i] = (struct dirtylog_region){ .gpa = i * PAGE, .len = PAGE };
 	assert_int_equal(dirtylog_device_set_regions(room->device, many,
 			DIRTYLOG_MAX_REGIONS + 1), -E2BIG);
 	/* The old table stays, and works. */

@@ -260,16 +260,16 @@ own_memory(void **state)
 	uint64_t i;
 
 	(void)state;
-	assert_int_equal(dirtylog_shm_alloc(3 * 4096 + 8, &shm), 0);
+	assert_int_equal(dirtylog_shm_alloc(3 * 4096 + 8, true, &shm), 0);
 	assert_int_equal(shm->len, 3 * 4096 + 8);
 	assert_int_equal(dirtylog_shm_populate(shm, 0, shm->len), 0);
 	for (i = 0; i < shm->len; i++)
 		assert_int_equal(byte_at(shm, i), 0);
 	dirtylog_shm_unref(shm);
-	assert_int_equal(dirtylog_shm_alloc(0, &shm), -EINVAL);
+	assert_int_equal(dirtylog_shm_alloc(0, true, &shm), -EINVAL);
 	/* More than a machine has addresses, or a file bytes, for. */
-	assert_true(dirtylog_shm_alloc(UINT64_C(1) << 60, &shm) < 0);
-	assert_true(dirtylog_shm_alloc(UINT64_MAX, &shm) < 0);
+	assert_true(dirtylog_shm_alloc(UINT64_C(1) << 60, true, &shm) < 0);
+	assert_true(dirtylog_shm_alloc(UINT64_MAX, true, &shm) < 0);
 }
 
 static void

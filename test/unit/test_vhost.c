@@ -199,7 +199,7 @@ setup(void **state)
 	memset(room, 0, sizeof(*room));
 	memset(&librte, 0, sizeof(librte));
 	librte.version = "DPDK 22.11.11";
-	librte.regions[0] = (struct dirtylog_region){ 0, PAGES * PAGE };
+	librte.regions[0] = (struct dirtylog_region){ .gpa = 0, .len = PAGES * PAGE };
 	librte.nb_regions = 1;
 	room->lines = open_memstream(&room->text, &room->text_len);
 	assert_non_null(room->lines);
@@ -670,7 +670,7 @@ memory_table(void **state)
 		asked(room, "quiesce(all) ");
 		assert_false(is_open(room, 0));
 		assert_true(frontend_log_test(&room->log, 20 + i));
-		librte.regions[1] = (struct dirtylog_region){ 200 * PAGE, (i + 1) * PAGE };
+		librte.regions[1] = (struct dirtylog_region){ .gpa = 200 * PAGE, .len = (i + 1) * PAGE };
 		librte.nb_regions = 2;
 		assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_OK);
 		asked(room, "resume(all) ");
@@ -686,7 +686,7 @@ memory_table(void **state)
 	asked(room, "quiesce(all) ");
 	logged(room, "no memory table");
 	librte.mem_table_ret = 0;
-	librte.regions[1] = (struct dirtylog_region){ UINT64_MAX - PAGE, 2 * PAGE };
+	librte.regions[1] = (struct dirtylog_region){ .gpa = UINT64_MAX - PAGE, .len = 2 * PAGE };
 	assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_ERR);
 	asked(room, "");
 	logged(room, "memory table refused");

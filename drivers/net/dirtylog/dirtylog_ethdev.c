@@ -22,8 +22,15 @@ RTE_LOG_REGISTER(dirtylog_driver_logtype, pmd.net.dirtylog, INFO)
 #define ARG_IFACE "iface"
 #define ARG_QUEUES "queues"
 #define ARG_CLIENT "client"
+#define ARG_PLACEMENT "log-placement"
+#define ARG_PUBLISH "log-publish-us"
 
-static const char *const arguments[] = { ARG_IFACE, ARG_QUEUES, ARG_CLIENT, NULL };
+static const char *const arguments[] = {
+	ARG_IFACE, ARG_QUEUES, ARG_CLIENT, ARG_PLACEMENT, ARG_PUBLISH, NULL
+};
+
+/* A second is more than any downtime that one would accept. */
+#define MAX_PUBLISH_US 1000000
 
 /* Guest RX is what the ethdev transmits to, guest TX what it receives from. */
 #define VRING_OF_TX(queue) ((uint16_t)(2 * (queue)))
@@ -345,6 +352,45 @@ take_client(const char *key, const char *value, void *opaque)
 }
 
 static int
+take_placement(const char *key, const char *value, void *opaque)
+{
+	static const struct {
+		const char *name;
+		enum dirtylog_placement placement;
+	} names[] = {
+		{ "auto", DIRTYLOG_PLACEMENT_AUTO },
+		{ "direct", DIRTYLOG_PLACEMENT_DIRECT },
+		{ "staged", DIRTYLOG_PLACEMENT_STAGED },
+	};
+	struct dirtylog_port *port = opaque;
+	unsigned int i;
+
+	for (i = 0; value != NULL && i < RTE_DIM(names); i++) {
+		if (strcmp(value, names[i].name) == 0) {
+			port->log_options.placement = names[i].placement;
+			return 0;
+		}
+	}
+	DRIVER_LOG(ERR, "%s=%s: must be auto, direct or staged", key, value);
+	return -EINVAL;
+}
+
+static int
+take_publish(const char *key, const char *value, void *opaque)
+{
+	struct dirtylog_port *port = opaque;
+	long number = parse_number(value, 1, MAX_PUBLISH_US);
+
+	if (number < 0) {
+		DRIVER_LOG(ERR, "%s=%s: must be a number from 1 to %d", key, value,
+				MAX_PUBLISH_US);
+		return -EINVAL;
+	}
+	port->log_options.publish_us = (uint32_t)number;
+	return 0;
+}
+
+static int
 parse_arguments(struct dirtylog_port *port, const char *name, const char *args)
 {
 	struct rte_kvargs *list = rte_kvargs_parse(args, arguments);
@@ -352,7 +398,8 @@ parse_arguments(struct dirtylog_port *port, const char *name, const char *args)
 
 	if (list == NULL) {
 		DRIVER_LOG(ERR, "%s: bad arguments '%s': " ARG_IFACE "=PATH[," ARG_QUEUES "=N]["
-				"," ARG_CLIENT "=0|1]", name, args);
+				"," ARG_CLIENT "=0|1][," ARG_PLACEMENT "=auto|direct|staged]"
+				"[," ARG_PUBLISH "=N]", name, args);
 		return ret;
 	}
 	if (rte_kvargs_count(list, ARG_IFACE) != 1) {
@@ -365,7 +412,9 @@ parse_arguments(struct dirtylog_port *port, const char *name, const char *args)
 		goto out;
 	}
 	if (rte_kvargs_process(list, ARG_QUEUES, take_queues, port) < 0 ||
-			rte_kvargs_process(list, ARG_CLIENT, take_client, port) < 0)
+			rte_kvargs_process(list, ARG_CLIENT, take_client, port) < 0 ||
+			rte_kvargs_process(list, ARG_PLACEMENT, take_placement, port) < 0 ||
+			rte_kvargs_process(list, ARG_PUBLISH, take_publish, port) < 0)
 		goto out;
 	ret = 0;
 out:
@@ -453,4 +502,6 @@ RTE_PMD_REGISTER_VDEV(net_dirtylog, driver);
 RTE_PMD_REGISTER_PARAM_STRING(net_dirtylog,
 	ARG_IFACE "=<path> "
 	ARG_QUEUES "=<1-128> "
-	ARG_CLIENT "=<0|1>");
+	ARG_CLIENT "=<0|1> "
+	ARG_PLACEMENT "=<auto|direct|staged> "
+	ARG_PUBLISH "=<1-1000000>");

@@ -494,6 +494,7 @@ dirtylog_port_init(struct dirtylog_port *port, const struct dirtylog_port_events
 	ret = dirtylog_device_create(port->iface, &port->device);
 	if (ret < 0)
 		return ret;
+	dirtylog_device_configure(port->device, &port->log_options);
 	pthread_mutex_init(&port->lock, NULL);
 	port->events = events;
 	port->events_ctx = ctx;

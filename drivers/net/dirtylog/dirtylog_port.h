@@ -51,6 +51,7 @@ struct dirtylog_port {
 	uint16_t nb_queue_pairs;      /* offered to the front-end */
 	uint16_t port_id;
 	bool client;
+	struct dirtylog_device_options log_options;
 	const struct dirtylog_port_events *events;
 	void *events_ctx;
 
@@ -66,7 +67,8 @@ struct dirtylog_port {
 };
 
 /*
- * Prepare a port. `iface`, `nb_queue_pairs`, `client` and `port_id` are set.
+ * Prepare a port. `iface`, `nb_queue_pairs`, `client`, `log_options` and `port_id` are
+ * set.
  * Returns 0 or -ENOMEM.
  */
 int dirtylog_port_init(struct dirtylog_port *port, const struct dirtylog_port_events *events,

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * A front-end can truncate the file of a log that we have mapped, unless it
+ * is sealed. The next mark would be a SIGBUS on a polling core, and the end
+ * of every port of the process. While such a log is mapped, a SIGBUS handler
+ * puts private memory under the address that faulted: the marks of this log
+ * are lost, which its owner chose; everything else goes on.
+ *
+ * Other SIGBUS signals go to the handler that was there before. Who installs
+ * one later must pass on what is not its own, as the EAL does. Private.
+ */
+
+#ifndef DIRTYLOG_SHM_GUARD_H
+#define DIRTYLOG_SHM_GUARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Guard a mapping. Returns its slot, or -ENOSPC. */
+int dirtylog_shm_guard_add(void *addr, size_t len, uint64_t page_size);
+
+/* Before the mapping ends. */
+void dirtylog_shm_guard_remove(int slot);
+
+/* Whether a fault was caught in the mapping. */
+bool dirtylog_shm_guard_hit(int slot);
+
+#endif /* DIRTYLOG_SHM_GUARD_H */

@@ -1,0 +1,639 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Shows the ways that marks take to a log. Staged: they reach it at a bounded
+ * delay without anybody's call, and completely whenever the front-end may rely
+ * on it; direct: at once; auto: direct, on a machine with one node. That the
+ * publisher sleeps when nobody waits for marks, and that no page fault is left
+ * to a polling core after a swap. What the log does not show yet is made sure
+ * by a delay longer than any test.
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <numa.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include <cmocka.h>
+
+#include "dirtylog_device.h"
+#include "frontend_log.h"
+
+#define PAGE DIRTYLOG_PAGE_SIZE
+#define HUGE (UINT64_C(2) << 20)
+#define NEVER_US 4000000000u /* more than an hour */
+#define LIMIT_MS 20000       /* of every wait */
+
+#define LOW_PAGES 1000
+#define HIGH_PAGE 1003
+#define HIGH_PAGES 900
+#define LOG_LEN ((HIGH_PAGE + HIGH_PAGES - 1) / 8 + 1)
+#define INDEX_PAGE(queue) (2 + (queue))
+
+static const struct dirtylog_region memory[] = {
+	{ .gpa = 0, .len = LOW_PAGES * PAGE },
+	{ .gpa = HIGH_PAGE * PAGE, .len = HIGH_PAGES * PAGE },
+};
+
+struct room {
+	struct dirtylog_device *device;
+	struct dirtylog_marker markers[2];
+	struct frontend_log log, other;
+};
+
+static struct room *
+room_open(enum dirtylog_placement placement, uint32_t publish_us)
+{
+	const struct dirtylog_device_options options = {
+		.placement = placement,
+		.publish_us = publish_us,
+	};
+	struct room *room = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*room));
+	unsigned int i;
+
+	assert_non_null(room);
+	assert_int_equal(dirtylog_device_create("unit", &room->device), 0);
+	assert_int_equal(dirtylog_device_configure(room->device, &options), 0);
+	for (i = 0; i < 2; i++)
+		dirtylog_device_add_queue(room->device, &room->markers[i]);
+	assert_int_equal(dirtylog_device_set_regions(room->device, memory, 2), 0);
+	assert_int_equal(frontend_log_create(&room->log, LOG_LEN), 0);
+	assert_int_equal(frontend_log_create(&room->other, LOG_LEN), 0);
+	return room;
+}
+
+static void
+room_close(struct room *room)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		dirtylog_device_remove_queue(room->device, &room->markers[i]);
+	dirtylog_device_destroy(room->device);
+	assert_true(frontend_log_canary_alive(&room->log));
+	assert_true(frontend_log_canary_alive(&room->other));
+	frontend_log_destroy(&room->log);
+	frontend_log_destroy(&room->other);
+	free(room);
+}
+
+static void
+set_log(struct room *room, const struct frontend_log *log)
+{
+	struct dirtylog_shm *shm;
+
+	assert_int_equal(dirtylog_shm_map(log->fd, 0, log->len, &shm), 0);
+	assert_int_equal(dirtylog_device_set_log(room->device, shm), 0);
+	dirtylog_shm_unref(shm);
+}
+
+static void
+set_logging(struct room *room, bool on)
+{
+	assert_int_equal(dirtylog_device_set_logging(room->device, on), 0);
+}
+
+static void
+open_queue(struct room *room, unsigned int queue)
+{
+	assert_int_equal(dirtylog_device_open(room->device, &room->markers[queue],
+			INDEX_PAGE(queue) * PAGE), 0);
+}
+
+static void
+close_queue(struct room *room, unsigned int queue)
+{
+	dirtylog_device_close(room->device, &room->markers[queue]);
+}
+
+static void
+burst(struct room *room, unsigned int queue, uint64_t page)
+{
+	struct dirtylog_marker *marker = &room->markers[queue];
+	struct dirtylog_bitmap *bitmap;
+	uint64_t offset;
+
+	bitmap = dirtylog_device_find(room->device, page * PAGE, &offset);
+	assert_non_null(bitmap);
+	assert_true(dirtylog_burst_begin(marker));
+	dirtylog_mark(marker, bitmap, offset, 1);
+	dirtylog_burst_end(marker);
+}
+
+static struct dirtylog_device_stats
+stats_of(struct room *room)
+{
+	struct dirtylog_device_stats stats;
+
+	dirtylog_device_get_stats(room->device, &stats);
+	return stats;
+}
+
+/* Two pages of two regions, staged in a log's use. */
+static struct room *
+room_with_staged_marks(void)
+{
+	struct room *room = room_open(DIRTYLOG_PLACEMENT_STAGED, NEVER_US);
+
+	open_queue(room, 0);
+	open_queue(room, 1);
+	set_log(room, &room->log);
+	set_logging(room, true);
+	assert_int_equal(stats_of(room).regions_staged, 2);
+	assert_int_equal(stats_of(room).regions_direct, 0);
+	burst(room, 0, 500);
+	burst(room, 1, HIGH_PAGE + 899);
+	assert_int_equal(frontend_log_count(&room->log), 0);
+	assert_true(dirtylog_bitmap_dirty_at(dirtylog_device_bitmap(room->device, 0), 500 * PAGE));
+	return room;
+}
+
+/* What room_with_staged_marks() marked is in the log, and nb pages in all. */
+static void
+marks_are_in(const struct frontend_log *log, uint64_t nb)
+{
+	assert_true(frontend_log_test(log, 500));
+	assert_true(frontend_log_test(log, HIGH_PAGE + 899));
+	assert_int_equal(frontend_log_count(log), nb);
+}
+
+static void
+complete_at_close(void **state)
+{
+	struct room *room = room_with_staged_marks();
+
+	(void)state;
+	close_queue(room, 0);
+	/* Of the whole device, and the index of the queue that closed. */
+	assert_true(frontend_log_test(&room->log, INDEX_PAGE(0)));
+	marks_are_in(&room->log, 3);
+	frontend_log_clear(&room->log);
+	/* The other one runs on, staged. */
+	burst(room, 1, 501);
+	assert_int_equal(frontend_log_count(&room->log), 0);
+	close_queue(room, 1);
+	assert_true(frontend_log_test(&room->log, 501));
+	assert_true(frontend_log_test(&room->log, INDEX_PAGE(1)));
+	assert_int_equal(frontend_log_count(&room->log), 2);
+	room_close(room);
+}
+
+static void
+complete_at_set_log(void **state)
+{
+	struct room *room = room_with_staged_marks();
+
+	(void)state;
+	set_log(room, &room->other);
+	/* In the old or the new; here: the new. Nothing goes to the old any more. */
+	marks_are_in(&room->other, 2);
+	burst(room, 0, 7);
+	close_queue(room, 0);
+	assert_int_equal(frontend_log_count(&room->log), 0);
+	assert_true(frontend_log_test(&room->other, 7));
+	room_close(room);
+}
+
+/* Left: the marks go to the log that comes. */
+static void
+complete_after_leave_log(void **state)
+{
+	struct room *room = room_with_staged_marks();
+
+	(void)state;
+	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	burst(room, 0, 7);
+	set_log(room, &room->other);
+	marks_are_in(&room->other, 3);
+	assert_true(frontend_log_test(&room->other, 7));
+	assert_int_equal(frontend_log_count(&room->log), 0);
+	room_close(room);
+
+	/* Or, if none comes, to the one that was left. */
+	room = room_with_staged_marks();
+	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	burst(room, 0, 7);
+	close_queue(room, 1);
+	marks_are_in(&room->log, 4);
+	assert_true(frontend_log_test(&room->log, 7));
+	assert_true(frontend_log_test(&room->log, INDEX_PAGE(1)));
+	/* And still to the next one. */
+	set_log(room, &room->other);
+	marks_are_in(&room->other, 4);
+	room_close(room);
+}
+
+static void
+complete_at_logging_off(void **state)
+{
+	struct room *room = room_with_staged_marks();
+
+	(void)state;
+	set_logging(room, false);
+	/* With the indexes of the queues, which run on. */
+	marks_are_in(&room->log, 4);
+	frontend_log_clear(&room->log);
+	burst(room, 0, 7);
+	close_queue(room, 0);
+	assert_int_equal(frontend_log_count(&room->log), 0);
+	room_close(room);
+}
+
+static void
+complete_at_remove_queue(void **state)
+{
+	struct room *room = room_with_staged_marks();
+
+	(void)state;
+	dirtylog_device_remove_queue(room->device, &room->markers[0]);
+	marks_are_in(&room->log, 3);
+	dirtylog_device_add_queue(room->device, &room->markers[0]);
+	room_close(room);
+}
+
+/* Before a new memory table all queues close; then it stays staged. */
+static void
+new_table_is_staged(void **state)
+{
+	const struct dirtylog_region more[] = {
+		memory[0], memory[1], { .gpa = 100000 * PAGE, .len = 10 * PAGE },
+	};
+	struct room *room = room_with_staged_marks();
+	struct frontend_log larger;
+
+	(void)state;
+	close_queue(room, 0);
+	close_queue(room, 1);
+	marks_are_in(&room->log, 4);
+	frontend_log_clear(&room->log);
+	assert_int_equal(dirtylog_device_set_regions(room->device, more, 3), 0);
+	assert_int_equal(stats_of(room).regions_staged, 3);
+	open_queue(room, 0);
+	burst(room, 0, 8);
+	burst(room, 0, 100009);
+	assert_int_equal(frontend_log_count(&room->log), 0);
+	close_queue(room, 0);
+	assert_true(frontend_log_test(&room->log, 8));
+	assert_int_equal(frontend_log_count(&room->log), 2);
+	/* What is beyond this log waits for a larger one. */
+	assert_int_equal(frontend_log_create(&larger, 100010 / 8 + 1), 0);
+	set_log(room, &larger);
+	assert_true(frontend_log_is_exactly(&larger, 100009, 1));
+	close_queue(room, 0);
+	assert_int_equal(dirtylog_device_reset(room->device), 0);
+	frontend_log_destroy(&larger);
+	room_close(room);
+}
+
+/* Wait until a page is in the log; nobody calls the device meanwhile. */
+static void
+arrives(const struct frontend_log *log, uint64_t page)
+{
+	unsigned int ms;
+
+	for (ms = 0; !frontend_log_test(log, page); ms++) {
+		assert_true(ms < LIMIT_MS);
+		usleep(1000);
+	}
+}
+
+static void
+published_in_time(void **state)
+{
+	static const uint32_t delays[] = { 0 /* 1000 */, 1, 100, 20000 };
+	unsigned int i, j;
+
+	(void)state;
+	for (i = 0; i < sizeof(delays) / sizeof(delays[0]); i++) {
+		struct room *room = room_open(DIRTYLOG_PLACEMENT_STAGED, delays[i]);
+
+		open_queue(room, 0);
+		set_logging(room, true);
+		set_log(room, &room->log);
+		for (j = 0; j < 5; j++) {
+			burst(room, 0, 300 + j);
+			arrives(&room->log, 300 + j);
+			burst(room, 0, HIGH_PAGE + j);
+			arrives(&room->log, HIGH_PAGE + j);
+			/* Harvested, marked again: it comes again. */
+			frontend_log_clear(&room->log);
+			burst(room, 0, 300 + j);
+			arrives(&room->log, 300 + j);
+		}
+		/* The next log, and after it was left. */
+		set_log(room, &room->other);
+		burst(room, 0, 9);
+		arrives(&room->other, 9);
+		assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+		frontend_log_clear(&room->log);
+		set_log(room, &room->log);
+		burst(room, 0, 10);
+		arrives(&room->log, 10);
+		set_logging(room, false);
+		room_close(room);
+	}
+}
+
+/* ---- the publisher's thread ---- */
+
+/* How often the threads of this name went to sleep so far; their number in *nb. */
+static uint64_t
+sleeps_of_publishers(unsigned int *nb)
+{
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *entry;
+	uint64_t sleeps = 0;
+
+	assert_non_null(dir);
+	*nb = 0;
+	while ((entry = readdir(dir)) != NULL) {
+		char path[300], line[256];
+		bool publisher = false;
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/status", entry->d_name);
+		file = entry->d_name[0] == '.' ? NULL : fopen(path, "r");
+		while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+			publisher |= strcmp(line, "Name:\tdirtylog-pub\n") == 0;
+			if (publisher && strncmp(line, "voluntary", 9) == 0)
+				sleeps += strtoull(strchr(line, '\t'), NULL, 10);
+		}
+		*nb += publisher;
+		if (file != NULL)
+			fclose(file);
+	}
+	closedir(dir);
+	return sleeps;
+}
+
+static void
+publisher_is_asleep(void)
+{
+	unsigned int nb;
+	uint64_t sleeps;
+
+	usleep(20 * 1000); /* one more call may come */
+	sleeps = sleeps_of_publishers(&nb);
+	assert_int_equal(nb, 1);
+	usleep(50 * 1000);
+	assert_int_equal(sleeps_of_publishers(&nb), sleeps);
+}
+
+static void
+publisher_works(void)
+{
+	unsigned int nb, ms;
+	uint64_t sleeps = sleeps_of_publishers(&nb);
+
+	assert_int_equal(nb, 1);
+	for (ms = 0; sleeps_of_publishers(&nb) < sleeps + 3; ms++) {
+		assert_true(ms < LIMIT_MS);
+		usleep(1000);
+	}
+}
+
+static void
+publisher_sleeps_when_it_can(void **state)
+{
+	struct room *room = room_open(DIRTYLOG_PLACEMENT_STAGED, 0);
+	unsigned int nb;
+
+	(void)state;
+	sleeps_of_publishers(&nb);
+	assert_int_equal(nb, 0);
+	set_logging(room, true);
+	/* There is no log to publish to. */
+	sleeps_of_publishers(&nb);
+	assert_int_equal(nb, 0);
+	set_log(room, &room->log);
+	publisher_works();
+	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	publisher_is_asleep();
+	set_log(room, &room->other);
+	publisher_works();
+	set_logging(room, false);
+	publisher_is_asleep();
+	set_log(room, &room->other);
+	set_logging(room, true);
+	publisher_works();
+	/* The front-end is gone. */
+	assert_int_equal(dirtylog_device_reset(room->device), 0);
+	publisher_is_asleep();
+	room_close(room);
+	sleeps_of_publishers(&nb);
+	assert_int_equal(nb, 0);
+}
+
+/* ---- the other placements ---- */
+
+static void
+marks_go_direct(enum dirtylog_placement placement)
+{
+	struct room *room = room_open(placement, 0);
+	unsigned int nb;
+
+	open_queue(room, 0);
+	set_log(room, &room->log);
+	set_logging(room, true);
+	assert_int_equal(stats_of(room).regions_direct, 2);
+	assert_int_equal(stats_of(room).regions_staged, 0);
+	burst(room, 0, 500);
+	burst(room, 0, HIGH_PAGE);
+	assert_true(frontend_log_test(&room->log, 500));
+	assert_true(frontend_log_test(&room->log, HIGH_PAGE));
+	set_log(room, &room->other);
+	burst(room, 0, 501);
+	assert_true(frontend_log_is_exactly(&room->other, 501, 1));
+	/* Staged as long as there is none; then direct again. */
+	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	assert_int_equal(stats_of(room).regions_staged, 2);
+	burst(room, 0, 502);
+	frontend_log_clear(&room->log);
+	set_log(room, &room->log);
+	assert_int_equal(stats_of(room).regions_direct, 2);
+	assert_true(frontend_log_is_exactly(&room->log, 502, 1));
+	burst(room, 0, 503);
+	assert_true(frontend_log_test(&room->log, 503));
+	sleeps_of_publishers(&nb);
+	assert_int_equal(nb, 0);
+	room_close(room);
+}
+
+static void
+direct(void **state)
+{
+	(void)state;
+	marks_go_direct(DIRTYLOG_PLACEMENT_DIRECT);
+}
+
+static void
+auto_with_one_node(void **state)
+{
+	(void)state;
+	if (numa_available() >= 0 && numa_num_configured_nodes() > 1) {
+		print_message("this machine has more than one NUMA node\n");
+		skip();
+	}
+	marks_go_direct(DIRTYLOG_PLACEMENT_AUTO);
+}
+
+static void
+configured_before_regions(void **state)
+{
+	const struct dirtylog_device_options staged = {
+		.placement = DIRTYLOG_PLACEMENT_STAGED, .publish_us = NEVER_US,
+	};
+	struct room *room = room_open(DIRTYLOG_PLACEMENT_DIRECT, 0);
+
+	(void)state;
+	assert_int_equal(dirtylog_device_configure(room->device, &staged), -EBUSY);
+	set_log(room, &room->log);
+	set_logging(room, true);
+	assert_int_equal(stats_of(room).regions_direct, 2);
+	/* Before the next connection's: yes. The options outlive a reset. */
+	assert_int_equal(dirtylog_device_reset(room->device), 0);
+	assert_int_equal(dirtylog_device_configure(room->device, &staged), 0);
+	assert_int_equal(dirtylog_device_reset(room->device), 0);
+	assert_int_equal(dirtylog_device_set_regions(room->device, memory, 2), 0);
+	assert_int_equal(dirtylog_device_configure(room->device, &staged), -EBUSY);
+	set_log(room, &room->log);
+	set_logging(room, true);
+	assert_int_equal(stats_of(room).regions_staged, 2);
+	room_close(room);
+}
+
+/* ---- page faults ---- */
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#define SANITIZED __has_feature(address_sanitizer)
+#else
+#define SANITIZED 0
+#endif
+
+/* An address sanitizer's shadow of the log is faulted in by each mark. */
+static void
+skip_if_sanitized(void)
+{
+	if (SANITIZED) {
+		print_message("page faults are those of the address sanitizer\n");
+		skip();
+	}
+}
+
+static long
+page_faults(void)
+{
+	struct rusage usage;
+
+	assert_int_equal(getrusage(RUSAGE_THREAD, &usage), 0);
+	return usage.ru_minflt + usage.ru_majflt;
+}
+
+/* A guest of 8 GiB: mark in every word of its log after a swap. */
+static void
+mark_everywhere(int fd, uint64_t offset, enum dirtylog_placement placement)
+{
+	const struct dirtylog_device_options options = { .placement = placement };
+	const struct dirtylog_region guest = { .gpa = 0, .len = UINT64_C(8) << 30 };
+	struct dirtylog_marker *marker = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*marker));
+	struct dirtylog_bitmap *bitmap;
+	struct dirtylog_device *device;
+	struct dirtylog_shm *shm;
+	uint64_t at;
+	int i;
+
+	assert_non_null(marker);
+	assert_int_equal(dirtylog_device_create("unit", &device), 0);
+	assert_int_equal(dirtylog_device_configure(device, &options), 0);
+	dirtylog_device_add_queue(device, marker);
+	assert_int_equal(dirtylog_device_set_regions(device, &guest, 1), 0);
+	bitmap = dirtylog_device_bitmap(device, 0);
+	assert_int_equal(dirtylog_device_set_logging(device, true), 0);
+	assert_int_equal(dirtylog_device_open(device, marker, DIRTYLOG_NO_GPA), 0);
+	/* Each time a fresh mapping; the first one warms the code up. */
+	for (i = 0; i < 3; i++) {
+		long before;
+
+		assert_int_equal(dirtylog_shm_map(fd, offset, guest.len / PAGE / 8, &shm), 0);
+		assert_int_equal(dirtylog_device_set_log(device, shm), 0);
+		dirtylog_shm_unref(shm);
+		before = page_faults();
+		for (at = 0; at < guest.len; at += DIRTYLOG_WORD_SPAN) {
+			dirtylog_burst_begin(marker);
+			dirtylog_mark(marker, bitmap, at, DIRTYLOG_WORD_SPAN);
+			dirtylog_burst_end(marker);
+		}
+		if (i > 0)
+			assert_int_equal(page_faults() - before, 0);
+	}
+	dirtylog_device_remove_queue(device, marker);
+	dirtylog_device_destroy(device);
+	free(marker);
+}
+
+static void
+no_page_fault_after_a_swap(void **state)
+{
+	int fd;
+
+	(void)state;
+	skip_if_sanitized();
+	fd = memfd_create("log", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(fd, 1 << 20), 0);
+	mark_everywhere(fd, 4096, DIRTYLOG_PLACEMENT_DIRECT);
+	mark_everywhere(fd, 4096, DIRTYLOG_PLACEMENT_STAGED);
+	close(fd);
+}
+
+static void
+no_page_fault_after_a_huge_swap(void **state)
+{
+	void *all = MAP_FAILED;
+	int fd;
+
+	(void)state;
+	skip_if_sanitized();
+	fd = memfd_create("log", MFD_CLOEXEC | MFD_HUGETLB | (21 << MAP_HUGE_SHIFT));
+	if (fd >= 0 && ftruncate(fd, 2 * HUGE) == 0)
+		all = mmap(NULL, 2 * HUGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (all == MAP_FAILED) {
+		close(fd);
+		print_message("no two free huge pages of 2 MiB on this machine\n");
+		skip();
+	}
+	munmap(all, 2 * HUGE);
+	/* Over the edge of two huge pages. */
+	mark_everywhere(fd, HUGE - 4096, DIRTYLOG_PLACEMENT_DIRECT);
+	mark_everywhere(fd, HUGE - 4096, DIRTYLOG_PLACEMENT_STAGED);
+	close(fd);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(complete_at_close),
+		cmocka_unit_test(complete_at_set_log),
+		cmocka_unit_test(complete_after_leave_log),
+		cmocka_unit_test(complete_at_logging_off),
+		cmocka_unit_test(complete_at_remove_queue),
+		cmocka_unit_test(new_table_is_staged),
+		cmocka_unit_test(published_in_time),
+		cmocka_unit_test(publisher_sleeps_when_it_can),
+		cmocka_unit_test(direct),
+		cmocka_unit_test(auto_with_one_node),
+		cmocka_unit_test(configured_before_regions),
+		cmocka_unit_test(no_page_fault_after_a_swap),
+		cmocka_unit_test(no_page_fault_after_a_huge_swap),
+	};
+
+	return cmocka_run_group_tests_name("placement", tests, NULL, NULL);
+}

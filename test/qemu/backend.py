@@ -56,6 +56,9 @@ class Backend:
         """Send every frame back with its MAC addresses swapped."""
         self._forward("macswap")
 
+    def before_flood(self):
+        """Nothing: frames are made when they are sent."""
+
     def flood(self):
         """Send frames into the guest as fast as its rings take them."""
         self._forward("flowgen", f"set txpkts {FLOOD_FRAME}")

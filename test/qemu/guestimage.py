@@ -17,7 +17,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 KERNEL_META = "linux-image-cloud-amd64"
 # In the order in which they must be loaded.
 MODULES = ("virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev",
-           "virtio_pci", "failover", "net_failover", "virtio_net")
+           "virtio_pci", "failover", "net_failover", "virtio_net", "virtio_blk")
+# Traffic generators of the guest, each made of one C file.
+PROGRAMS = ("traffic", "disk")
 FETCH_SECONDS = 300
 BUILD_SECONDS = 60
 
@@ -57,26 +59,28 @@ class GuestImage:
             shutil.copy(_only(root, "bin/busybox"), busybox)
 
     def _build(self):
-        sources = (HERE / "guest" / "traffic.c", HERE / "guest" / "init",
+        sources = (*(HERE / "guest" / f"{name}.c" for name in PROGRAMS), HERE / "guest" / "init",
                    HERE / "tlbflush.c", HERE / "guestimage.py", self.kernel)
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
         stamp = self.folder / "stamp"
         if stamp.exists() and stamp.read_text() == digest:
             return
-        traffic = self.folder / "traffic"
         compiler = os.environ.get("CC", "cc").split()
         flags = ["-O2", "-std=gnu11", "-Wall", "-Wextra"]
-        _run([*compiler, *flags, "-static", "-o", traffic, HERE / "guest" / "traffic.c"],
-             BUILD_SECONDS)
+        for name in PROGRAMS:
+            _run([*compiler, *flags, "-static", "-pthread", "-o", self.folder / name,
+                  HERE / "guest" / f"{name}.c"], BUILD_SECONDS)
         _run([*compiler, *flags, "-shared", "-fPIC", "-o", self.tlbflush, HERE / "tlbflush.c"],
              BUILD_SECONDS)
         order = self.folder / "order"
         order.write_text("".join(f"{name}\n" for name in MODULES))
-        files = {"init": HERE / "guest" / "init", "traffic": traffic,
-                 "bin/busybox": self.folder / "busybox", "modules/order": order}
+        files = {"init": HERE / "guest" / "init", "bin/busybox": self.folder / "busybox",
+                 "modules/order": order}
+        for name in PROGRAMS:
+            files[name] = self.folder / name
         for name in MODULES:
             files[f"modules/{name}.ko"] = self.folder / "modules" / f"{name}.ko"
-        self.initramfs.write_bytes(_initramfs(files))
+        self.initramfs.write_bytes(initramfs(files))
         stamp.write_text(digest)
 
 
@@ -119,7 +123,7 @@ def _run(command, seconds, cwd=None):
     return done.stdout
 
 
-def _initramfs(files):
+def initramfs(files):
     """A cpio archive ("newc") of name -> path, with the folders they need."""
     folders = {str(parent) for name in files for parent in pathlib.PurePath(name).parents}
     archive = b"".join(_cpio_entry(name, stat.S_IFDIR | 0o755, b"")

@@ -10,12 +10,14 @@ import tempfile
 from backend import Backend
 from echo import Echo
 from migration import Migration
+from ramblk import RamBlk
 from relay import Relay
 from vm import Vm, datagram_netdev, vhost_user_netdev
 
 
 TAIL_LINES = 8
 PARENT_MAX = 32
+DISK_BYTES = 48 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Tools:
     driver: str | None = None
     qemu: str = "qemu-system-x86_64"
     testpmd: str = "dpdk-testpmd"
+    ram_blk: str = "ram-blk"
 
 
 class Lab:
@@ -40,9 +43,22 @@ class Lab:
         self._cleanup = contextlib.ExitStack()
 
     def backend(self, name, topology):
+        if topology.disks:
+            return self._disk_backend(name)
         sockets = [self.folder / f"{name}{nic}.vhost" for nic in range(topology.nics)]
         backend = Backend(f"testpmd-{name}", self.tools.testpmd, self.tools.vdev,
                           self.tools.driver, sockets, topology.queues, self.folder)
+        self._keep(backend).wait_until_up()
+        return backend
+
+    def _disk_backend(self, name):
+        """All of them serve the same disk."""
+        disk = self.folder / "disk"
+        if not disk.exists():
+            with open(disk, "wb") as image:
+                image.truncate(DISK_BYTES)
+        backend = RamBlk(f"ram-blk-{name}", self.tools.ram_blk, self.folder / f"{name}0.vhost",
+                         disk, self.folder)
         self._keep(backend).wait_until_up()
         return backend
 
@@ -56,7 +72,7 @@ class Lab:
         return self._keep(Echo(self.folder / f"{name}.echo", self.folder / f"{name}.nic"))
 
     def vm(self, name, topology, far_end, served_by=None, incoming=False):
-        """A VM whose NICs go to the far end ("vhost", "relay" or "echo") of that name."""
+        """A VM whose NICs (or disks) go to the far end ("vhost", "relay" or "echo") of that name."""
         served_by = served_by or name
         if far_end == "echo":
             netdevs = [datagram_netdev(0, self.folder / f"{served_by}.nic",
@@ -65,8 +81,9 @@ class Lab:
             netdevs = [vhost_user_netdev(nic, self.folder / f"{served_by}{nic}.{far_end}",
                                          topology.queues)
                        for nic in range(topology.nics)]
-        vm = Vm(f"vm-{name}", self.tools.qemu, self.tools.image, topology, netdevs, self.folder,
-                self._stream(name) if incoming else None)
+        disks = [self.folder / f"{served_by}{disk}.{far_end}" for disk in range(topology.disks)]
+        vm = Vm(f"vm-{name}", self.tools.qemu, self.tools.image, topology, netdevs, disks,
+                self.folder, self._stream(name) if incoming else None)
         self._keep(vm).wait_until_up()
         return vm
 
@@ -80,7 +97,7 @@ class Lab:
 
     def tails(self):
         """The ends of all logs."""
-        paths = [path for kind in ("testpmd-*.log", "vm-*.log", "*.console")
+        paths = [path for kind in ("testpmd-*.log", "ram-blk-*.log", "vm-*.log", "*.console")
                  for path in sorted(self.folder.glob(kind))]
         return "\n".join(f"--- {path.name}\n" + "\n".join(
             path.read_text(errors="replace").splitlines()[-TAIL_LINES:]) for path in paths)

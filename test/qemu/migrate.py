@@ -19,8 +19,9 @@ from migration import PagesDiffer
 from scenarios import SCENARIOS
 
 SCENARIO_SECONDS = 90
-BUILT_DRIVER = (pathlib.Path(__file__).resolve().parents[2]
-                / "build/drivers/net/dirtylog/librte_net_dirtylog.so")
+BUILD = pathlib.Path(__file__).resolve().parents[2] / "build"
+BUILT_DRIVER = BUILD / "drivers/net/dirtylog/librte_net_dirtylog.so"
+BUILT_RAM_BLK = BUILD / "app/ram-blk/ram-blk"
 
 
 class OutOfTime(BaseException):
@@ -37,6 +38,8 @@ def arguments():
                         "(default: none for net_vhost, else the one in build/)")
     parser.add_argument("--qemu", default="qemu-system-x86_64", metavar="PATH")
     parser.add_argument("--testpmd", default="dpdk-testpmd", metavar="PATH")
+    parser.add_argument("--ram-blk", default=str(BUILT_RAM_BLK), metavar="PATH",
+                        help="back-end of the scenario ram-blk (default: the one in build/)")
     parser.add_argument("--expect-loss", action="store_true",
                         help="negative control: a --scenario passes only if pages differ")
     parser.add_argument("--json", action="store_true", help="results as JSON on standard output")
@@ -119,7 +122,8 @@ def main():
     signal.signal(signal.SIGTERM, terminated)
     stream = sys.stderr if options.json else sys.stdout
     try:
-        tools = Tools(GuestImage(), options.vdev, options.driver, options.qemu, options.testpmd)
+        tools = Tools(GuestImage(), options.vdev, options.driver, options.qemu, options.testpmd,
+                      options.ram_blk)
     except TestError as error:
         print(f"cannot set up the guest: {error}", file=sys.stderr)
         return 1

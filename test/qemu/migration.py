@@ -128,6 +128,8 @@ class Migration:
         """Let the migration converge. Through the relays, the back-end floods the stopped guest."""
         for relay in relays:
             relay.before_stop = self._write_late
+        if relays:
+            self.backend.before_flood()
         self._paced = False
         self._set(max_bandwidth=FINAL, downtime_limit=300)
         deadline = time.monotonic() + 40
@@ -192,9 +194,9 @@ class Migration:
                 return
             try:
                 self._before_late = self._source_ram.snapshot()
+                _, start = _, last = self.backend.counters()
                 self.backend.flood()
                 deadline = time.monotonic() + 3
-                _, start = _, last = self.backend.counters()
                 while time.monotonic() < deadline:
                     time.sleep(0.1)     # until the rings take no more
                     _, now = self.backend.counters()

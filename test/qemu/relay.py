@@ -11,15 +11,18 @@ import time
 HEADER = struct.Struct("<III")      # request, flags, size
 LOG = struct.Struct("<QQ")          # size, offset
 SET_LOG_BASE = 6
+VRING_STATE = struct.Struct("<II")  # index, number
 GET_VRING_BASE = 11
+SET_VRING_ENABLE = 18
 FDS_MAX = 8
 
 
 class Relay:
     """Forwards every message with its file descriptors, for one connection after the other.
 
-    before_stop  called once, before the first GET_VRING_BASE after it was set: the guest's CPUs
-                 have stopped by then, the back-end still writes.
+    before_stop  called once, before the first message after it was set that stops a ring
+                 (GET_VRING_BASE; a disk's ring is disabled before): the guest's CPUs have
+                 stopped by then, the back-end still writes.
     steal_log    hand the back-end a log of our own instead of QEMU's (a negative control).
     """
 
@@ -75,7 +78,7 @@ class Relay:
                 fds[0] = os.memfd_create("stolen-log")
                 os.ftruncate(fds[0], sum(LOG.unpack(payload)))
                 self.stolen += 1
-            if to_backend and request == GET_VRING_BASE and self.before_stop:
+            if to_backend and self.before_stop and _stops_ring(request, payload):
                 act, self.before_stop = self.before_stop, None
                 act()
             print(f"{time.monotonic():.3f} {'>' if to_backend else '<'} request {request} "
@@ -84,6 +87,11 @@ class Relay:
         finally:
             for fd in fds:
                 os.close(fd)
+
+
+def _stops_ring(request, payload):
+    return request == GET_VRING_BASE or (
+        request == SET_VRING_ENABLE and VRING_STATE.unpack(payload)[1] == 0)
 
 
 def _receive(source, size):

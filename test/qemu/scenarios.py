@@ -106,6 +106,11 @@ def there_and_back(lab):
     return f"there: {there.text()}; back: {back.text()}"
 
 
+def ram_blk(lab):
+    """the example back-end, a RAM disk: reads and writes, and reads after the CPUs stopped"""
+    return _there(lab, Topology(nics=0, disks=1, frames_per_second=400)).text()
+
+
 def own_virtio(lab):
     """control: QEMU's own virtio-net, no vhost: nothing may be lost here"""
     topology = Topology()
@@ -137,7 +142,7 @@ def stolen_log(lab):
 
 SCENARIOS = {each.__name__.replace("_", "-"): each for each in (
     own_virtio, stolen_log, plain, late_writes, huge_pages, two_nics, two_queues, regions,
-    cancel, reboot, there_and_back)}
+    cancel, reboot, there_and_back, ram_blk)}
 
 
 def _source(lab, topology, relayed=True, steal_log=False):

@@ -22,26 +22,27 @@ FLOWING_FRAMES = 20
 class Topology:
     """What both ends of a migration must have in common."""
     nics: int = 1
+    disks: int = 0          # vhost-user-blk; 0 or 1
     queues: int = 1
     cpus: int = 1
     memory_mib: int = 256
     low_mib: int = 0        # RAM below the hole under 4 GiB; 0: all of it
     dimm_mib: int = 0       # a DIMM, on a NUMA node with the last CPU; 0: none
     hugetlb: bool = False
-    frames_per_second: int = 1000   # that the guest sends, per NIC and CPU
+    frames_per_second: int = 1000   # that the guest sends, per NIC and CPU; or blocks, per disk
 
 
 class Vm:
     """A started QEMU. With `incoming` (a socket path) it waits for a migration."""
 
-    def __init__(self, name, qemu, image, topology, netdevs, folder, incoming=None):
+    def __init__(self, name, qemu, image, topology, netdevs, disks, folder, incoming=None):
         self.name = name
         self.topology = topology
         self.console = folder / f"{name}.console"
         self.qmp = None
         self.dimm_start = None      # guest physical address of the DIMM, if there is one
         self._control = folder / f"{name}.qmp"
-        self.process = Process(name, self._command(qemu, image, netdevs, incoming),
+        self.process = Process(name, self._command(qemu, image, netdevs, disks, incoming),
                                folder / f"{name}.log", {"LD_PRELOAD": image.tlbflush})
 
     def wait_until_up(self):
@@ -51,7 +52,7 @@ class Vm:
         for device in self.qmp.command("query-memory-devices"):
             self.dimm_start = device["data"]["addr"]
 
-    def _command(self, qemu, image, netdevs, incoming):
+    def _command(self, qemu, image, netdevs, disks, incoming):
         top = self.topology
         huge = ",hugetlb=on" if top.hugetlb else ""
         machine = "pc,accel=tcg"
@@ -79,14 +80,19 @@ class Vm:
             command += ["-numa", f"node,nodeid=0,cpus=0-{last - 1},memdev=ram0",
                         "-numa", f"node,nodeid=1,cpus={last}"]
         nic = "virtio-net-pci"
+        disk = f"vhost-user-blk-pci,num-queues=1,queue-size={RING_SIZE}"
         if _major_version(qemu) < 8:
             nic += ",vectors=0"     # MSI-X of a vhost-user NIC crashes QEMU 7.2 under TCG
+            disk += ",vectors=0"
         if top.queues > 1:
             nic += ",mq=on"
         for index, netdev in enumerate(netdevs):
             command += [*netdev, "-device",
                         f"{nic},netdev=n{index},mac=52:54:00:12:34:{index:02x},romfile="
                         f",rx_queue_size={RING_SIZE}"]
+        for index, path in enumerate(disks):
+            command += ["-chardev", f"socket,id=d{index},path={path}",
+                        "-device", f"{disk},chardev=d{index}"]
         if incoming:
             command += ["-incoming", f"unix:{incoming}"]
         return command
@@ -117,11 +123,11 @@ class Vm:
         return found
 
     def flows_since(self, start):
-        """Whether every generator has got frames back since `start`, an answer of traffic()."""
+        """Whether every generator has got frames (or blocks) back since `start`, an answer of traffic()."""
         now = self.traffic()
         moving = [name for name, counts in now.items()
                   if all(counts[i] > start.get(name, (0, 0))[i] + FLOWING_FRAMES for i in (0, 1))]
-        return len(moving) == self.topology.nics * self.topology.cpus
+        return len(moving) == self.topology.nics * self.topology.cpus + self.topology.disks
 
     def wait_for_traffic(self, seconds=BOOT_SECONDS, boots=0):
         """Wait until every generator of the guest gets frames back."""
@@ -134,10 +140,10 @@ class Vm:
                                 f"seconds: from {start} to {self.traffic()}")
 
     def check_content(self):
-        """No frame came back to the guest other than it was sent."""
+        """No frame or block came back to the guest other than it was sent."""
         for name, (_, _, bad) in self.traffic().items():
             if bad:
-                raise TestError(f"{self.name}: {bad} frames of {name} came back damaged")
+                raise TestError(f"{self.name}: {bad} frames or blocks of {name} came back damaged")
 
     def ram_files(self):
         """[(path to open, bytes)] of the guest's RAM backends, in their order on the command line."""

@@ -311,10 +311,13 @@ dirtylog_device_destroy(struct dirtylog_device *device)
 void
 dirtylog_device_add_queue(struct dirtylog_device *device, struct dirtylog_marker *marker)
 {
+	struct dirtylog_marker **link;
+
 	pthread_mutex_lock(&device->lock);
 	dirtylog_marker_init(marker, &device->epoch);
-	marker->next = device->markers;
-	device->markers = marker;
+	for (link = &device->markers; *link != NULL; link = &(*link)->next)
+		;
+	*link = marker;
 	pthread_mutex_unlock(&device->lock);
 }
 
@@ -454,6 +457,7 @@ table_create(struct dirtylog_device *device, const struct dirtylog_region *range
 		uint32_t nb_regions, struct table **out)
 {
 	struct table *table = calloc(1, sizeof(*table) + nb_regions * sizeof(table->regions[0]));
+	unsigned int told = 0;
 	uint32_t i;
 	int ret = -ENOMEM;
 
@@ -474,15 +478,16 @@ table_create(struct dirtylog_device *device, const struct dirtylog_region *range
 		if (device->log == NULL)
 			continue;
 		ret = make_log_view(device->log, &ranges[i], &region->log);
-		if (ret == -ERANGE)
+		if (ret == -ERANGE && !told++)
 			DIRTYLOG_LOG(WARNING, "%s: region %u (GPA 0x%" PRIx64 ", %" PRIu64
 					" bytes) is beyond the log of %" PRIu64
-					" bytes: marks are kept until a larger log comes",
+					" bytes: marks are kept until a larger log comes, and"
+					" so they are for other such regions",
 					device->name, i, ranges[i].gpa, ranges[i].len,
 					device->log->len);
-		else if (ret < 0)
+		if (ret < 0 && ret != -ERANGE)
 			goto fail;
-		else
+		if (ret == 0)
 			region->direct = may_go_direct(device, &ranges[i], region->log);
 	}
 	ret = make_staging(device, table);
@@ -788,12 +793,28 @@ dirtylog_device_get_stats(struct dirtylog_device *device, struct dirtylog_device
 	pthread_mutex_unlock(&device->lock);
 }
 
+int
+dirtylog_device_get_queue_stats(struct dirtylog_device *device, uint32_t index,
+		struct dirtylog_marker_stats *stats)
+{
+	const struct dirtylog_marker *marker;
+
+	memset(stats, 0, sizeof(*stats));
+	pthread_mutex_lock(&device->lock);
+	for (marker = device->markers; marker != NULL && index != 0; marker = marker->next)
+		index--;
+	if (marker != NULL)
+		add_marker_stats(stats, &marker->stats);
+	pthread_mutex_unlock(&device->lock);
+	return marker == NULL ? -ENOENT : 0;
+}
+
 void
 dirtylog_device_dump(struct dirtylog_device *device, FILE *stream)
 {
 	const struct dirtylog_marker *marker;
 	unsigned int open = 0, closed = 0;
-	uint32_t i;
+	uint32_t i = 0;
 
 	pthread_mutex_lock(&device->lock);
 	for (marker = device->markers; marker != NULL; marker = marker->next)
@@ -803,6 +824,21 @@ dirtylog_device_dump(struct dirtylog_device *device, FILE *stream)
 			device->log == NULL ? "no log" :
 			device->log_current ? "log in use" : "log left",
 			open, closed, device->table->nb_regions);
+	fprintf(stream, "  %" PRIu64 " swaps, %" PRIu64 " logs refused, %" PRIu64 " truncated, %"
+			PRIu64 " publishes of %" PRIu64 " pages\n",
+			device->stats.swaps, device->stats.refused_logs,
+			device->stats.truncated_logs, device->stats.publishes,
+			device->stats.pages_published);
+	for (marker = device->markers; marker != NULL; marker = marker->next) {
+		struct dirtylog_marker_stats stats = { .marks = 0 };
+
+		add_marker_stats(&stats, &marker->stats);
+		fprintf(stream, "  queue %u: %s, %" PRIu64 " marks, %" PRIu64 " words tested, %"
+				PRIu64 " written, %" PRIu64 " pages dirtied\n", i++,
+				marker->gate == DIRTYLOG_GATE_CLOSED ? "closed" : "open",
+				stats.marks, stats.words_tested, stats.words_written,
+				stats.pages_dirtied);
+	}
 	for (i = 0; i < device->table->nb_regions; i++) {
 		struct region *region = &device->table->regions[i];
 

@@ -252,6 +252,20 @@ int dirtylog_device_reset(struct dirtylog_device *device);
 void dirtylog_device_get_stats(struct dirtylog_device *device,
 		struct dirtylog_device_stats *stats);
 
+/**
+ * Read the counters of one queue.
+ *
+ * @param device
+ *   that the queue belongs to
+ * @param index
+ *   of the queue, in the order in which they were added, from 0
+ * @param[out] stats
+ *   the counters
+ * @return 0, or -ENOENT: it has fewer queues
+ */
+int dirtylog_device_get_queue_stats(struct dirtylog_device *device, uint32_t index,
+		struct dirtylog_marker_stats *stats);
+
 /** Write a readable description of the state. */
 void dirtylog_device_dump(struct dirtylog_device *device, FILE *stream);
 

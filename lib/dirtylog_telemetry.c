@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* The counters as DPDK telemetry: /dirtylog/list and /dirtylog/info,VID. */
+/* The counters as DPDK telemetry: /dirtylog/list, /dirtylog/info,VID, /dirtylog/queue,VID,INDEX. */
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <rte_common.h>
@@ -60,10 +61,32 @@ info(const char *cmd __rte_unused, const char *params, struct rte_tel_data *data
 	return 0;
 }
 
+static int
+queue(const char *cmd __rte_unused, const char *params, struct rte_tel_data *data)
+{
+	struct dirtylog_marker_stats stats;
+	unsigned int vid, index;
+	char rest;
+
+	if (params == NULL || sscanf(params, "%u,%u%c", &vid, &index, &rest) != 2 ||
+			vid >= DIRTYLOG_MAX_VIDS)
+		return -EINVAL;
+	if (dirtylog_vhost_get_queue_stats((int)vid, index, &stats) < 0)
+		return -ENODEV;
+	rte_tel_data_start_dict(data);
+	rte_tel_data_add_dict_uint(data, "marks", stats.marks);
+	rte_tel_data_add_dict_uint(data, "words_tested", stats.words_tested);
+	rte_tel_data_add_dict_uint(data, "words_written", stats.words_written);
+	rte_tel_data_add_dict_uint(data, "pages_dirtied", stats.pages_dirtied);
+	return 0;
+}
+
 RTE_INIT(dirtylog_telemetry_init)
 {
 	rte_telemetry_register_cmd("/dirtylog/list", list,
 			"Returns the vids of the connections with a dirty log. No parameters");
 	rte_telemetry_register_cmd("/dirtylog/info", info,
 			"Returns the dirty log's counters. Parameters: vid");
+	rte_telemetry_register_cmd("/dirtylog/queue", queue,
+			"Returns one queue's counters. Parameters: vid,index of the queue");
 }

@@ -428,6 +428,20 @@ dirtylog_vhost_detach(struct dirtylog_vhost *vhost)
 }
 
 int
+dirtylog_vhost_get_queue_stats(int vid, uint32_t index, struct dirtylog_marker_stats *stats)
+{
+	struct dirtylog_vhost *vhost;
+	int ret = -ENODEV;
+
+	pthread_mutex_lock(&connections_lock);
+	vhost = vhost_of(vid);
+	if (vhost != NULL)
+		ret = dirtylog_device_get_queue_stats(vhost->device, index, stats);
+	pthread_mutex_unlock(&connections_lock);
+	return ret;
+}
+
+int
 dirtylog_vhost_get_stats(int vid, struct dirtylog_device_stats *stats)
 {
 	struct dirtylog_vhost *vhost;

@@ -99,11 +99,16 @@ int dirtylog_vhost_attach(int vid, struct dirtylog_device *device,
  * Read the counters of the device that a connection is attached to.
  *
  * Any thread, at any time. DPDK's telemetry shows the same:
- * `/dirtylog/list` lists the vids, `/dirtylog/info,VID` the counters.
+ * `/dirtylog/list` lists the vids, `/dirtylog/info,VID` the counters,
+ * `/dirtylog/queue,VID,INDEX` those of one queue.
  *
  * @return 0, or -ENODEV: no such connection is attached
  */
 int dirtylog_vhost_get_stats(int vid, struct dirtylog_device_stats *stats);
+
+/** As dirtylog_vhost_get_stats(), for one queue: see dirtylog_device_get_queue_stats(). */
+int dirtylog_vhost_get_queue_stats(int vid, uint32_t index,
+		struct dirtylog_marker_stats *stats);
 
 /** Stop following. From destroy_connection(). NULL is allowed. */
 void dirtylog_vhost_detach(struct dirtylog_vhost *vhost);

@@ -211,6 +211,17 @@ counters(void **state)
 	assert_true(value_in(answer, "dirty_pages_per_second") > 0);
 	assert_true(value_in(answer, "dirty_pages_per_second") <= 70);
 
+	/* The only queue's are the device's; there is no other, and no other form. */
+	answer_to("/dirtylog/queue,3,0", answer, sizeof(answer));
+	assert_int_equal(value_in(answer, "marks"), 6);
+	assert_int_equal(value_in(answer, "words_tested"), 4);
+	assert_int_equal(value_in(answer, "words_written"), 2);
+	assert_int_equal(value_in(answer, "pages_dirtied"), 0);
+	answer_is("/dirtylog/queue,3,1", "{\"/dirtylog/queue\":null}");
+	answer_is("/dirtylog/queue,3", "{\"/dirtylog/queue\":null}");
+	answer_is("/dirtylog/queue,3,0,0", "{\"/dirtylog/queue\":null}");
+	answer_is("/dirtylog/queue,4,0", "{\"/dirtylog/queue\":null}");
+
 	dirtylog_vhost_detach(vhost);
 	dirtylog_device_remove_queue(device, marker);
 	dirtylog_device_destroy(device);

@@ -9,7 +9,8 @@
 
 #include "ram_blk.h"
 
-#define BURST 32
+/* Requests per burst: they may be large, and a control thread waits for its end. */
+#define BURST 4
 
 /* A piece of guest memory that a descriptor stands for. */
 struct segment {

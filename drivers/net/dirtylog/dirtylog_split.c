@@ -73,6 +73,21 @@ avail_head(const struct dirtylog_queue *queue, uint16_t ahead)
 			queue->mask], __ATOMIC_RELAXED);
 }
 
+/* Take in the next heads and fetch their descriptors, up to one beyond the ring. */
+static inline uint16_t
+fetch_heads(const struct dirtylog_queue *queue, uint16_t *heads, uint16_t n)
+{
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		heads[i] = avail_head(queue, i);
+		if (unlikely(heads[i] >= queue->size))
+			break;
+		rte_prefetch0(&queue->desc[heads[i]]);
+	}
+	return i;
+}
+
 /* Fill in a used entry, which the guest does not see before the index moves. */
 static inline void
 put_used(struct dirtylog_queue *queue, uint16_t ahead, uint16_t head, uint32_t len)
@@ -154,13 +169,7 @@ transmit_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 	uint64_t bytes = 0;
 	uint16_t i;
 
-	for (i = 0; i < n; i++) {
-		heads[i] = avail_head(queue, i);
-		if (unlikely(heads[i] >= queue->size))
-			break;
-		rte_prefetch0(&queue->desc[heads[i]]);
-	}
-	n = i;
+	n = fetch_heads(queue, heads, n);
 	for (i = 0; i < n; i++) {
 		struct vring_desc desc = dirtylog_read_desc(&queue->desc[heads[i]]);
 		uint32_t len = pkts[i]->pkt_len + queue->header_len;
@@ -340,13 +349,7 @@ receive_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 	uint64_t bytes = 0;
 	uint16_t i;
 
-	for (i = 0; i < n; i++) {
-		heads[i] = avail_head(queue, i);
-		if (unlikely(heads[i] >= queue->size))
-			break;
-		rte_prefetch0(&queue->desc[heads[i]]);
-	}
-	n = i;
+	n = fetch_heads(queue, heads, n);
 	for (i = 0; i < n; i++) {
 		struct vring_desc desc = dirtylog_read_desc(&queue->desc[heads[i]]);
 

@@ -364,7 +364,7 @@ check_index(struct rig_side *side)
 uint16_t
 rig_transmit(struct rig *rig, struct rte_mbuf **pkts, uint16_t n)
 {
-	n = dirtylog_split_transmit(rig->to_guest.queue, pkts, n);
+	n = dirtylog_transmit(rig->to_guest.queue, pkts, n);
 	check_index(&rig->to_guest);
 	expect_index(rig, &rig->to_guest);
 	return n;
@@ -374,7 +374,7 @@ uint16_t
 rig_receive(struct rig *rig, struct rte_mempool *pool, struct rte_mbuf **pkts, uint16_t n)
 {
 	rig->from_guest.queue->pool = pool;
-	n = dirtylog_split_receive(rig->from_guest.queue, pkts, n);
+	n = dirtylog_receive(rig->from_guest.queue, pkts, n);
 	check_index(&rig->from_guest);
 	expect_index(rig, &rig->from_guest);
 	return n;

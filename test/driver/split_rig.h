@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dirtylog_burst.h"
 #include "dirtylog_device.h"
 #include "dirtylog_split.h"
 #include "frontend_log.h"

@@ -564,7 +564,7 @@ survives_without_mbufs(void **state)
 		ring_publish(&side->ring);
 		/* The model is ahead of what can be received now. */
 		side->model_used -= 3;
-		assert_int_equal(dirtylog_split_receive((side->queue->pool = rig->pool,
+		assert_int_equal(dirtylog_receive((side->queue->pool = rig->pool,
 				side->queue), pkts, BURST), 0);
 		assert_int_equal(ring_used_index(&side->ring), side->model_used);
 		assert_int_equal(rte_mempool_avail_count(rig->pool), left);
@@ -622,8 +622,8 @@ closed_queue(void **state)
 	rig_check(rig);
 	rig_close(rig);
 	rig_check(rig);
-	assert_int_equal(dirtylog_split_transmit(rig->to_guest.queue, &pkts[1], 1), 0);
-	assert_int_equal(dirtylog_split_receive(rig->from_guest.queue, pkts, 1), 0);
+	assert_int_equal(dirtylog_transmit(rig->to_guest.queue, &pkts[1], 1), 0);
+	assert_int_equal(dirtylog_receive(rig->from_guest.queue, pkts, 1), 0);
 	rig_check(rig);
 	rig_open(rig);
 	rig_expect_packet(rig, &chains[1], 1, 100);

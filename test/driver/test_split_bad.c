@@ -687,11 +687,11 @@ bad_ring_does_not_hold_the_core(void **state)
 		for (i = 0; i < 32; i++)
 			pkts[i] = packet_mbuf(rig->pool, i, 100, 0, false);
 		if (s == 0)
-			assert_int_equal(dirtylog_split_transmit(sides[s]->queue, pkts, 32), 0);
+			assert_int_equal(dirtylog_transmit(sides[s]->queue, pkts, 32), 0);
 		rte_pktmbuf_free_bulk(pkts, 32);
 		sides[s]->queue->pool = rig->pool;
 		if (s == 1)
-			assert_int_equal(dirtylog_split_receive(sides[s]->queue, pkts, 32), 0);
+			assert_int_equal(dirtylog_receive(sides[s]->queue, pkts, 32), 0);
 		assert_in_range(rig_faults(sides[s]), 1, 64);
 	}
 	rig_close(rig);

@@ -153,11 +153,11 @@ one_burst(struct rig *rig, struct rig_side *side, uint64_t *random)
 					x % 3 == 0 ? 64 + (x >> 32) % 200 : 0, x % 2 == 0);
 			assert_non_null(pkts[i]);
 		}
-		n = dirtylog_split_transmit(side->queue, pkts, 32);
+		n = dirtylog_transmit(side->queue, pkts, 32);
 		rte_pktmbuf_free_bulk(pkts + n, 32 - n);
 	} else {
 		side->queue->pool = packet_random(random) % 2 == 0 ? rig->pool : rig->small;
-		n = dirtylog_split_receive(side->queue, pkts, 32);
+		n = dirtylog_receive(side->queue, pkts, 32);
 		for (i = 0; i < n; i++) {
 			const char *reason;
 

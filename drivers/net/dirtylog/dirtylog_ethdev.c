@@ -13,9 +13,9 @@
 #include <rte_kvargs.h>
 #include <rte_malloc.h>
 
+#include "dirtylog_burst.h"
 #include "dirtylog_driver_log.h"
 #include "dirtylog_port.h"
-#include "dirtylog_split.h"
 
 RTE_LOG_REGISTER(dirtylog_driver_logtype, pmd.net.dirtylog, INFO)
 
@@ -471,8 +471,8 @@ probe(struct rte_vdev_device *vdev)
 	dev->data->promiscuous = 1;
 	dev->data->all_multicast = 1;
 	dev->dev_ops = &ops;
-	dev->rx_pkt_burst = dirtylog_split_receive;
-	dev->tx_pkt_burst = dirtylog_split_transmit;
+	dev->rx_pkt_burst = dirtylog_receive;
+	dev->tx_pkt_burst = dirtylog_transmit;
 	on_link(dev, false);
 	rte_eth_dev_probing_finish(dev);
 	return 0;

@@ -302,15 +302,11 @@ transmit_any(struct dirtylog_queue *queue, const struct rte_mbuf *pkt, uint16_t 
 }
 
 uint16_t
-dirtylog_split_transmit(void *opaque, struct rte_mbuf **pkts, uint16_t nb_pkts)
+dirtylog_split_transmit(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
-	struct dirtylog_queue *queue = opaque;
-	uint16_t nb_avail, first, end, done = 0, bad = 0;
+	uint16_t first = queue->next_used, nb_avail = available(queue);
+	uint16_t end, done = 0, bad = 0;
 
-	if (unlikely(!dirtylog_burst_begin(&queue->marker)))
-		return 0;
-	first = queue->next_used;
-	nb_avail = available(queue);
 	end = (uint16_t)(queue->next_avail + nb_avail);
 	while (done < nb_pkts && nb_avail != 0) {
 		uint16_t n = RTE_MIN(RTE_MIN((uint16_t)(nb_pkts - done), nb_avail),
@@ -333,8 +329,6 @@ dirtylog_split_transmit(void *opaque, struct rte_mbuf **pkts, uint16_t nb_pkts)
 		nb_avail = (uint16_t)(end - queue->next_avail);
 	}
 	publish(queue, first);
-	dirtylog_burst_end(&queue->marker);
-	rte_pktmbuf_free_bulk(pkts, done);
 	return done;
 }
 
@@ -414,15 +408,11 @@ bad:
 }
 
 uint16_t
-dirtylog_split_receive(void *opaque, struct rte_mbuf **pkts, uint16_t nb_pkts)
+dirtylog_split_receive(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
-	struct dirtylog_queue *queue = opaque;
-	uint16_t nb_avail, first, end, fresh = 0, done = 0, bad = 0;
+	uint16_t first = queue->next_used, nb_avail = available(queue);
+	uint16_t end, fresh = 0, done = 0, bad = 0;
 
-	if (unlikely(!dirtylog_burst_begin(&queue->marker)))
-		return 0;
-	first = queue->next_used;
-	nb_avail = available(queue);
 	end = (uint16_t)(queue->next_avail + nb_avail);
 	/* pkts[done] to pkts[done + fresh - 1] are allocated and empty. */
 	while (done < nb_pkts && nb_avail != 0) {
@@ -458,7 +448,6 @@ dirtylog_split_receive(void *opaque, struct rte_mbuf **pkts, uint16_t nb_pkts)
 		nb_avail = (uint16_t)(end - queue->next_avail);
 	}
 	publish(queue, first);
-	dirtylog_burst_end(&queue->marker);
 	if (fresh != 0)
 		rte_pktmbuf_free_bulk(&pkts[done], fresh);
 	return done;

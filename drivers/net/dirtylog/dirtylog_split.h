@@ -15,8 +15,13 @@
  */
 int dirtylog_split_start(struct dirtylog_queue *queue);
 
-/* ethdev bursts; `queue` is a struct dirtylog_queue. */
-uint16_t dirtylog_split_receive(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
-uint16_t dirtylog_split_transmit(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
+/*
+ * Inside a burst: take packets from the guest, or bring them to it. Returns
+ * how many; those brought still belong to the caller.
+ */
+uint16_t dirtylog_split_receive(struct dirtylog_queue *queue, struct rte_mbuf **pkts,
+		uint16_t nb_pkts);
+uint16_t dirtylog_split_transmit(struct dirtylog_queue *queue, struct rte_mbuf **pkts,
+		uint16_t nb_pkts);
 
 #endif /* DIRTYLOG_SPLIT_H */

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include "dirtylog_burst.h"
+#include "dirtylog_split.h"
+
+uint16_t
+dirtylog_receive(void *opaque, struct rte_mbuf **pkts, uint16_t nb_pkts)
+{
+	struct dirtylog_queue *queue = opaque;
+	uint16_t done;
+
+	if (unlikely(!dirtylog_burst_begin(&queue->marker)))
+		return 0;
+	done = dirtylog_split_receive(queue, pkts, nb_pkts);
+	dirtylog_burst_end(&queue->marker);
+	return done;
+}
+
+uint16_t
+dirtylog_transmit(void *opaque, struct rte_mbuf **pkts, uint16_t nb_pkts)
+{
+	struct dirtylog_queue *queue = opaque;
+	uint16_t done;
+
+	if (unlikely(!dirtylog_burst_begin(&queue->marker)))
+		return 0;
+	done = dirtylog_split_transmit(queue, pkts, nb_pkts);
+	dirtylog_burst_end(&queue->marker);
+	rte_pktmbuf_free_bulk(pkts, done);
+	return done;
+}

@@ -1,36 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* The ethdev: device arguments, operations, statistics. */
+/* The ethdev: its operations, and the vdev driver that makes it. */
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <bus_vdev_driver.h>
 #include <ethdev_driver.h>
 #include <ethdev_vdev.h>
 #include <rte_ethdev.h>
-#include <rte_kvargs.h>
 #include <rte_malloc.h>
 
 #include "dirtylog_burst.h"
+#include "dirtylog_devargs.h"
 #include "dirtylog_driver_log.h"
 #include "dirtylog_port.h"
 
 RTE_LOG_REGISTER(dirtylog_driver_logtype, pmd.net.dirtylog, INFO)
-
-#define ARG_IFACE "iface"
-#define ARG_QUEUES "queues"
-#define ARG_CLIENT "client"
-#define ARG_PLACEMENT "log-placement"
-#define ARG_PUBLISH "log-publish-us"
-
-static const char *const arguments[] = {
-	ARG_IFACE, ARG_QUEUES, ARG_CLIENT, ARG_PLACEMENT, ARG_PUBLISH, NULL
-};
-
-/* A second is more than any downtime that one would accept. */
-#define MAX_PUBLISH_US 1000000
 
 /* Guest RX is what the ethdev transmits to, guest TX what it receives from. */
 #define VRING_OF_TX(queue) ((uint16_t)(2 * (queue)))
@@ -297,131 +283,6 @@ static const struct eth_dev_ops ops = {
 	.stats_reset = stats_reset,
 };
 
-static int
-take_iface(const char *key __rte_unused, const char *value, void *opaque)
-{
-	struct dirtylog_port *port = opaque;
-
-	if (value == NULL || *value == '\0' || strlen(value) >= sizeof(port->iface))
-		return -EINVAL;
-	strcpy(port->iface, value);
-	return 0;
-}
-
-/* A number from `min` to `max` in decimal, or -1. */
-static long
-parse_number(const char *value, long min, long max)
-{
-	char *end;
-	long number;
-
-	if (value == NULL || *value == '\0')
-		return -1;
-	errno = 0;
-	number = strtol(value, &end, 10);
-	return errno != 0 || *end != '\0' || number < min || number > max ? -1 : number;
-}
-
-static int
-take_queues(const char *key, const char *value, void *opaque)
-{
-	struct dirtylog_port *port = opaque;
-	long number = parse_number(value, 1, DIRTYLOG_MAX_QUEUE_PAIRS);
-
-	if (number < 0) {
-		DRIVER_LOG(ERR, "%s=%s: must be a number from 1 to %d", key, value,
-				DIRTYLOG_MAX_QUEUE_PAIRS);
-		return -EINVAL;
-	}
-	port->nb_queue_pairs = (uint16_t)number;
-	return 0;
-}
-
-static int
-take_client(const char *key, const char *value, void *opaque)
-{
-	struct dirtylog_port *port = opaque;
-	long number = parse_number(value, 0, 1);
-
-	if (number < 0) {
-		DRIVER_LOG(ERR, "%s=%s: must be 0 or 1", key, value);
-		return -EINVAL;
-	}
-	port->client = number == 1;
-	return 0;
-}
-
-static int
-take_placement(const char *key, const char *value, void *opaque)
-{
-	static const struct {
-		const char *name;
-		enum dirtylog_placement placement;
-	} names[] = {
-		{ "auto", DIRTYLOG_PLACEMENT_AUTO },
-		{ "direct", DIRTYLOG_PLACEMENT_DIRECT },
-		{ "staged", DIRTYLOG_PLACEMENT_STAGED },
-	};
-	struct dirtylog_port *port = opaque;
-	unsigned int i;
-
-	for (i = 0; value != NULL && i < RTE_DIM(names); i++) {
-		if (strcmp(value, names[i].name) == 0) {
-			port->log_options.placement = names[i].placement;
-			return 0;
-		}
-	}
-	DRIVER_LOG(ERR, "%s=%s: must be auto, direct or staged", key, value);
-	return -EINVAL;
-}
-
-static int
-take_publish(const char *key, const char *value, void *opaque)
-{
-	struct dirtylog_port *port = opaque;
-	long number = parse_number(value, 1, MAX_PUBLISH_US);
-
-	if (number < 0) {
-		DRIVER_LOG(ERR, "%s=%s: must be a number from 1 to %d", key, value,
-				MAX_PUBLISH_US);
-		return -EINVAL;
-	}
-	port->log_options.publish_us = (uint32_t)number;
-	return 0;
-}
-
-static int
-parse_arguments(struct dirtylog_port *port, const char *name, const char *args)
-{
-	struct rte_kvargs *list = rte_kvargs_parse(args, arguments);
-	int ret = -EINVAL;
-
-	if (list == NULL) {
-		DRIVER_LOG(ERR, "%s: bad arguments '%s': " ARG_IFACE "=PATH[," ARG_QUEUES "=N]["
-				"," ARG_CLIENT "=0|1][," ARG_PLACEMENT "=auto|direct|staged]"
-				"[," ARG_PUBLISH "=N]", name, args);
-		return ret;
-	}
-	if (rte_kvargs_count(list, ARG_IFACE) != 1) {
-		DRIVER_LOG(ERR, "%s: the argument " ARG_IFACE "=PATH is needed, once", name);
-		goto out;
-	}
-	if (rte_kvargs_process(list, ARG_IFACE, take_iface, port) < 0) {
-		DRIVER_LOG(ERR, "%s: " ARG_IFACE " must be a path of 1 to %zu characters", name,
-				sizeof(port->iface) - 1);
-		goto out;
-	}
-	if (rte_kvargs_process(list, ARG_QUEUES, take_queues, port) < 0 ||
-			rte_kvargs_process(list, ARG_CLIENT, take_client, port) < 0 ||
-			rte_kvargs_process(list, ARG_PLACEMENT, take_placement, port) < 0 ||
-			rte_kvargs_process(list, ARG_PUBLISH, take_publish, port) < 0)
-		goto out;
-	ret = 0;
-out:
-	rte_kvargs_free(list);
-	return ret;
-}
-
 /* A locally administered address that tells ports apart. */
 static int
 make_mac_addr(struct rte_eth_dev *dev)
@@ -456,9 +317,8 @@ probe(struct rte_vdev_device *vdev)
 		return -ENOMEM;
 	}
 	port = port_of(dev);
-	port->nb_queue_pairs = 1;
 	port->port_id = dev->data->port_id;
-	ret = parse_arguments(port, name, rte_vdev_device_args(vdev));
+	ret = dirtylog_devargs_parse(port, name, rte_vdev_device_args(vdev));
 	if (ret < 0)
 		goto release;
 	ret = make_mac_addr(dev);
@@ -499,9 +359,3 @@ static struct rte_vdev_driver driver = {
 };
 
 RTE_PMD_REGISTER_VDEV(net_dirtylog, driver);
-RTE_PMD_REGISTER_PARAM_STRING(net_dirtylog,
-	ARG_IFACE "=<path> "
-	ARG_QUEUES "=<1-128> "
-	ARG_CLIENT "=<0|1> "
-	ARG_PLACEMENT "=<auto|direct|staged> "
-	ARG_PUBLISH "=<1-1000000>");

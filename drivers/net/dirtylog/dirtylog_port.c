@@ -27,6 +27,11 @@
 	(1ULL << VIRTIO_NET_F_GUEST_UFO) | (1ULL << VIRTIO_NET_F_GUEST_ECN) | \
 	(1ULL << VIRTIO_F_ACCESS_PLATFORM) | (1ULL << VIRTIO_F_RING_PACKED))
 
+/* Segments longer than the MTU, from the guest. */
+#define FEATURES_HOST_TSO ( \
+	(1ULL << VIRTIO_NET_F_HOST_TSO4) | (1ULL << VIRTIO_NET_F_HOST_TSO6) | \
+	(1ULL << VIRTIO_NET_F_HOST_UFO) | (1ULL << VIRTIO_NET_F_HOST_ECN))
+
 /* Protocol features that this back-end keeps of librte_vhost's. */
 #define PROTOCOL_FEATURES ( \
 	(1ULL << VHOST_USER_PROTOCOL_F_MQ) | \
@@ -455,6 +460,28 @@ static const struct rte_vhost_device_ops device_ops = {
 	.vring_state_changed = vring_state_changed,
 };
 
+/* librte_vhost's features that the port does not offer, by its settings. */
+static uint64_t
+features_not_offered(const struct dirtylog_port *port)
+{
+	uint64_t features = FEATURES_LACKING;
+
+	/* As net_vhost: such a packet may be too long for the mbufs' pool. */
+	if (!port->tso || (port->linear_buffers && !port->ext_buffers))
+		features |= FEATURES_HOST_TSO;
+	return features;
+}
+
+static uint64_t
+protocol_features(const struct dirtylog_port *port)
+{
+	uint64_t features = PROTOCOL_FEATURES;
+
+	if (port->postcopy)
+		features |= 1ULL << VHOST_USER_PROTOCOL_F_PAGEFAULT;
+	return features;
+}
+
 /*
  * A socket file that nobody listens on is left over from a process that died,
  * and librte_vhost would fail on it. Anything else at the path stays.
@@ -507,11 +534,15 @@ dirtylog_port_init(struct dirtylog_port *port, const struct dirtylog_port_events
 int
 dirtylog_port_register(struct dirtylog_port *port)
 {
-	uint64_t flags = port->client ? RTE_VHOST_USER_CLIENT : 0;
+	uint64_t flags = 0;
 	int ret;
 
 	if (port->registered)
 		return 0;
+	if (port->client)
+		flags |= RTE_VHOST_USER_CLIENT;
+	if (port->postcopy)
+		flags |= RTE_VHOST_USER_POSTCOPY_SUPPORT;
 	if (!port->client) {
 		ret = remove_stale_socket(port->iface);
 		if (ret < 0) {
@@ -526,9 +557,9 @@ dirtylog_port_register(struct dirtylog_port *port)
 	 * Features are taken away, not set: setting them would make librte_vhost
 	 * wait for all virtqueues, also those that the guest does not use.
 	 */
-	if (rte_vhost_driver_disable_features(port->iface, FEATURES_LACKING) < 0 ||
+	if (rte_vhost_driver_disable_features(port->iface, features_not_offered(port)) < 0 ||
 			rte_vhost_driver_set_protocol_features(port->iface,
-				PROTOCOL_FEATURES) < 0 ||
+				protocol_features(port)) < 0 ||
 			rte_vhost_driver_callback_register(port->iface, &device_ops) < 0)
 		goto unregister;
 	pthread_mutex_lock(&ports_lock);

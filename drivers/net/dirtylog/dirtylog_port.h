@@ -51,6 +51,11 @@ struct dirtylog_port {
 	uint16_t nb_queue_pairs;      /* offered to the front-end */
 	uint16_t port_id;
 	bool client;
+	bool postcopy;                /* tell the front-end that it may migrate so */
+	bool tso;                     /* take segments longer than the MTU from the guest */
+	bool linear_buffers;          /* a received packet is one mbuf, or is dropped */
+	bool ext_buffers;             /* ... with an external buffer if it is too long */
+	bool legacy_ol_flags;         /* mbuf flags of transmit in received packets */
 	struct dirtylog_device_options log_options;
 	const struct dirtylog_port_events *events;
 	void *events_ctx;
@@ -67,8 +72,7 @@ struct dirtylog_port {
 };
 
 /*
- * Prepare a port. `iface`, `nb_queue_pairs`, `client`, `log_options` and `port_id` are
- * set.
+ * Prepare a port. `port_id` and what dirtylog_devargs_parse() fills in are set.
  * Returns 0 or -ENOMEM.
  */
 int dirtylog_port_init(struct dirtylog_port *port, const struct dirtylog_port_events *events,

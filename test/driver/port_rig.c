@@ -55,7 +55,7 @@ void
 port_create(struct port_rig *port, unsigned int number, uint16_t nb_queues, const char *more)
 {
 	static unsigned int count;
-	char args[128];
+	char args[256];
 
 	snprintf(port->name, sizeof(port->name), "net_dirtylog%u", number);
 	snprintf(port->path, sizeof(port->path), "%s/%u", port_rig_folder(), number);
@@ -208,6 +208,24 @@ port_exchange(struct port_rig *port, struct frontend *frontend, unsigned int pai
 {
 	return port_to_guest(port, frontend, pair, number, n) &&
 		port_from_guest(port, frontend, pair, number + n, n);
+}
+
+bool
+port_send(struct port_rig *port, struct frontend *frontend, unsigned int pair,
+		struct rte_mbuf *pkt)
+{
+	struct vring_used_elem used;
+	uint64_t end = deadline();
+
+	offer(frontend, 2 * pair, 1600);
+	while (rte_eth_tx_burst(port->id, (uint16_t)pair, &pkt, 1) == 0) {
+		if (rte_rdtsc() > end) {
+			rte_pktmbuf_free(pkt);
+			return false;
+		}
+	}
+	assert_true(ring_take_used(&frontend->rings[2 * pair], &used));
+	return true;
 }
 
 void

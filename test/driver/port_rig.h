@@ -47,6 +47,10 @@ bool port_to_guest(struct port_rig *port, struct frontend *frontend, unsigned in
 bool port_from_guest(struct port_rig *port, struct frontend *frontend, unsigned int pair,
 		uint32_t number, unsigned int n);
 
+/* Send this one packet; false if it does not go within five seconds. */
+bool port_send(struct port_rig *port, struct frontend *frontend, unsigned int pair,
+		struct rte_mbuf *pkt);
+
 /* Polls both directions `n` times; no packet may come or go. */
 void port_poll_idle(struct port_rig *port, unsigned int n);
 

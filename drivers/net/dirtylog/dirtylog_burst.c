@@ -2,6 +2,7 @@
 
 #include "dirtylog_burst.h"
 #include "dirtylog_split.h"
+#include "dirtylog_stats.h"
 
 uint16_t
 dirtylog_receive(void *opaque, struct rte_mbuf **pkts, uint16_t nb_pkts)
@@ -13,6 +14,7 @@ dirtylog_receive(void *opaque, struct rte_mbuf **pkts, uint16_t nb_pkts)
 		return 0;
 	done = dirtylog_split_receive(queue, pkts, nb_pkts);
 	dirtylog_burst_end(&queue->marker);
+	dirtylog_count_burst(queue, pkts, done);
 	return done;
 }
 
@@ -26,6 +28,7 @@ dirtylog_transmit(void *opaque, struct rte_mbuf **pkts, uint16_t nb_pkts)
 		return 0;
 	done = dirtylog_split_transmit(queue, pkts, nb_pkts);
 	dirtylog_burst_end(&queue->marker);
+	dirtylog_count_burst(queue, pkts, done);
 	rte_pktmbuf_free_bulk(pkts, done);
 	return done;
 }

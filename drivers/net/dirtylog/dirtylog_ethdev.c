@@ -3,7 +3,7 @@
 /* The ethdev: its operations, and the vdev driver that makes it. */
 
 #include <errno.h>
-#include <string.h>
+#include <stdio.h>
 
 #include <bus_vdev_driver.h>
 #include <ethdev_driver.h>
@@ -15,6 +15,8 @@
 #include "dirtylog_devargs.h"
 #include "dirtylog_driver_log.h"
 #include "dirtylog_port.h"
+#include "dirtylog_port_dump.h"
+#include "dirtylog_stats.h"
 
 RTE_LOG_REGISTER(dirtylog_driver_logtype, pmd.net.dirtylog, INFO)
 
@@ -190,81 +192,10 @@ link_update(struct rte_eth_dev *dev __rte_unused, int wait __rte_unused)
 	return 0;
 }
 
-static uint64_t
-read_count(const uint64_t *counter)
-{
-	return __atomic_load_n(counter, __ATOMIC_RELAXED);
-}
-
-static uint64_t
-nb_faults(const struct dirtylog_queue *queue)
-{
-	uint64_t sum = 0;
-	unsigned int i;
-
-	for (i = 0; i < DIRTYLOG_NB_FAULTS; i++)
-		sum += read_count(&queue->stats.faults[i]);
-	return sum;
-}
-
 static int
-stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
+priv_dump(struct rte_eth_dev *dev, FILE *file)
 {
-	uint16_t i;
-
-	for (i = 0; i < dev->data->nb_rx_queues; i++) {
-		const struct dirtylog_queue *queue = dev->data->rx_queues[i];
-		uint64_t packets, bytes;
-
-		if (queue == NULL)
-			continue;
-		packets = read_count(&queue->stats.packets);
-		bytes = read_count(&queue->stats.bytes);
-		stats->ipackets += packets;
-		stats->ibytes += bytes;
-		stats->ierrors += nb_faults(queue);
-		stats->rx_nombuf += read_count(&queue->stats.no_mbuf);
-		if (i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-			stats->q_ipackets[i] = packets;
-			stats->q_ibytes[i] = bytes;
-			stats->q_errors[i] = nb_faults(queue);
-		}
-	}
-	for (i = 0; i < dev->data->nb_tx_queues; i++) {
-		const struct dirtylog_queue *queue = dev->data->tx_queues[i];
-		uint64_t packets, bytes;
-
-		if (queue == NULL)
-			continue;
-		packets = read_count(&queue->stats.packets);
-		bytes = read_count(&queue->stats.bytes);
-		stats->opackets += packets;
-		stats->obytes += bytes;
-		stats->oerrors += read_count(&queue->stats.dropped) + nb_faults(queue);
-		if (i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-			stats->q_opackets[i] = packets;
-			stats->q_obytes[i] = bytes;
-		}
-	}
-	return 0;
-}
-
-static void
-reset_queue_stats(struct dirtylog_queue *queue)
-{
-	if (queue != NULL)
-		memset(&queue->stats, 0, sizeof(queue->stats));
-}
-
-static int
-stats_reset(struct rte_eth_dev *dev)
-{
-	uint16_t i;
-
-	for (i = 0; i < dev->data->nb_rx_queues; i++)
-		reset_queue_stats(dev->data->rx_queues[i]);
-	for (i = 0; i < dev->data->nb_tx_queues; i++)
-		reset_queue_stats(dev->data->tx_queues[i]);
+	dirtylog_port_dump(port_of(dev), file);
 	return 0;
 }
 
@@ -279,8 +210,12 @@ static const struct eth_dev_ops ops = {
 	.rx_queue_release = rx_queue_release,
 	.tx_queue_release = tx_queue_release,
 	.link_update = link_update,
-	.stats_get = stats_get,
-	.stats_reset = stats_reset,
+	.stats_get = dirtylog_stats_get,
+	.stats_reset = dirtylog_stats_reset,
+	.xstats_get = dirtylog_xstats_get,
+	.xstats_get_names = dirtylog_xstats_get_names,
+	.xstats_reset = dirtylog_stats_reset,
+	.eth_dev_priv_dump = priv_dump,
 };
 
 /* A locally administered address that tells ports apart. */

@@ -61,6 +61,7 @@ struct dirtylog_port {
 	void *events_ctx;
 
 	struct dirtylog_device *device;
+	struct dirtylog_device_stats stats_at_reset; /* its counters are read from there on */
 	struct dirtylog_vhost *vhost; /* of the connection, or NULL */
 	struct guest_mem *mem;        /* of the connection, or NULL */
 	uint64_t features;

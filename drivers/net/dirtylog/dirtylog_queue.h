@@ -38,6 +38,9 @@ enum dirtylog_fault {
 	DIRTYLOG_NB_FAULTS
 };
 
+/* Packets by length: 0-63, 64, 65-127, 128-255, ..., 1024-1518, more. */
+#define DIRTYLOG_NB_SIZE_BINS 8
+
 /* Written by the queue's thread alone; read by the control thread: see
  * dirtylog_count(). */
 struct dirtylog_queue_stats {
@@ -46,6 +49,9 @@ struct dirtylog_queue_stats {
 	uint64_t dropped;  /* packets that no buffer of the guest can take */
 	uint64_t no_mbuf;
 	uint64_t calls;    /* interrupts sent to the guest */
+	uint64_t broadcast;
+	uint64_t multicast; /* others than broadcast */
+	uint64_t sizes[DIRTYLOG_NB_SIZE_BINS]; /* on transmit also those that are dropped */
 	uint64_t faults[DIRTYLOG_NB_FAULTS];
 };
 
@@ -79,6 +85,8 @@ struct dirtylog_queue {
 	uint16_t vring;                      /* index of the virtqueue in the device */
 	uint64_t next_fault_log;             /* TSC from which a fault is logged again */
 	struct dirtylog_queue_stats stats;
+	struct dirtylog_queue_stats stats_at_reset;   /* the control thread's */
+	struct dirtylog_marker_stats marks_at_reset;
 
 	struct guest_piece pieces[DIRTYLOG_MAX_PIECES]; /* slow paths' scratch */
 };

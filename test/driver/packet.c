@@ -19,7 +19,7 @@ packet_random(uint64_t *state)
 const uint8_t *
 packet_bytes(uint32_t number, uint32_t len)
 {
-	static uint64_t words[PACKET_MAX / 8 + 1];
+	static __thread uint64_t words[PACKET_MAX / 8 + 1];
 	uint64_t state = number * UINT64_C(0x9e3779b97f4a7c15) + 1;
 	uint32_t i;
 

@@ -41,7 +41,8 @@ port_rig_remove_folder(void)
 void
 port_configure(struct port_rig *port)
 {
-	const struct rte_eth_conf conf = { .rxmode = { .mq_mode = RTE_ETH_MQ_RX_NONE } };
+	const struct rte_eth_conf conf = { .rxmode = { .mq_mode = RTE_ETH_MQ_RX_NONE },
+		.intr_conf = { .rxq = port->rx_interrupts } };
 	uint16_t i;
 
 	assert_int_equal(rte_eth_dev_configure(port->id, port->nb_queues, port->nb_queues, &conf), 0);
@@ -51,8 +52,8 @@ port_configure(struct port_rig *port)
 	}
 }
 
-void
-port_create(struct port_rig *port, unsigned int number, uint16_t nb_queues, const char *more)
+static void
+create(struct port_rig *port, unsigned int number, uint16_t nb_queues, const char *more)
 {
 	static unsigned int count;
 	char args[256];
@@ -69,6 +70,21 @@ port_create(struct port_rig *port, unsigned int number, uint16_t nb_queues, cons
 	assert_non_null(port->pool);
 	port_configure(port);
 	assert_int_equal(rte_eth_dev_start(port->id), 0);
+}
+
+void
+port_create(struct port_rig *port, unsigned int number, uint16_t nb_queues, const char *more)
+{
+	port->rx_interrupts = false;
+	create(port, number, nb_queues, more);
+}
+
+void
+port_create_sleepy(struct port_rig *port, unsigned int number, uint16_t nb_queues,
+		const char *more)
+{
+	port->rx_interrupts = true;
+	create(port, number, nb_queues, more);
 }
 
 void
@@ -171,29 +187,48 @@ port_to_guest(struct port_rig *port, struct frontend *frontend, unsigned int pai
 	return true;
 }
 
+static uint16_t
+offer_packet(struct frontend *frontend, unsigned int pair, uint32_t number)
+{
+	static const uint8_t header[12];
+	uint64_t gpa = buffer_gpa(frontend, 2 * pair + 1,
+			frontend->rings[2 * pair + 1].next_avail);
+	uint32_t len = len_of(number);
+
+	ram_write(&frontend->ram, gpa, header, header_len(frontend));
+	ram_write(&frontend->ram, gpa + header_len(frontend), packet_bytes(number, len), len);
+	return offer(frontend, 2 * pair + 1, header_len(frontend) + len);
+}
+
+void
+port_offer_packet(struct frontend *frontend, unsigned int pair, uint32_t number)
+{
+	offer_packet(frontend, pair, number);
+}
+
+bool
+port_packet_is(const struct rte_mbuf *pkt, uint32_t number)
+{
+	return packet_is(pkt, number, len_of(number));
+}
+
 bool
 port_from_guest(struct port_rig *port, struct frontend *frontend, unsigned int pair,
 		uint32_t number, unsigned int n)
 {
 	struct ring_writer *ring = &frontend->rings[2 * pair + 1];
-	static const uint8_t header[12];
 	uint64_t end = deadline();
 	unsigned int i;
 
 	for (i = 0; i < n; i++, number++) {
-		uint64_t gpa = buffer_gpa(frontend, 2 * pair + 1, ring->next_avail);
-		uint32_t len = len_of(number);
 		struct vring_used_elem used;
 		struct rte_mbuf *pkt;
-		uint16_t head;
+		uint16_t head = offer_packet(frontend, pair, number);
 
-		ram_write(&frontend->ram, gpa, header, header_len(frontend));
-		ram_write(&frontend->ram, gpa + header_len(frontend), packet_bytes(number, len), len);
-		head = offer(frontend, 2 * pair + 1, header_len(frontend) + len);
 		while (rte_eth_rx_burst(port->id, (uint16_t)pair, &pkt, 1) == 0)
 			if (rte_rdtsc() > end)
 				return false;
-		assert_true(packet_is(pkt, number, len));
+		assert_true(port_packet_is(pkt, number));
 		assert_int_equal(pkt->port, port->id);
 		rte_pktmbuf_free(pkt);
 		assert_true(ring_take_used(ring, &used));

@@ -19,6 +19,7 @@ struct port_rig {
 	char path[64];      /* of the socket */
 	uint16_t id;
 	uint16_t nb_queues;
+	bool rx_interrupts; /* configured with them */
 	struct rte_mempool *pool;
 };
 
@@ -28,6 +29,9 @@ void port_rig_remove_folder(void);
 
 /* Probe `net_dirtylog<number>`, configure and start it. `more` are devargs. */
 void port_create(struct port_rig *port, unsigned int number, uint16_t nb_queues,
+		const char *more);
+/* The same with receive interrupts. */
+void port_create_sleepy(struct port_rig *port, unsigned int number, uint16_t nb_queues,
 		const char *more);
 void port_configure(struct port_rig *port);
 void port_destroy(struct port_rig *port);
@@ -46,6 +50,13 @@ bool port_to_guest(struct port_rig *port, struct frontend *frontend, unsigned in
 		uint32_t number, unsigned int n);
 bool port_from_guest(struct port_rig *port, struct frontend *frontend, unsigned int pair,
 		uint32_t number, unsigned int n);
+
+/*
+ * The guest makes a packet of a number available, of a length that goes with
+ * it, and nobody receives it yet.
+ */
+void port_offer_packet(struct frontend *frontend, unsigned int pair, uint32_t number);
+bool port_packet_is(const struct rte_mbuf *pkt, uint32_t number);
 
 /* Send this one packet; false if it does not go within five seconds. */
 bool port_send(struct port_rig *port, struct frontend *frontend, unsigned int pair,

@@ -149,3 +149,18 @@ ring_set_used_event(struct ring_writer *ring, uint16_t index)
 {
 	ram_write(ring->ram, ring->avail + 4 + ring->size * 2U, &index, sizeof(index));
 }
+
+bool
+ring_wants_kick(struct ring_writer *ring, uint16_t old, bool event_idx)
+{
+	const uint64_t word = event_idx ? 4 + (uint64_t)ring->size * 8 : 0;
+	const uint16_t *wish = ram_host(ring->ram, ring->used + word);
+	uint16_t value;
+
+	/* Full fence: the index is there before we look whether it is waited for. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	value = __atomic_load_n(wish, __ATOMIC_RELAXED);
+	if (event_idx)
+		return vring_need_event(value, ring->next_avail, old);
+	return !(value & VRING_USED_F_NO_NOTIFY);
+}

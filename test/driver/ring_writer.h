@@ -103,4 +103,10 @@ uint64_t ring_used_entry(const struct ring_writer *ring, uint16_t index);
 void ring_set_avail_flags(struct ring_writer *ring, uint16_t flags);
 void ring_set_used_event(struct ring_writer *ring, uint16_t index);
 
+/*
+ * Whether the back-end wants a kick for what was made available since the
+ * available index was `old`.
+ */
+bool ring_wants_kick(struct ring_writer *ring, uint16_t old, bool event_idx);
+
 #endif /* RING_WRITER_H */

@@ -5,9 +5,6 @@
  * arguments and what follows from them, statistics, the dump.
  */
 
-/* For rte_eth_dev_priv_dump(). */
-#define ALLOW_EXPERIMENTAL_API
-
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>

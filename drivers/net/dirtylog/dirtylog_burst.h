@@ -10,7 +10,11 @@
 
 #include <stdint.h>
 
+#include <rte_ether.h>
 #include <rte_mbuf.h>
+
+/* Longest packet that a guest can send: 64 KiB and a tagged Ethernet header. */
+#define DIRTYLOG_MAX_PACKET (UINT16_MAX + RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
 
 /* `queue` is a struct dirtylog_queue. */
 uint16_t dirtylog_receive(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);

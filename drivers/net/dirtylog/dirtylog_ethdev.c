@@ -14,8 +14,11 @@
 #include "dirtylog_burst.h"
 #include "dirtylog_devargs.h"
 #include "dirtylog_driver_log.h"
+#include "dirtylog_eth.h"
+#include "dirtylog_notify.h"
 #include "dirtylog_port.h"
 #include "dirtylog_port_dump.h"
+#include "dirtylog_rx_intr.h"
 #include "dirtylog_stats.h"
 
 RTE_LOG_REGISTER(dirtylog_driver_logtype, pmd.net.dirtylog, INFO)
@@ -30,6 +33,16 @@ port_of(const struct rte_eth_dev *dev)
 	return dev->data->dev_private;
 }
 
+/* The MTU that the front-end has told its guest; configuring sets it back. */
+static void
+follow_mtu(struct rte_eth_dev *dev)
+{
+	uint16_t mtu = port_of(dev)->mtu;
+
+	if (mtu != 0)
+		dev->data->mtu = mtu;
+}
+
 static void
 on_link(void *ctx, bool up)
 {
@@ -40,6 +53,8 @@ on_link(void *ctx, bool up)
 		.link_status = up ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN,
 	};
 
+	if (up)
+		follow_mtu(dev);
 	if (rte_eth_linkstatus_set(dev, &link) == 0)
 		rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_LSC, NULL);
 }
@@ -75,6 +90,11 @@ set_queue_states(struct rte_eth_dev *dev, uint8_t state)
 static int
 dev_start(struct rte_eth_dev *dev)
 {
+	int ret = dirtylog_rx_intr_start(dev);
+
+	if (ret < 0)
+		return ret;
+	follow_mtu(dev);
 	dirtylog_port_set_started(port_of(dev), true);
 	set_queue_states(dev, RTE_ETH_QUEUE_STATE_STARTED);
 	return 0;
@@ -156,6 +176,7 @@ dev_close(struct rte_eth_dev *dev)
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
 		return 0;
 	dev_stop(dev);
+	dirtylog_rx_intr_remove(dev);
 	dirtylog_port_fini(port_of(dev));
 	for (i = 0; i < dev->data->nb_rx_queues; i++) {
 		rte_free(dev->data->rx_queues[i]);
@@ -176,12 +197,27 @@ dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	const struct dirtylog_port *port = port_of(dev);
 
 	info->max_mac_addrs = 1;
-	info->max_rx_pktlen = UINT32_MAX;
+	info->max_rx_pktlen = DIRTYLOG_MAX_PACKET;
+	info->max_mtu = UINT16_MAX;
 	info->max_rx_queues = port->nb_queue_pairs;
 	info->max_tx_queues = port->nb_queue_pairs;
 	info->min_rx_bufsize = 0;
 	info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_SCATTER;
+	return 0;
+}
+
+/* Any packet passes, whatever its length: there is nothing to set. */
+static int
+mtu_set(struct rte_eth_dev *dev __rte_unused, uint16_t mtu __rte_unused)
+{
+	return 0;
+}
+
+/* Packets that went belong to nobody any more: they were copied. */
+static int
+tx_done_cleanup(void *queue __rte_unused, uint32_t n __rte_unused)
+{
 	return 0;
 }
 
@@ -209,6 +245,11 @@ static const struct eth_dev_ops ops = {
 	.tx_queue_setup = tx_queue_setup,
 	.rx_queue_release = rx_queue_release,
 	.tx_queue_release = tx_queue_release,
+	.rx_queue_intr_enable = dirtylog_rx_intr_enable,
+	.rx_queue_intr_disable = dirtylog_rx_intr_disable,
+	.get_monitor_addr = dirtylog_notify_monitor,
+	.tx_done_cleanup = tx_done_cleanup,
+	.mtu_set = mtu_set,
 	.link_update = link_update,
 	.stats_get = dirtylog_stats_get,
 	.stats_reset = dirtylog_stats_reset,
@@ -217,6 +258,38 @@ static const struct eth_dev_ops ops = {
 	.xstats_reset = dirtylog_stats_reset,
 	.eth_dev_priv_dump = priv_dump,
 };
+
+/* The port behind an ethdev port, or NULL: it is another driver's, or none. */
+static struct dirtylog_port *
+find_port(uint16_t port_id)
+{
+	if (!rte_eth_dev_is_valid_port(port_id) || rte_eth_devices[port_id].dev_ops != &ops)
+		return NULL;
+	return port_of(&rte_eth_devices[port_id]);
+}
+
+int
+dirtylog_eth_get_queue_event(uint16_t port_id, struct dirtylog_eth_queue_event *event)
+{
+	struct dirtylog_port *port = find_port(port_id);
+	uint16_t vring;
+
+	if (port == NULL)
+		return -ENODEV;
+	if (!dirtylog_port_next_change(port, &vring, &event->enable))
+		return -ENOENT;
+	event->queue_id = vring / 2;
+	event->rx = vring == VRING_OF_RX(vring / 2);
+	return 0;
+}
+
+int
+dirtylog_eth_get_vid(uint16_t port_id)
+{
+	struct dirtylog_port *port = find_port(port_id);
+
+	return port == NULL ? -ENODEV : dirtylog_port_vid(port);
+}
 
 /* A locally administered address that tells ports apart. */
 static int
@@ -268,6 +341,7 @@ probe(struct rte_vdev_device *vdev)
 	dev->dev_ops = &ops;
 	dev->rx_pkt_burst = dirtylog_receive;
 	dev->tx_pkt_burst = dirtylog_transmit;
+	dev->rx_queue_count = dirtylog_notify_waiting;
 	on_link(dev, false);
 	rte_eth_dev_probing_finish(dev);
 	return 0;

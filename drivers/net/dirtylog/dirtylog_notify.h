@@ -65,4 +65,27 @@ dirtylog_notify_guest(struct dirtylog_queue *queue)
 	}
 }
 
+struct rte_power_monitor_cond;
+
+/*
+ * Ask the guest for kicks, or to do without. By the queue's thread, outside of
+ * a burst. What came before it was asked rings the queue's doorbell, so that
+ * nobody sleeps over it. While the queue is closed nothing is asked; the
+ * doorbell rings when it opens.
+ * Returns 0.
+ */
+int dirtylog_notify_enable_kicks(struct dirtylog_queue *queue, bool on);
+
+/* Buffers that wait in a receive queue; 0 if it is closed. By its thread. */
+uint32_t dirtylog_notify_waiting(void *queue);
+
+/*
+ * What to watch until the guest makes a buffer available. By the queue's
+ * thread. Returns 0, or -EAGAIN: the queue is closed.
+ *
+ * The address is the guest's memory: it must be looked at soon. As with
+ * net_vhost, nothing holds up a front-end that takes the memory away meanwhile.
+ */
+int dirtylog_notify_monitor(void *queue, struct rte_power_monitor_cond *cond);
+
 #endif /* DIRTYLOG_NOTIFY_H */

@@ -110,6 +110,8 @@ open_queue(struct dirtylog_port *port, uint16_t index)
 		return;
 	}
 	vring->open = true;
+	/* What came before nobody was kicked for. */
+	dirtylog_doorbell_ring(&vring->doorbell);
 }
 
 static void
@@ -166,6 +168,26 @@ is_event_fd(int fd)
 	return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0;
 }
 
+/* A duplicate of a descriptor that a front-end has sent, or -1 and a log line. */
+static int
+duplicate_event_fd(const struct dirtylog_port *port, uint16_t index, int fd, const char *what)
+{
+	int own = -1;
+
+	if (fd < 0)
+		return -1;
+	if (!is_event_fd(fd))
+		DRIVER_LOG(ERR, "port %u virtqueue %u: no %s: the descriptor is no eventfd",
+				port->port_id, index, what);
+	else if ((own = fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0)
+		DRIVER_LOG(ERR, "port %u virtqueue %u: no %s: %s", port->port_id, index, what,
+				strerror(errno));
+	/* Whatever it is that the front-end passed: nobody must block on it. */
+	else
+		fcntl(own, F_SETFL, fcntl(own, F_GETFL) | O_NONBLOCK);
+	return own;
+}
+
 /* Replace our duplicate of a call descriptor; the queue may be open. */
 static void
 take_call_fd(struct dirtylog_port *port, uint16_t index, int fd)
@@ -173,24 +195,28 @@ take_call_fd(struct dirtylog_port *port, uint16_t index, int fd)
 	struct dirtylog_vring *vring = &port->vrings[index];
 	int old = vring->call_fd;
 
-	if (fd >= 0 && !is_event_fd(fd)) {
-		DRIVER_LOG(ERR, "port %u virtqueue %u: no interrupts: the call descriptor is no"
-				" eventfd", port->port_id, index);
-		fd = -1;
-	}
-	vring->call_fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (fd >= 0 && vring->call_fd < 0)
-		DRIVER_LOG(ERR, "port %u virtqueue %u: no interrupts: %s", port->port_id, index,
-				strerror(errno));
-	/* Whatever it is that the front-end passed: a burst must not block on it. */
-	if (vring->call_fd >= 0)
-		fcntl(vring->call_fd, F_SETFL, fcntl(vring->call_fd, F_GETFL) | O_NONBLOCK);
+	vring->call_fd = duplicate_event_fd(port, index, fd, "interrupts");
 	if (vring->open) {
 		__atomic_store_n(&vring->queue->call_fd, vring->call_fd, __ATOMIC_RELAXED);
 		dirtylog_device_wait(port->device);
 	}
 	if (old >= 0)
 		close(old);
+}
+
+/* Replace our duplicate of a kick descriptor; the queue is closed. */
+static void
+take_kick_fd(struct dirtylog_port *port, uint16_t index, int fd)
+{
+	int ret;
+
+	if (index % 2 == 0)
+		return; /* nobody waits for buffers to transmit to */
+	fd = duplicate_event_fd(port, index, fd, "kicks");
+	ret = dirtylog_doorbell_set_kick(&port->vrings[index].doorbell, fd);
+	if (ret < 0)
+		DRIVER_LOG(ERR, "port %u virtqueue %u: no kicks: %s", port->port_id, index,
+				strerror(-ret));
 }
 
 /* Take over what librte_vhost knows of a virtqueue. Its own thread. */
@@ -209,6 +235,7 @@ read_vring(struct dirtylog_port *port, uint16_t index)
 	vring->ready = vring->ring.desc != NULL && vring->ring.avail != NULL &&
 			vring->ring.used != NULL;
 	take_call_fd(port, index, vring->ring.callfd);
+	take_kick_fd(port, index, vring->ring.kickfd);
 }
 
 static void
@@ -330,12 +357,14 @@ drop_connection(struct dirtylog_port *port)
 		vring->ready = false;
 		vring->call_changing = false;
 		take_call_fd(port, i, -1);
+		take_kick_fd(port, i, -1);
 	}
 	dirtylog_vhost_detach(port->vhost);
 	port->vhost = NULL;
 	dirtylog_device_reset(port->device);
 	forget_memory(port);
 	port->attached = false;
+	port->mtu = 0;
 	port->vid = -1;
 }
 
@@ -360,8 +389,10 @@ new_connection(int vid)
 		port->vid = vid;
 	pthread_mutex_unlock(&port->lock);
 	/* The old device's own end is nobody's business any more. */
-	if (was_attached)
+	if (was_attached) {
 		port->events->link(port->events_ctx, false);
+		port->events->queue_state(port->events_ctx);
+	}
 	return ret;
 }
 
@@ -369,13 +400,18 @@ static void
 destroy_connection(int vid)
 {
 	struct dirtylog_port *port = find_port(vid);
+	bool ours;
 
 	if (port == NULL)
 		return;
 	pthread_mutex_lock(&port->lock);
-	if (port->vid == vid)
+	ours = port->vid == vid;
+	if (ours)
 		drop_connection(port);
 	pthread_mutex_unlock(&port->lock);
+	/* librte_vhost does not say that the virtqueues end with the connection. */
+	if (ours)
+		port->events->queue_state(port->events_ctx);
 }
 
 /* The front-end's device becomes ready, or stops. */
@@ -392,6 +428,9 @@ set_attached(int vid, bool attached)
 	ours = port->vid == vid;
 	if (ours && attached) {
 		rte_vhost_get_negotiated_features(vid, &port->features);
+		/* Not negotiated, or never sent: the port keeps the ethdev's own. */
+		if (rte_vhost_get_mtu(vid, &port->mtu) < 0)
+			port->mtu = 0;
 		port->attached = true;
 		open_all(port);
 	} else if (ours) {
@@ -526,8 +565,10 @@ dirtylog_port_init(struct dirtylog_port *port, const struct dirtylog_port_events
 	port->events = events;
 	port->events_ctx = ctx;
 	port->vid = -1;
-	for (i = 0; i < RTE_DIM(port->vrings); i++)
+	for (i = 0; i < RTE_DIM(port->vrings); i++) {
 		port->vrings[i].call_fd = -1;
+		dirtylog_doorbell_init(&port->vrings[i].doorbell);
+	}
 	return 0;
 }
 
@@ -609,8 +650,10 @@ dirtylog_port_set_queue(struct dirtylog_port *port, uint16_t index, struct dirty
 		dirtylog_device_remove_queue(port->device, &vring->queue->marker);
 	}
 	vring->queue = queue;
-	if (queue != NULL)
+	if (queue != NULL) {
+		queue->doorbell = &vring->doorbell;
 		dirtylog_device_add_queue(port->device, &queue->marker);
+	}
 	pthread_mutex_unlock(&port->lock);
 }
 
@@ -624,4 +667,38 @@ dirtylog_port_set_started(struct dirtylog_port *port, bool started)
 	else
 		close_all(port);
 	pthread_mutex_unlock(&port->lock);
+}
+
+bool
+dirtylog_port_next_change(struct dirtylog_port *port, uint16_t *index, bool *ready)
+{
+	uint16_t i, nb_vrings = 2 * port->nb_queue_pairs;
+	bool found = false;
+
+	pthread_mutex_lock(&port->lock);
+	/* On from where the last one was found: one that flaps must not hide the others. */
+	for (i = 0; i < nb_vrings && !found; i++) {
+		struct dirtylog_vring *vring = &port->vrings[port->next_change];
+
+		if (vring->ready != vring->told_ready) {
+			vring->told_ready = vring->ready;
+			*index = port->next_change;
+			*ready = vring->ready;
+			found = true;
+		}
+		port->next_change = (uint16_t)((port->next_change + 1) % nb_vrings);
+	}
+	pthread_mutex_unlock(&port->lock);
+	return found;
+}
+
+int
+dirtylog_port_vid(struct dirtylog_port *port)
+{
+	int vid;
+
+	pthread_mutex_lock(&port->lock);
+	vid = port->vid;
+	pthread_mutex_unlock(&port->lock);
+	return vid < 0 ? -ENOTCONN : vid;
 }

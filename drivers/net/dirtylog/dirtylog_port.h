@@ -21,6 +21,7 @@
 
 #include <rte_vhost.h>
 
+#include "dirtylog_doorbell.h"
 #include "dirtylog_queue.h"
 #include "dirtylog_vhost.h"
 
@@ -39,7 +40,9 @@ struct dirtylog_vring {
 	uint16_t next_avail;          /* where the queue goes on when it opens */
 	uint16_t next_used;
 	int call_fd;                  /* our duplicate, or -1 */
+	struct dirtylog_doorbell doorbell; /* of receive queues: with the kick descriptor */
 	bool ready;                   /* the front-end has set it up and enabled it */
+	bool told_ready;              /* `ready`, as the application was last told */
 	bool open;
 	bool call_changing;           /* not ready for a new call descriptor's sake only */
 };
@@ -65,10 +68,12 @@ struct dirtylog_port {
 	struct dirtylog_vhost *vhost; /* of the connection, or NULL */
 	struct guest_mem *mem;        /* of the connection, or NULL */
 	uint64_t features;
+	uint16_t mtu;                 /* as the front-end says, or 0 */
 	int vid;                      /* -1: no connection */
 	bool registered;              /* the socket exists */
 	bool attached;                /* the front-end's device runs */
 	bool started;                 /* the ethdev is */
+	uint16_t next_change;         /* virtqueue to look at first for what changed */
 	struct dirtylog_vring vrings[2 * DIRTYLOG_MAX_QUEUE_PAIRS];
 };
 
@@ -95,5 +100,14 @@ void dirtylog_port_set_queue(struct dirtylog_port *port, uint16_t vring,
 
 /* The ethdev starts or stops. */
 void dirtylog_port_set_started(struct dirtylog_port *port, bool started);
+
+/*
+ * Find a virtqueue that became ready, or is not any more, since this was last
+ * told of it. Returns false if there is none.
+ */
+bool dirtylog_port_next_change(struct dirtylog_port *port, uint16_t *vring, bool *ready);
+
+/* librte_vhost's id of the connection, or -ENOTCONN. */
+int dirtylog_port_vid(struct dirtylog_port *port);
 
 #endif /* DIRTYLOG_PORT_H */

@@ -55,6 +55,8 @@ struct dirtylog_queue_stats {
 	uint64_t faults[DIRTYLOG_NB_FAULTS];
 };
 
+struct dirtylog_doorbell;
+
 struct dirtylog_queue {
 	struct dirtylog_marker marker;
 
@@ -80,6 +82,7 @@ struct dirtylog_queue {
 	const struct guest_region *hint;
 
 	/* The ethdev queue. */
+	const struct dirtylog_doorbell *doorbell; /* the port's for this virtqueue */
 	struct rte_mempool *pool;            /* receive queues */
 	uint16_t port_id;
 	uint16_t vring;                      /* index of the virtqueue in the device */

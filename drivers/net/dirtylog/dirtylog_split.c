@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include <rte_common.h>
-#include <rte_ether.h>
 #include <rte_memcpy.h>
 
+#include "dirtylog_burst.h"
 #include "dirtylog_chain.h"
 #include "dirtylog_notify.h"
 #include "dirtylog_split.h"
@@ -19,9 +19,6 @@
  * take long to refuse, and the core has other ports to poll.
  */
 #define MAX_BAD 32
-
-/* Longest packet that a guest can send: 64 KiB and a tagged Ethernet header. */
-#define MAX_PACKET (UINT16_MAX + RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
 
 int
 dirtylog_split_start(struct dirtylog_queue *queue)
@@ -384,9 +381,9 @@ receive_any(struct dirtylog_queue *queue, struct rte_mbuf *pkt)
 
 	if (dirtylog_chain_walk(queue, head, false, 0, &len) < 0)
 		goto bad;
-	if (len <= queue->header_len || len - queue->header_len > MAX_PACKET) {
+	if (len <= queue->header_len || len - queue->header_len > DIRTYLOG_MAX_PACKET) {
 		fault = len <= queue->header_len ? DIRTYLOG_FAULT_SHORT : DIRTYLOG_FAULT_LONG;
-		dirtylog_queue_fault(queue, fault, len, MAX_PACKET);
+		dirtylog_queue_fault(queue, fault, len, DIRTYLOG_MAX_PACKET);
 		goto bad;
 	}
 	if (!dirtylog_chain_read(queue->pieces, queue->header_len,

@@ -39,21 +39,23 @@ enum frontend_request {
 	REQ_GET_PROTOCOL_FEATURES = 15,
 	REQ_SET_PROTOCOL_FEATURES = 16,
 	REQ_SET_VRING_ENABLE = 18,
+	REQ_NET_SET_MTU = 20,
 };
 
-#define FRONTEND_MAX_RINGS 4
+#define FRONTEND_MAX_RINGS 256 /* of 128 queue pairs */
 #define FRONTEND_F_PROTOCOL (UINT64_C(1) << 30)
 #define FRONTEND_F_LOG_ALL (UINT64_C(1) << VHOST_F_LOG_ALL)
 #define FRONTEND_F_MRG (UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF)
 #define FRONTEND_F_V1 (UINT64_C(1) << VIRTIO_F_VERSION_1)
 #define FRONTEND_F_EVENT_IDX (UINT64_C(1) << VIRTIO_RING_F_EVENT_IDX)
+#define FRONTEND_F_MTU (UINT64_C(1) << VIRTIO_NET_F_MTU)
 #define FRONTEND_F_MQ (UINT64_C(1) << VIRTIO_NET_F_MQ)
 
 /* The guest's memory: buffers low, rings above a hole. */
 #define FRONTEND_LOW UINT64_C(0)
 #define FRONTEND_LOW_LEN UINT64_C(0x400000)
 #define FRONTEND_HIGH UINT64_C(0x100000000)
-#define FRONTEND_HIGH_LEN UINT64_C(0x100000)
+#define FRONTEND_HIGH_LEN UINT64_C(0x200000)
 /* Where the front-end has it, from the protocol's point of view. */
 #define FRONTEND_USER(gpa) ((gpa) + UINT64_C(0x7000000000))
 
@@ -76,6 +78,13 @@ struct frontend_region {
 	uint64_t user;
 	uint64_t offset;
 };
+
+/* Bytes of buffers for each ring, low in memory. */
+static inline uint64_t
+frontend_room(const struct frontend *frontend)
+{
+	return FRONTEND_LOW_LEN / (frontend->nb_rings > 4 ? frontend->nb_rings : 4);
+}
 
 /* Memory and rings, whose indices begin at `start`; no connection. */
 void frontend_create(struct frontend *frontend, uint64_t features, uint16_t ring_size,

@@ -134,7 +134,7 @@ len_of(uint32_t number)
 static uint64_t
 buffer_gpa(const struct frontend *frontend, unsigned int ring, uint16_t index)
 {
-	return FRONTEND_LOW + ring * (FRONTEND_LOW_LEN / FRONTEND_MAX_RINGS) +
+	return FRONTEND_LOW + ring * frontend_room(frontend) +
 		(index & (frontend->ring_size - 1U)) * UINT64_C(2048) + 20;
 }
 
@@ -146,7 +146,7 @@ offer(struct frontend *frontend, unsigned int ring, uint32_t len)
 		.len = len };
 	uint16_t head = ring_describe(writer, &buffer, 1, ring % 2 == 0, FORM_DIRECT, 0);
 
-	assert_true(frontend->ring_size <= 512);
+	assert_true(frontend->ring_size * 2048U <= frontend_room(frontend));
 	ring_add(writer, head);
 	ring_publish(writer);
 	return head;

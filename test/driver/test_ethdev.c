@@ -2,9 +2,11 @@
 
 /*
  * What an application asks a port through the ethdev, beside packets: device
- * arguments and what follows from them, statistics, the dump.
+ * arguments and what follows from them, statistics, the dump, queues and their
+ * events, MTU.
  */
 
+#include <errno.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <rte_ethdev.h>
 #include <rte_ether.h>
@@ -20,6 +24,7 @@
 
 #include <cmocka.h>
 
+#include "dirtylog_eth.h"
 #include "dirtylog_stats.h"
 #include "eal.h"
 #include "port_rig.h"
@@ -298,6 +303,207 @@ dump_describes(void **state)
 	port_destroy(&port);
 }
 
+/* -- queues ------------------------------------------------------------------ */
+
+static bool
+next_event(const struct port_rig *port, struct dirtylog_eth_queue_event *event)
+{
+	int ret = dirtylog_eth_get_queue_event(port->id, event);
+
+	assert_true(ret == 0 || ret == -ENOENT);
+	return ret == 0;
+}
+
+/* That each queue up to `nb` has changed so, and no other. */
+static void
+all_changed(const struct port_rig *port, unsigned int nb, bool enable)
+{
+	bool seen[256] = { false };
+	struct dirtylog_eth_queue_event event;
+	unsigned int n = 0;
+
+	while (next_event(port, &event)) {
+		unsigned int index = 2U * event.queue_id + event.rx;
+
+		assert_int_equal(event.enable, enable);
+		assert_true(index < nb);
+		assert_false(seen[index]);
+		seen[index] = true;
+		n++;
+	}
+	assert_int_equal(n, nb);
+}
+
+struct events {
+	unsigned int link;
+	unsigned int queue_state;
+};
+
+static int
+count_event(uint16_t port_id, enum rte_eth_event_type type, void *ctx, void *more)
+{
+	struct events *events = ctx;
+
+	(void)port_id;
+	(void)more;
+	__atomic_fetch_add(type == RTE_ETH_EVENT_INTR_LSC ? &events->link :
+			&events->queue_state, 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static void
+events_tell(void **state)
+{
+	struct port_rig port;
+	struct frontend frontend;
+	struct dirtylog_eth_queue_event event;
+	static struct events events;
+	unsigned int i;
+
+	(void)state;
+	events = (struct events){ .link = 0 };
+	port_create(&port, 0, 2, "");
+	assert_int_equal(rte_eth_dev_callback_register(port.id, RTE_ETH_EVENT_INTR_LSC,
+			count_event, &events), 0);
+	assert_int_equal(rte_eth_dev_callback_register(port.id, RTE_ETH_EVENT_QUEUE_STATE,
+			count_event, &events), 0);
+	assert_false(next_event(&port, &event));
+	frontend_create(&frontend, MODERN | FRONTEND_F_MQ, 256, 4, 0);
+	assert_true(frontend_connect(&frontend, port.path));
+	assert_int_equal(frontend_start(&frontend), ANSWER_OK);
+	assert_true(frontend_settle(&frontend));
+	assert_true(port_wait_link(&port, true));
+	assert_int_equal(events.link, 1);
+	assert_true(events.queue_state >= 4);
+	all_changed(&port, 4, true);
+
+	/* The guest takes one out of use, and in again. */
+	events.queue_state = 0;
+	assert_int_equal(frontend_enable(&frontend, 3, false), ANSWER_OK);
+	assert_true(frontend_settle(&frontend));
+	assert_int_equal(events.queue_state, 1);
+	assert_true(next_event(&port, &event));
+	assert_int_equal(event.queue_id, 1);
+	assert_true(event.rx);
+	assert_false(event.enable);
+	assert_false(next_event(&port, &event));
+	assert_true(port_exchange(&port, &frontend, 0, 0, 40));
+	assert_int_equal(frontend_enable(&frontend, 3, true), ANSWER_OK);
+	assert_true(frontend_settle(&frontend));
+	assert_true(next_event(&port, &event));
+	assert_true(event.enable);
+	assert_false(next_event(&port, &event));
+	assert_true(port_exchange(&port, &frontend, 1, 0, 40));
+
+	events = (struct events){ .link = 0 };
+	frontend_disconnect(&frontend);
+	assert_true(port_wait_link(&port, false));
+	/* The link goes down first, the connection then. */
+	for (i = 0; i < 5000 && dirtylog_eth_get_vid(port.id) >= 0; i++)
+		usleep(1000);
+	assert_int_equal(dirtylog_eth_get_vid(port.id), -ENOTCONN);
+	all_changed(&port, 4, false);
+	assert_int_equal(events.link, 1);
+	frontend_destroy(&frontend);
+	port_destroy(&port);
+	assert_int_equal(dirtylog_eth_get_queue_event(port.id, &event), -ENODEV);
+}
+
+static void
+vid_is_the_connections(void **state)
+{
+	struct port_rig port;
+	struct frontend frontend;
+	char path[256];
+
+	(void)state;
+	assert_int_equal(dirtylog_eth_get_vid(RTE_MAX_ETHPORTS), -ENODEV);
+	port_create(&port, 0, 1, "");
+	assert_int_equal(dirtylog_eth_get_vid(port.id), -ENOTCONN);
+	frontend_create(&frontend, MODERN, 256, 2, 0);
+	assert_true(frontend_connect(&frontend, port.path));
+	assert_int_equal(frontend_start(&frontend), ANSWER_OK);
+	assert_int_equal(rte_vhost_get_ifname(dirtylog_eth_get_vid(port.id), path, sizeof(path)), 0);
+	assert_string_equal(path, port.path);
+	disconnect_port(&port, &frontend);
+	assert_int_equal(dirtylog_eth_get_vid(port.id), -ENODEV);
+}
+
+/* Each of 128 pairs passes packets, and its own ones. */
+static void
+all_queue_pairs(void **state)
+{
+	static struct frontend frontend;
+	struct rlimit limit;
+	struct port_rig port;
+	unsigned int i;
+
+	(void)state;
+	/* Four descriptors for each ring, on both sides. */
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	if (limit.rlim_max < 4096) {
+		print_message("SKIPPED: not enough file descriptors\n");
+		skip();
+	}
+	limit.rlim_cur = RTE_MAX(limit.rlim_cur, (rlim_t)4096);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	port_create_sleepy(&port, 0, 128, "");
+	frontend_create(&frontend, MODERN | FRONTEND_F_MQ, 8, 256, 0);
+	assert_true(frontend_connect(&frontend, port.path));
+	assert_int_equal(frontend_start(&frontend), ANSWER_OK);
+	assert_true(frontend_settle(&frontend));
+	all_changed(&port, 256, true);
+	for (i = 0; i < 128; i++)
+		assert_true(port_exchange(&port, &frontend, i, i, 10));
+	xstat_is(port.id, "tx_q127_good_packets", 10);
+	xstat_is(port.id, "rx_q127_good_packets", 10);
+	xstat_is(port.id, "rx_good_packets", 1280);
+	disconnect_port(&port, &frontend);
+}
+
+/* -- MTU --------------------------------------------------------------------- */
+
+static void
+mtu_is_the_front_ends(void **state)
+{
+	struct port_rig port;
+	struct frontend frontend;
+	struct rte_eth_dev_info info;
+	uint64_t wanted = 9000;
+	uint16_t mtu;
+	unsigned int i;
+
+	(void)state;
+	port_create(&port, 0, 1, "");
+	assert_int_equal(rte_eth_dev_get_mtu(port.id, &mtu), 0);
+	assert_int_equal(mtu, 1500);
+	frontend_create(&frontend, MODERN | FRONTEND_F_MTU, 256, 2, 0);
+	assert_true(frontend_connect(&frontend, port.path));
+	assert_int_equal(frontend_hello(&frontend), ANSWER_OK);
+	assert_int_equal(frontend_ask(&frontend, REQ_NET_SET_MTU, &wanted, sizeof(wanted), NULL, 0),
+			ANSWER_OK);
+	assert_int_equal(frontend_set_memory(&frontend), ANSWER_OK);
+	for (i = 0; i < 2; i++)
+		assert_int_equal(frontend_start_ring(&frontend, i), ANSWER_OK);
+	assert_true(port_wait_link(&port, true));
+	assert_int_equal(rte_eth_dev_get_mtu(port.id, &mtu), 0);
+	assert_int_equal(mtu, 9000);
+	/* It is there again after the ethdev was configured anew. */
+	assert_int_equal(rte_eth_dev_stop(port.id), 0);
+	port_configure(&port);
+	assert_int_equal(rte_eth_dev_start(port.id), 0);
+	assert_int_equal(rte_eth_dev_get_mtu(port.id, &mtu), 0);
+	assert_int_equal(mtu, 9000);
+	/* The application may think of another; packets are not cut by it. */
+	assert_int_equal(rte_eth_dev_set_mtu(port.id, 1400), 0);
+	assert_true(port_exchange(&port, &frontend, 0, 0, 40));
+	assert_int_equal(rte_eth_dev_info_get(port.id, &info), 0);
+	assert_int_equal(info.max_mtu, UINT16_MAX);
+	assert_int_equal(rte_eth_dev_set_mtu(port.id, UINT16_MAX), 0);
+	assert_true(rte_eth_dev_set_mtu(port.id, 60) < 0);
+	disconnect_port(&port, &frontend);
+}
+
 int
 main(void)
 {
@@ -310,6 +516,10 @@ main(void)
 		cmocka_unit_test(xstats_of_the_log),
 		cmocka_unit_test(xstats_of_faults),
 		cmocka_unit_test(dump_describes),
+		cmocka_unit_test(events_tell),
+		cmocka_unit_test(vid_is_the_connections),
+		cmocka_unit_test(all_queue_pairs),
+		cmocka_unit_test(mtu_is_the_front_ends),
 	};
 	int ret;
 

@@ -414,7 +414,7 @@ pages_that_differ(const struct sender *sender)
 	unsigned int pages = 0;
 
 	/* The guest's buffers of ring 0, ... */
-	for (at = 0; at < FRONTEND_LOW_LEN / FRONTEND_MAX_RINGS; at += RAM_PAGE)
+	for (at = 0; at < frontend_room(sender->frontend); at += RAM_PAGE)
 		pages += memcmp(sender->copy + at, ram->regions[0].host + at, RAM_PAGE) != 0;
 	/* ... and its used ring. */
 	for (at = used; at < used + ring_used_len(ring->size); at += RAM_PAGE)

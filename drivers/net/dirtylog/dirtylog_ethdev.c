@@ -198,6 +198,7 @@ dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 
 	info->max_mac_addrs = 1;
 	info->max_rx_pktlen = DIRTYLOG_MAX_PACKET;
+	info->min_mtu = RTE_ETHER_MIN_MTU; /* what virtio allows */
 	info->max_mtu = UINT16_MAX;
 	info->max_rx_queues = port->nb_queue_pairs;
 	info->max_tx_queues = port->nb_queue_pairs;

@@ -193,6 +193,16 @@ class Rig:
                 return
             time.sleep(0.005)
 
+    def wait_until(self, condition, process, text, seconds=30):
+        """Wait until CONDITION holds, while PROCESS lives."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if not process.alive():
+                raise Failed(f"{process.name} has died")
+            if time.monotonic() > deadline:
+                raise Failed(f"{text} within {seconds} s")
+            time.sleep(0.02)
+
     def wait_all(self, sources, sinks, frontend, seconds=30, others_first=False):
         """Wait until each sink has its source's packets, all and in order.
 

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 
+import command_tests
 import content_tests
 import isolation_tests
 import lifecycle_tests
@@ -75,7 +76,7 @@ def run(test, options):
 def main():
     options = arguments()
     tests = (content_tests.tests(options.rings) + lifecycle_tests.tests(options.rings)
-             + isolation_tests.tests() + stats_tests.tests())
+             + isolation_tests.tests() + stats_tests.tests() + command_tests.tests())
     if options.only:
         tests = [test for test in tests if any(part in test[0] for part in options.only)]
         if not tests:

@@ -412,6 +412,20 @@ unlock:
 	return ret;
 }
 
+int
+dirtylog_device_mark(struct dirtylog_device *device, uint64_t gpa, uint64_t len)
+{
+	struct region *region;
+
+	pthread_mutex_lock(&device->lock);
+	region = find_region(device->table, gpa);
+	/* The view is changed under the lock only. */
+	if (region != NULL && region->bitmap->view != NULL)
+		dirtylog_view_mark(region->bitmap->view, gpa - region->range.gpa, len);
+	pthread_mutex_unlock(&device->lock);
+	return region == NULL ? -EFAULT : 0;
+}
+
 static bool
 all_closed(const struct dirtylog_device *device)
 {

@@ -139,9 +139,9 @@ void dirtylog_device_remove_queue(struct dirtylog_device *device,
  * @param device
  *   that the queue belongs to
  * @param index_gpa
- *   GPA of the used index (split ring) or of the device event suppression area
- *   (packed ring), which the queue writes last; DIRTYLOG_NO_GPA if it never
- *   calls dirtylog_mark_index()
+ *   GPA of the used index, or of a packed ring's descriptors, which the queue
+ *   writes last; DIRTYLOG_NO_GPA if it calls neither dirtylog_mark_index() nor
+ *   dirtylog_mark_flags()
  * @return 0; -EFAULT: index_gpa is in no region; -EBUSY: it is open
  */
 int dirtylog_device_open(struct dirtylog_device *device, struct dirtylog_marker *marker,
@@ -152,6 +152,14 @@ int dirtylog_device_open(struct dirtylog_device *device, struct dirtylog_marker 
  * of the index included. Closing a closed queue does nothing.
  */
 void dirtylog_device_close(struct dirtylog_device *device, struct dirtylog_marker *marker);
+
+/**
+ * Mark what a control thread has written, such as the event suppression area of
+ * a packed ring that is about to be used. Does nothing while nothing is logged.
+ *
+ * @return 0, or -EFAULT: no region holds the GPA
+ */
+int dirtylog_device_mark(struct dirtylog_device *device, uint64_t gpa, uint64_t len);
 
 /**
  * Wait until each burst that runs now is over, for a change of the caller's own

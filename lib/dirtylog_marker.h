@@ -29,7 +29,9 @@
  *
  * The index is written after the flush, so its page is marked by the queue's
  * next burst, idle or not, or by the control thread when it closes the queue
- * (dirtylog_device_close()), whichever comes first.
+ * (dirtylog_device_close()), whichever comes first. In a packed ring the flags
+ * of the burst's first used descriptor take the place of the index: they are
+ * held back until after the flush.
  *
  * Nothing here locks, calls the kernel, allocates, or counts references.
  */
@@ -55,7 +57,7 @@ extern "C" {
 /** (word, mask) pairs that a marker collects before it has to flush. */
 #define DIRTYLOG_BATCH 64
 
-/** Bytes of a used index, or of a packed ring's event suppression structure. */
+/** Bytes of what is stored after the flush: a used index, or a packed descriptor's flags. */
 #define DIRTYLOG_INDEX_LEN 4
 
 /** What a queue's bursts may do; set by the control thread. */
@@ -94,14 +96,15 @@ struct dirtylog_marker {
 
 	/* Stored by the control thread only. */
 	enum dirtylog_gate gate;
-	/** Where the used index is (the event area with packed rings). */
+	/** Of the region that holds the used index, or the packed ring. */
 	struct dirtylog_bitmap *index_bitmap;
-	uint64_t index_offset;
 	struct dirtylog_marker *next; /**< of the device's markers */
 
 	/* The queue's thread's own. */
 	bool logging __attribute__((aligned(RTE_CACHE_LINE_SIZE)));
 	bool index_pending;
+	/** In its region; with a packed ring it moves, see dirtylog_mark_flags(). */
+	uint64_t index_offset;
 	uint32_t nb_marks;
 	uint32_t nb_merged; /**< since the last flush, for the counters */
 	struct dirtylog_marker_stats stats;
@@ -247,6 +250,25 @@ static inline void
 dirtylog_mark_index(struct dirtylog_marker *marker)
 {
 	marker->index_pending = marker->logging;
+}
+
+/**
+ * The counterpart for a packed ring, which has no index: the descriptor flags
+ * that the burst stored last, because they show all of it to the guest.
+ *
+ * Once in a burst.
+ *
+ * @param offset
+ *   of the flags, bytes from the start of the region that holds the ring
+ */
+static inline void
+dirtylog_mark_flags(struct dirtylog_marker *marker, uint64_t offset)
+{
+	/* Not without logging: the control thread may be marking the last ones. */
+	if (marker->logging) {
+		marker->index_offset = offset;
+		marker->index_pending = true;
+	}
 }
 
 /** Set bits of which some are missing: at most once per word and harvest. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include "dirtylog_burst.h"
+#include "dirtylog_packed.h"
 #include "dirtylog_split.h"
 #include "dirtylog_stats.h"
 
@@ -12,7 +13,8 @@ dirtylog_receive(void *opaque, struct rte_mbuf **pkts, uint16_t nb_pkts)
 
 	if (unlikely(!dirtylog_burst_begin(&queue->marker)))
 		return 0;
-	done = dirtylog_split_receive(queue, pkts, nb_pkts);
+	done = queue->packed ? dirtylog_packed_receive(queue, pkts, nb_pkts) :
+			dirtylog_split_receive(queue, pkts, nb_pkts);
 	dirtylog_burst_end(&queue->marker);
 	dirtylog_count_burst(queue, pkts, done);
 	return done;
@@ -26,7 +28,8 @@ dirtylog_transmit(void *opaque, struct rte_mbuf **pkts, uint16_t nb_pkts)
 
 	if (unlikely(!dirtylog_burst_begin(&queue->marker)))
 		return 0;
-	done = dirtylog_split_transmit(queue, pkts, nb_pkts);
+	done = queue->packed ? dirtylog_packed_transmit(queue, pkts, nb_pkts) :
+			dirtylog_split_transmit(queue, pkts, nb_pkts);
 	dirtylog_burst_end(&queue->marker);
 	dirtylog_count_burst(queue, pkts, done);
 	rte_pktmbuf_free_bulk(pkts, done);

@@ -5,6 +5,9 @@
 
 #include "dirtylog_chain.h"
 
+/* Bytes of a descriptor, of either kind of ring. */
+#define ENTRY_LEN ((uint32_t)sizeof(struct vring_desc))
+
 /* Append the pieces of one buffer; more than one where it crosses regions. */
 static int
 add_buffer(struct dirtylog_queue *queue, uint64_t gpa, uint32_t len, int n)
@@ -37,21 +40,32 @@ add_buffer(struct dirtylog_queue *queue, uint64_t gpa, uint32_t len, int n)
 	return n;
 }
 
-/* An entry of an indirect table, which can lie anywhere in guest memory. */
-static bool
-read_indirect(struct dirtylog_queue *queue, uint64_t table, uint32_t index,
-		struct vring_desc *desc)
+/* An entry of an indirect table, which can lie anywhere in guest memory; or NULL. */
+static const void *
+find_indirect(struct dirtylog_queue *queue, uint64_t table, uint32_t index)
 {
-	uint64_t gpa = table + index * sizeof(*desc);
+	uint64_t gpa = table + index * ENTRY_LEN;
 	const struct guest_region *region = guest_mem_find(queue->mem, gpa, &queue->hint);
 
-	if (region == NULL || !guest_region_holds(region, gpa, sizeof(*desc)) ||
+	if (region == NULL || !guest_region_holds(region, gpa, ENTRY_LEN) ||
 			(uintptr_t)guest_region_host(region, gpa) % _Alignof(uint64_t) != 0) {
 		dirtylog_queue_fault(queue, DIRTYLOG_FAULT_INDIRECT, gpa, 0);
-		return false;
+		return NULL;
 	}
-	*desc = dirtylog_read_desc((struct vring_desc *)guest_region_host(region, gpa));
-	return true;
+	return guest_region_host(region, gpa);
+}
+
+/*
+ * A descriptor that refers to an indirect table. It is the last of its chain,
+ * and tables are not nested (virtio 1.1, 2.6.5.3 and 2.7.7).
+ */
+static bool
+check_indirect(struct dirtylog_queue *queue, bool last, uint32_t len)
+{
+	if (last && len != 0 && len % ENTRY_LEN == 0)
+		return true;
+	dirtylog_queue_fault(queue, DIRTYLOG_FAULT_INDIRECT, len, ENTRY_LEN);
+	return false;
 }
 
 int
@@ -63,6 +77,7 @@ dirtylog_chain_walk(struct dirtylog_queue *queue, uint16_t head, bool device_wri
 	uint64_t indirect = 0;        /* GPA of the indirect table in use, */
 	bool in_table = false;        /* if there is one */
 	uint32_t index = head, steps = 0;
+	const struct vring_desc *entry;
 	struct vring_desc desc;
 	int n = from;
 
@@ -73,22 +88,19 @@ dirtylog_chain_walk(struct dirtylog_queue *queue, uint16_t head, bool device_wri
 					DIRTYLOG_FAULT_LOOP, index, limit);
 			return -1;
 		}
-		if (!in_table)
-			desc = dirtylog_read_desc(&queue->desc[index]);
-		else if (!read_indirect(queue, indirect, index, &desc))
+		entry = in_table ? find_indirect(queue, indirect, index) :
+				&queue->desc[index];
+		if (entry == NULL)
 			return -1;
+		desc = dirtylog_read_desc(entry);
 
 		if (desc.flags & VRING_DESC_F_INDIRECT) {
-			/* virtio 1.1, 2.6.5.3: the last of its chain, and never nested. */
-			if (in_table || (desc.flags & VRING_DESC_F_NEXT) || desc.len == 0 ||
-					desc.len % sizeof(desc) != 0) {
-				dirtylog_queue_fault(queue, DIRTYLOG_FAULT_INDIRECT, desc.len,
-						sizeof(desc));
+			if (!check_indirect(queue, !in_table && !(desc.flags & VRING_DESC_F_NEXT),
+					desc.len))
 				return -1;
-			}
 			in_table = true;
 			indirect = desc.addr;
-			limit = desc.len / sizeof(desc);
+			limit = desc.len / ENTRY_LEN;
 			index = 0;
 			steps = 0;
 			continue;
@@ -105,6 +117,88 @@ dirtylog_chain_walk(struct dirtylog_queue *queue, uint16_t head, bool device_wri
 			return n;
 		index = desc.next;
 	}
+}
+
+/* The buffers of an indirect table of a packed ring: all of its entries, in order. */
+static int
+add_packed_table(struct dirtylog_queue *queue, uint64_t table, uint32_t nb_entries,
+		uint16_t direction, int n, uint64_t *len)
+{
+	uint32_t i;
+
+	for (i = 0; i < nb_entries && n >= 0; i++) {
+		const struct vring_packed_desc *entry = find_indirect(queue, table, i);
+		union dirtylog_packed_tail tail;
+
+		if (entry == NULL)
+			return -1;
+		tail = dirtylog_read_tail(entry);
+		if (tail.flags & VRING_DESC_F_INDIRECT) {
+			check_indirect(queue, false, tail.len);
+			return -1;
+		}
+		/* Of the flags only WRITE has a meaning here (virtio 1.1, 2.7.7). */
+		if ((tail.flags & VRING_DESC_F_WRITE) != direction) {
+			dirtylog_queue_fault(queue, DIRTYLOG_FAULT_DIRECTION, i, nb_entries);
+			return -1;
+		}
+		n = add_buffer(queue, dirtylog_read_addr(entry), tail.len, n);
+		*len += tail.len;
+	}
+	return n;
+}
+
+/* What a descriptor of a packed ring describes. Returns as add_buffer(). */
+static int
+add_packed_desc(struct dirtylog_queue *queue, const struct vring_packed_desc *desc,
+		union dirtylog_packed_tail tail, bool alone, uint16_t direction, int n,
+		uint64_t *len)
+{
+	uint64_t addr = dirtylog_read_addr(desc);
+
+	if (tail.flags & VRING_DESC_F_INDIRECT) {
+		if (!check_indirect(queue, alone, tail.len))
+			return -1;
+		return add_packed_table(queue, addr, tail.len / ENTRY_LEN, direction, n, len);
+	}
+	if ((tail.flags & VRING_DESC_F_WRITE) != direction) {
+		dirtylog_queue_fault(queue, DIRTYLOG_FAULT_DIRECTION, tail.id, queue->size);
+		return -1;
+	}
+	*len += tail.len;
+	return add_buffer(queue, addr, tail.len, n);
+}
+
+int
+dirtylog_chain_walk_packed(struct dirtylog_queue *queue, uint16_t index, uint16_t limit,
+		bool device_writes, int from, uint64_t *len, struct dirtylog_packed_buffer *buffer)
+{
+	uint16_t direction = device_writes ? VRING_DESC_F_WRITE : 0;
+	union dirtylog_packed_tail tail;
+	uint16_t count = 0;
+	int n = from;
+
+	*len = 0;
+	do {
+		const struct vring_packed_desc *desc = &queue->packed_desc[index];
+
+		if (count == limit) {
+			dirtylog_queue_fault(queue, DIRTYLOG_FAULT_LOOP, count, limit);
+			buffer->nb_desc = 0;
+			return -1;
+		}
+		tail = dirtylog_read_tail(desc);
+		/* What is bad is walked to its end: only there is the buffer's id. */
+		if (n >= 0)
+			n = add_packed_desc(queue, desc, tail,
+					count == 0 && !(tail.flags & VRING_DESC_F_NEXT),
+					direction, n, len);
+		index = index + 1 == queue->size ? 0 : index + 1;
+		count++;
+	} while (tail.flags & VRING_DESC_F_NEXT);
+	buffer->id = tail.id;
+	buffer->nb_desc = count;
+	return n;
 }
 
 /* Find the piece that holds a byte; makes `skip` relative to it. */

@@ -16,3 +16,11 @@ guest_mem_find_host(const struct guest_mem *mem, const void *host, uint64_t len)
 	}
 	return NULL;
 }
+
+uint64_t
+guest_mem_gpa(const struct guest_mem *mem, const void *host)
+{
+	const struct guest_region *region = guest_mem_find_host(mem, host, 1);
+
+	return region->gpa + (uint64_t)((const uint8_t *)host - region->host);
+}

@@ -73,4 +73,7 @@ guest_region_host(const struct guest_region *region, uint64_t gpa)
 const struct guest_region *guest_mem_find_host(const struct guest_mem *mem, const void *host,
 		uint64_t len);
 
+/* The GPA of a host address, which is in a region. */
+uint64_t guest_mem_gpa(const struct guest_mem *mem, const void *host);
+
 #endif /* DIRTYLOG_GUEST_MEM_H */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "dirtylog_driver_log.h"
+#include "dirtylog_packed.h"
 #include "dirtylog_port.h"
 #include "dirtylog_split.h"
 
@@ -25,7 +26,7 @@
 	(1ULL << VIRTIO_NET_F_HOST_UFO) | (1ULL << VIRTIO_NET_F_HOST_ECN) | \
 	(1ULL << VIRTIO_NET_F_GUEST_TSO4) | (1ULL << VIRTIO_NET_F_GUEST_TSO6) | \
 	(1ULL << VIRTIO_NET_F_GUEST_UFO) | (1ULL << VIRTIO_NET_F_GUEST_ECN) | \
-	(1ULL << VIRTIO_F_ACCESS_PLATFORM) | (1ULL << VIRTIO_F_RING_PACKED))
+	(1ULL << VIRTIO_F_ACCESS_PLATFORM))
 
 /* Segments longer than the MTU, from the guest. */
 #define FEATURES_HOST_TSO ( \
@@ -64,14 +65,48 @@ find_port(int vid)
 	return port;
 }
 
+/*
+ * Tell where a queue's own writes to the ring are marked, and let its bursts
+ * begin. Returns 0 or -EFAULT: the front-end names no memory.
+ *
+ * `log_guest_addr` is the used ring's GPA as the front-end says it. With a
+ * packed ring it is the device event area, not the descriptors, which are what
+ * we write: those are found by their address here, and so is the event area.
+ */
+static int
+open_marked(struct dirtylog_port *port, struct dirtylog_vring *vring)
+{
+	struct dirtylog_queue *queue = vring->queue;
+	const void *ring = queue->packed ? (void *)queue->packed_desc : (void *)queue->used;
+	uint64_t told = vring->ring.log_guest_addr;
+	uint64_t gpa = guest_mem_gpa(port->mem, ring);
+	uint64_t event;
+	int ret;
+
+	if (!queue->packed && told != 0)
+		gpa = told;
+	queue->used_bitmap = dirtylog_device_find(port->device, gpa, &queue->used_offset);
+	if (queue->used_bitmap == NULL)
+		return -EFAULT;
+	ret = dirtylog_device_open(port->device, &queue->marker, gpa);
+	if (ret < 0 || !queue->packed)
+		return ret;
+	/* Written before the queue was opened, and never by a burst. */
+	event = guest_mem_gpa(port->mem, queue->device_event);
+	ret = dirtylog_device_mark(port->device, event, sizeof(*queue->device_event));
+	if (ret == 0 && told != 0 && told != event)
+		ret = dirtylog_device_mark(port->device, told, sizeof(*queue->device_event));
+	if (ret < 0)
+		dirtylog_device_close(port->device, &queue->marker);
+	return ret;
+}
+
 /* Open a queue if everything it needs is there. */
 static void
 open_queue(struct dirtylog_port *port, uint16_t index)
 {
 	struct dirtylog_vring *vring = &port->vrings[index];
 	struct dirtylog_queue *queue = vring->queue;
-	const struct guest_region *region;
-	uint64_t used_gpa;
 	int ret;
 
 	if (vring->open || queue == NULL || !port->started || !port->attached ||
@@ -82,6 +117,7 @@ open_queue(struct dirtylog_port *port, uint16_t index)
 	queue->used = vring->ring.used;
 	queue->size = vring->ring.size;
 	queue->mem = port->mem;
+	queue->packed = (port->features >> VIRTIO_F_RING_PACKED) & 1;
 	queue->mergeable = (port->features >> VIRTIO_NET_F_MRG_RXBUF) & 1;
 	queue->event_idx = (port->features >> VIRTIO_RING_F_EVENT_IDX) & 1;
 	queue->header_len = queue->mergeable || ((port->features >> VIRTIO_F_VERSION_1) & 1) ?
@@ -89,24 +125,17 @@ open_queue(struct dirtylog_port *port, uint16_t index)
 	queue->next_avail = vring->next_avail;
 	queue->next_used = vring->next_used;
 	queue->call_fd = vring->call_fd;
-	ret = dirtylog_split_start(queue);
+	ret = queue->packed ? dirtylog_packed_start(queue) : dirtylog_split_start(queue);
 	if (ret < 0) {
 		DRIVER_LOG(ERR, "port %u virtqueue %u stays closed: %s", port->port_id, index,
-				ret == -EINVAL ? "size or alignment of the ring" :
+				ret == -EINVAL ? "size, index or alignment of the ring" :
 				"the ring is outside of guest memory");
 		return;
 	}
-	/* Where the ring's own pages are marked: as the front-end says, if it does. */
-	region = guest_mem_find_host(port->mem, queue->used, 1);
-	used_gpa = region->gpa + (uint64_t)((uint8_t *)queue->used - region->host);
-	if (vring->ring.log_guest_addr != 0)
-		used_gpa = vring->ring.log_guest_addr;
-	queue->used_bitmap = dirtylog_device_find(port->device, used_gpa, &queue->used_offset);
-	if (queue->used_bitmap == NULL ||
-			dirtylog_device_open(port->device, &queue->marker, used_gpa) < 0) {
-		DRIVER_LOG(ERR, "port %u virtqueue %u stays closed: its used ring is to be logged"
-				" at GPA 0x%" PRIx64 ", which is no memory",
-				port->port_id, index, used_gpa);
+	if (open_marked(port, vring) < 0) {
+		DRIVER_LOG(ERR, "port %u virtqueue %u stays closed: its writes to the ring are to"
+				" be logged at GPA 0x%" PRIx64 ", which is no memory",
+				port->port_id, index, vring->ring.log_guest_addr);
 		return;
 	}
 	vring->open = true;

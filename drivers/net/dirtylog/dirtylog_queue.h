@@ -57,24 +57,45 @@ struct dirtylog_queue_stats {
 
 struct dirtylog_doorbell;
 
+/* A buffer of a packed ring that is found and not returned yet. */
+struct dirtylog_packed_buffer {
+	uint16_t id;
+	uint16_t nb_desc; /* of the ring, that describe it */
+	uint32_t len;     /* what is written to it */
+};
+
 struct dirtylog_queue {
 	struct dirtylog_marker marker;
 
-	/* The ring. */
-	struct vring_desc *desc;
-	struct vring_avail *avail;
-	struct vring_used *used;
+	/* The ring, a split or a packed one. */
+	union {
+		struct vring_desc *desc;
+		struct vring_packed_desc *packed_desc;
+	};
+	union {
+		struct vring_avail *avail;
+		struct vring_packed_desc_event *driver_event;
+	};
+	union {
+		struct vring_used *used;
+		struct vring_packed_desc_event *device_event;
+	};
 	const struct guest_mem *mem;
-	struct dirtylog_bitmap *used_bitmap; /* of the region that holds the used ring */
-	uint64_t used_offset;                /* of the used ring in that region */
+	/* Of the region that holds what we write: the used ring, or the packed one. */
+	struct dirtylog_bitmap *used_bitmap;
+	uint64_t used_offset;                /* of that ring in the region */
 	int call_fd;                         /* -1: the guest wants no interrupts */
 	uint16_t size;
 	uint16_t mask;
 	uint16_t header_len;                 /* of the virtio-net header, in bytes */
+	bool packed;
 	bool mergeable;
 	bool event_idx;
 
-	/* The thread's place in it. */
+	/*
+	 * The thread's place in it. In a packed ring an index in 15 bits, above
+	 * it the wrap counter, as the front-end and librte_vhost write it.
+	 */
 	uint16_t next_avail;
 	uint16_t next_used;
 	uint16_t signalled;                  /* next_used when the guest was last notified */
@@ -91,7 +112,9 @@ struct dirtylog_queue {
 	struct dirtylog_queue_stats stats_at_reset;   /* the control thread's */
 	struct dirtylog_marker_stats marks_at_reset;
 
-	struct guest_piece pieces[DIRTYLOG_MAX_PIECES]; /* slow paths' scratch */
+	/* Slow paths' scratch. */
+	struct guest_piece pieces[DIRTYLOG_MAX_PIECES];
+	struct dirtylog_packed_buffer buffers[DIRTYLOG_MAX_PIECES];
 };
 
 /* Add to a counter that another thread may read meanwhile. */

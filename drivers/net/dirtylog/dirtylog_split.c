@@ -11,15 +11,6 @@
 #include "dirtylog_notify.h"
 #include "dirtylog_split.h"
 
-/* Packets whose descriptors and buffers are fetched together. */
-#define CHUNK 32
-
-/*
- * Bad chains that one burst looks at. A guest can fill a ring with chains that
- * take long to refuse, and the core has other ports to poll.
- */
-#define MAX_BAD 32
-
 int
 dirtylog_split_start(struct dirtylog_queue *queue)
 {
@@ -133,25 +124,6 @@ publish(struct dirtylog_queue *queue, uint16_t first)
 	dirtylog_notify_guest(queue);
 }
 
-static inline struct virtio_net_hdr_mrg_rxbuf
-make_header(uint16_t num_buffers)
-{
-	/* No offload is negotiated: all fields but this one are 0. */
-	return (struct virtio_net_hdr_mrg_rxbuf){ .num_buffers = num_buffers };
-}
-
-static inline void
-write_header(const struct dirtylog_queue *queue, uint8_t *host)
-{
-	const struct virtio_net_hdr_mrg_rxbuf header = make_header(1);
-
-	/* Two fixed sizes: a legacy guest without mergeable buffers has no num_buffers. */
-	if (likely(queue->header_len == sizeof(header)))
-		memcpy(host, &header, sizeof(header));
-	else
-		memcpy(host, &header, sizeof(header.hdr));
-}
-
 /*
  * Packets of one segment into buffers of one descriptor inside one region:
  * what nearly every packet is. Stops at the first one that is not; returns how
@@ -160,9 +132,9 @@ write_header(const struct dirtylog_queue *queue, uint8_t *host)
 static inline uint16_t
 transmit_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	const struct guest_region *regions[CHUNK];
-	uint8_t *hosts[CHUNK];
-	uint16_t heads[CHUNK];
+	const struct guest_region *regions[DIRTYLOG_CHUNK];
+	uint8_t *hosts[DIRTYLOG_CHUNK];
+	uint16_t heads[DIRTYLOG_CHUNK];
 	uint64_t bytes = 0;
 	uint16_t i;
 
@@ -191,7 +163,7 @@ transmit_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 	for (i = 0; i < n; i++) {
 		uint32_t len = pkts[i]->data_len;
 
-		write_header(queue, hosts[i]);
+		dirtylog_write_header(queue, hosts[i]);
 		rte_memcpy(hosts[i] + queue->header_len, rte_pktmbuf_mtod(pkts[i], void *), len);
 		put_used(queue, i, heads[i], len + queue->header_len);
 		bytes += len;
@@ -227,20 +199,12 @@ return_bad(struct dirtylog_queue *queue, uint16_t n, uint16_t bad_head)
 	queue->next_used += n;
 }
 
-/* What became of one packet, or one buffer, on the slow way. */
-enum outcome {
-	OUTCOME_DONE,    /* it went, or came */
-	OUTCOME_AGAIN,   /* bad buffers were returned: try the next ones */
-	OUTCOME_DROPPED, /* the packet fits no buffer */
-	OUTCOME_WAIT     /* not enough buffers (or mbufs) now */
-};
-
 /*
  * Consume nothing. The used entries that were filled in already are not shown,
  * but they are changed guest memory: marked like any other.
  */
-static enum outcome
-give_up(struct dirtylog_queue *queue, uint16_t n, enum outcome outcome)
+static enum dirtylog_outcome
+give_up(struct dirtylog_queue *queue, uint16_t n, enum dirtylog_outcome outcome)
 {
 	if (queue->marker.logging)
 		mark_used(queue, queue->next_used, n);
@@ -248,7 +212,7 @@ give_up(struct dirtylog_queue *queue, uint16_t n, enum outcome outcome)
 }
 
 /* A packet in any shape into buffers in any shape. */
-static enum outcome
+static enum dirtylog_outcome
 transmit_any(struct dirtylog_queue *queue, const struct rte_mbuf *pkt, uint16_t nb_avail)
 {
 	uint64_t need = (uint64_t)pkt->pkt_len + queue->header_len;
@@ -263,10 +227,10 @@ transmit_any(struct dirtylog_queue *queue, const struct rte_mbuf *pkt, uint16_t 
 		uint16_t head;
 
 		if (n == nb_avail)
-			return give_up(queue, n, n == queue->size ? OUTCOME_DROPPED :
-					OUTCOME_WAIT);
+			return give_up(queue, n, n == queue->size ? DIRTYLOG_DROPPED :
+					DIRTYLOG_WAIT);
 		if (n == 1 && !queue->mergeable)
-			return give_up(queue, n, OUTCOME_DROPPED);
+			return give_up(queue, n, DIRTYLOG_DROPPED);
 		head = avail_head(queue, n);
 		nb_pieces = dirtylog_chain_walk(queue, head, true, nb_pieces, &len);
 		if (nb_pieces >= 0 && n == 0 && len < queue->header_len) {
@@ -275,13 +239,13 @@ transmit_any(struct dirtylog_queue *queue, const struct rte_mbuf *pkt, uint16_t 
 		}
 		if (nb_pieces < 0) {
 			return_bad(queue, n, head);
-			return OUTCOME_AGAIN;
+			return DIRTYLOG_AGAIN;
 		}
 		put_used(queue, n, head, (uint32_t)RTE_MIN(len, need - room));
 		room += len;
 	}
 
-	header = make_header(n);
+	header = dirtylog_make_header(n);
 	dirtylog_chain_write(queue->pieces, 0, &header, queue->header_len);
 	skip = queue->header_len;
 	for (seg = pkt; seg != NULL; seg = seg->next) {
@@ -295,7 +259,7 @@ transmit_any(struct dirtylog_queue *queue, const struct rte_mbuf *pkt, uint16_t 
 	queue->next_used += n;
 	dirtylog_count(&queue->stats.packets, 1);
 	dirtylog_count(&queue->stats.bytes, pkt->pkt_len);
-	return OUTCOME_DONE;
+	return DIRTYLOG_DONE;
 }
 
 uint16_t
@@ -307,20 +271,20 @@ dirtylog_split_transmit(struct dirtylog_queue *queue, struct rte_mbuf **pkts, ui
 	end = (uint16_t)(queue->next_avail + nb_avail);
 	while (done < nb_pkts && nb_avail != 0) {
 		uint16_t n = RTE_MIN(RTE_MIN((uint16_t)(nb_pkts - done), nb_avail),
-				(uint16_t)CHUNK);
+				(uint16_t)DIRTYLOG_CHUNK);
 		uint16_t went = transmit_chunk(queue, &pkts[done], n);
-		enum outcome outcome = OUTCOME_DONE;
+		enum dirtylog_outcome outcome = DIRTYLOG_DONE;
 
 		done += went;
 		if (went < n) {
 			outcome = transmit_any(queue, pkts[done],
 					(uint16_t)(end - queue->next_avail));
-			if (outcome == OUTCOME_WAIT ||
-					(outcome == OUTCOME_AGAIN && ++bad == MAX_BAD))
+			if (outcome == DIRTYLOG_WAIT ||
+					(outcome == DIRTYLOG_AGAIN && ++bad == DIRTYLOG_MAX_BAD))
 				break;
-			if (outcome == OUTCOME_DROPPED)
+			if (outcome == DIRTYLOG_DROPPED)
 				dirtylog_count(&queue->stats.dropped, 1);
-			if (outcome != OUTCOME_AGAIN)
+			if (outcome != DIRTYLOG_AGAIN)
 				done++;
 		}
 		nb_avail = (uint16_t)(end - queue->next_avail);
@@ -334,9 +298,9 @@ static inline uint16_t
 receive_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	const struct guest_region *region;
-	const uint8_t *hosts[CHUNK];
-	uint32_t lens[CHUNK];
-	uint16_t heads[CHUNK];
+	const uint8_t *hosts[DIRTYLOG_CHUNK];
+	uint32_t lens[DIRTYLOG_CHUNK];
+	uint16_t heads[DIRTYLOG_CHUNK];
 	uint64_t bytes = 0;
 	uint16_t i;
 
@@ -371,8 +335,8 @@ receive_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 	return n;
 }
 
-/* One packet in any shape; the mbuf is fresh, and so it stays unless OUTCOME_DONE. */
-static enum outcome
+/* One packet in any shape; the mbuf is fresh, and so it stays unless DIRTYLOG_DONE. */
+static enum dirtylog_outcome
 receive_any(struct dirtylog_queue *queue, struct rte_mbuf *pkt)
 {
 	uint16_t head = avail_head(queue, 0);
@@ -390,7 +354,7 @@ receive_any(struct dirtylog_queue *queue, struct rte_mbuf *pkt)
 			(uint32_t)len - queue->header_len, pkt)) {
 		rte_pktmbuf_free(pkt->next);
 		rte_pktmbuf_reset(pkt);
-		return OUTCOME_WAIT;
+		return DIRTYLOG_WAIT;
 	}
 	pkt->port = queue->port_id;
 	put_used(queue, 0, head, 0);
@@ -398,10 +362,10 @@ receive_any(struct dirtylog_queue *queue, struct rte_mbuf *pkt)
 	queue->next_used++;
 	dirtylog_count(&queue->stats.packets, 1);
 	dirtylog_count(&queue->stats.bytes, pkt->pkt_len);
-	return OUTCOME_DONE;
+	return DIRTYLOG_DONE;
 bad:
 	return_bad(queue, 0, head);
-	return OUTCOME_AGAIN;
+	return DIRTYLOG_AGAIN;
 }
 
 uint16_t
@@ -414,7 +378,7 @@ dirtylog_split_receive(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uin
 	/* pkts[done] to pkts[done + fresh - 1] are allocated and empty. */
 	while (done < nb_pkts && nb_avail != 0) {
 		uint16_t n = RTE_MIN(RTE_MIN((uint16_t)(nb_pkts - done), nb_avail),
-				(uint16_t)CHUNK);
+				(uint16_t)DIRTYLOG_CHUNK);
 		uint16_t came;
 
 		if (fresh == 0) {
@@ -429,15 +393,15 @@ dirtylog_split_receive(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uin
 		done += came;
 		fresh -= came;
 		if (came < n) {
-			enum outcome outcome = receive_any(queue, pkts[done]);
+			enum dirtylog_outcome outcome = receive_any(queue, pkts[done]);
 
-			if (outcome == OUTCOME_WAIT) {
+			if (outcome == DIRTYLOG_WAIT) {
 				dirtylog_count(&queue->stats.no_mbuf, 1);
 				break;
 			}
-			if (outcome == OUTCOME_AGAIN && ++bad == MAX_BAD)
+			if (outcome == DIRTYLOG_AGAIN && ++bad == DIRTYLOG_MAX_BAD)
 				break;
-			if (outcome == OUTCOME_DONE) {
+			if (outcome == DIRTYLOG_DONE) {
 				done++;
 				fresh--;
 			}

@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * A packed ring is one array that both sides write. What a used descriptor
+ * shows is its flags; so a burst stores all it returns but the first one's,
+ * marks, and stores those: before them the guest looks at none that follow.
+ *
+ * Every buffer is returned by the burst that takes it, in the ring's order
+ * (which is also what VIRTIO_F_IN_ORDER asks for): one place in the ring is
+ * enough.
+ */
+
+#include <errno.h>
+
+#include <rte_common.h>
+#include <rte_memcpy.h>
+
+#include "dirtylog_burst.h"
+#include "dirtylog_chain.h"
+#include "dirtylog_notify.h"
+#include "dirtylog_packed.h"
+
+#define WRAP_BIT VRING_PACKED_EVENT_F_WRAP_CTR
+#define F_AVAIL (1 << VRING_PACKED_DESC_F_AVAIL)
+#define F_USED (1 << VRING_PACKED_DESC_F_USED)
+#define F_OWNER (F_AVAIL | F_USED)
+#define F_SHAPE (VRING_DESC_F_WRITE | VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT)
+
+#define MAX_SIZE 32768 /* virtio 1.1, 2.7 */
+
+/* How far a burst has come. */
+struct place {
+	uint16_t index; /* of the next descriptor */
+	bool wrap;      /* the wrap counters there: the driver's, and so ours */
+	/*
+	 * Descriptors that the burst may still take, at most the whole ring: the
+	 * first one's flags are not shown yet, and would be read again.
+	 */
+	uint16_t left;
+};
+
+struct burst {
+	struct place next;
+	uint16_t first;                  /* index of the first descriptor; */
+	bool holds;                      /* it is used, */
+	union dirtylog_packed_tail held; /* with this, which is stored last */
+};
+
+int
+dirtylog_packed_start(struct dirtylog_queue *queue)
+{
+	uint16_t index = queue->next_used & (uint16_t)~(1 << WRAP_BIT);
+
+	if (queue->size == 0 || queue->size > MAX_SIZE || index >= queue->size ||
+			queue->next_avail != queue->next_used ||
+			(uintptr_t)queue->packed_desc % 16 != 0 ||
+			(uintptr_t)queue->driver_event % 4 != 0 ||
+			(uintptr_t)queue->device_event % 4 != 0)
+		return -EINVAL;
+	if (guest_mem_find_host(queue->mem, queue->packed_desc,
+				queue->size * sizeof(struct vring_packed_desc)) == NULL ||
+			guest_mem_find_host(queue->mem, queue->driver_event,
+				sizeof(*queue->driver_event)) == NULL ||
+			guest_mem_find_host(queue->mem, queue->device_event,
+				sizeof(*queue->device_event)) == NULL)
+		return -EFAULT;
+
+	queue->hint = &queue->mem->regions[0];
+	queue->signalled_valid = false;
+	__atomic_store_n(&queue->device_event->flags, VRING_PACKED_EVENT_FLAG_DISABLE,
+			__ATOMIC_RELAXED);
+	return 0;
+}
+
+static inline struct burst
+begin(const struct dirtylog_queue *queue)
+{
+	struct burst burst = {
+		.next = {
+			.index = queue->next_used & (uint16_t)~(1 << WRAP_BIT),
+			.wrap = queue->next_used >> WRAP_BIT,
+			.left = queue->size,
+		},
+	};
+
+	burst.first = burst.next.index;
+	return burst;
+}
+
+static inline void
+advance(const struct dirtylog_queue *queue, struct place *place, uint16_t n)
+{
+	place->left -= n;
+	place->index += n; /* both at most 32768, their sum at most 65535 */
+	if (place->index >= queue->size) {
+		place->index -= queue->size;
+		place->wrap = !place->wrap;
+	}
+}
+
+/* The flags that tell whose a descriptor is: the driver gives it, we return it. */
+static inline uint16_t
+available_flags(bool wrap)
+{
+	return wrap ? F_AVAIL : F_USED;
+}
+
+static inline uint16_t
+used_flags(bool wrap, uint32_t len)
+{
+	return (wrap ? F_OWNER : 0) | (len != 0 ? VRING_DESC_F_WRITE : 0);
+}
+
+static inline bool
+is_available(const struct dirtylog_queue *queue, const struct place *place)
+{
+	return place->left != 0 &&
+		(dirtylog_read_tail(&queue->packed_desc[place->index]).flags & F_OWNER) ==
+			available_flags(place->wrap);
+}
+
+/* Return the buffer at the burst's place; nothing is shown while the first one is held. */
+static inline void
+put_used(struct dirtylog_queue *queue, struct burst *burst, uint16_t index,
+		union dirtylog_packed_tail tail)
+{
+	if (unlikely(!burst->holds)) {
+		burst->held = tail;
+		burst->holds = true;
+	} else {
+		__atomic_store_n((uint64_t *)&queue->packed_desc[index] + 1, tail.raw,
+				__ATOMIC_RELAXED);
+	}
+}
+
+static void
+return_buffer(struct dirtylog_queue *queue, struct burst *burst,
+		const struct dirtylog_packed_buffer *buffer, uint32_t len)
+{
+	union dirtylog_packed_tail tail = {
+		.len = len,
+		.id = buffer->id,
+		.flags = used_flags(burst->next.wrap, len),
+	};
+
+	put_used(queue, burst, burst->next.index, tail);
+	advance(queue, &burst->next, buffer->nb_desc);
+}
+
+/* Mark the descriptors that the burst has passed; not all of them are written. */
+static void
+mark_ring(struct dirtylog_queue *queue, const struct burst *burst)
+{
+	const uint64_t desc_len = sizeof(struct vring_packed_desc);
+	uint16_t n = (uint16_t)(queue->size - burst->next.left);
+	uint16_t straight = RTE_MIN(n, (uint16_t)(queue->size - burst->first));
+
+	dirtylog_mark(&queue->marker, queue->used_bitmap,
+			queue->used_offset + burst->first * desc_len, straight * desc_len);
+	dirtylog_mark(&queue->marker, queue->used_bitmap, queue->used_offset,
+			(uint64_t)(n - straight) * desc_len);
+}
+
+/* Show the guest what the burst returns. */
+static void
+publish(struct dirtylog_queue *queue, const struct burst *burst)
+{
+	if (!burst->holds)
+		return;
+	if (queue->marker.logging) {
+		mark_ring(queue, burst);
+		dirtylog_flush(&queue->marker);
+	}
+	/*
+	 * Release: orders the stores of buffers, used descriptors and marks before
+	 * the store of the flags. A guest that saw them first would read old data;
+	 * a page it dirties next might have lost our mark.
+	 */
+	__atomic_store_n((uint64_t *)&queue->packed_desc[burst->first] + 1, burst->held.raw,
+			__ATOMIC_RELEASE);
+	dirtylog_mark_flags(&queue->marker, queue->used_offset +
+			burst->first * sizeof(struct vring_packed_desc));
+	queue->next_used = (uint16_t)(burst->next.index | burst->next.wrap << WRAP_BIT);
+	queue->next_avail = queue->next_used;
+	dirtylog_notify_guest(queue);
+}
+
+/* Descriptors that a chunk looks at: none beyond the end, where the wrap counter changes. */
+static inline uint16_t
+chunk_limit(const struct dirtylog_queue *queue, const struct place *place, uint16_t n)
+{
+	return RTE_MIN(RTE_MIN(n, (uint16_t)DIRTYLOG_CHUNK),
+			RTE_MIN(place->left, (uint16_t)(queue->size - place->index)));
+}
+
+static inline void
+put_chunk(struct dirtylog_queue *queue, struct burst *burst,
+		const union dirtylog_packed_tail *tails, uint16_t n)
+{
+	uint16_t i;
+
+	for (i = 0; i < n; i++)
+		put_used(queue, burst, burst->next.index + i, tails[i]);
+	advance(queue, &burst->next, n);
+}
+
+/*
+ * Packets of one segment into buffers of one descriptor inside one region:
+ * what nearly every packet is. Stops at the first one that is not, and where
+ * nothing is available; returns how many went.
+ */
+static inline uint16_t
+transmit_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbuf **pkts,
+		uint16_t n)
+{
+	const struct vring_packed_desc *descs = &queue->packed_desc[burst->next.index];
+	const uint16_t wanted = available_flags(burst->next.wrap) | VRING_DESC_F_WRITE;
+	union dirtylog_packed_tail tails[DIRTYLOG_CHUNK];
+	const struct guest_region *regions[DIRTYLOG_CHUNK];
+	uint8_t *hosts[DIRTYLOG_CHUNK];
+	uint64_t bytes = 0;
+	uint16_t i;
+
+	n = chunk_limit(queue, &burst->next, n);
+	for (i = 0; i < n; i++) {
+		uint32_t len = pkts[i]->pkt_len + queue->header_len;
+		uint64_t addr;
+
+		tails[i] = dirtylog_read_tail(&descs[i]);
+		if (unlikely((tails[i].flags & (F_OWNER | F_SHAPE)) != wanted ||
+				tails[i].len < len || pkts[i]->nb_segs != 1))
+			break;
+		addr = dirtylog_read_addr(&descs[i]);
+		regions[i] = guest_mem_find(queue->mem, addr, &queue->hint);
+		/* All of the buffer, not just what is needed: bad ones are found sooner. */
+		if (unlikely(regions[i] == NULL ||
+				!guest_region_holds(regions[i], addr, tails[i].len)))
+			break;
+		hosts[i] = guest_region_host(regions[i], addr);
+		__builtin_prefetch(hosts[i], 1);
+		__builtin_prefetch(hosts[i] + RTE_CACHE_LINE_SIZE, 1);
+		if (queue->marker.logging)
+			dirtylog_mark_prefetch(regions[i]->bitmap,
+					(uint64_t)(hosts[i] - regions[i]->host));
+	}
+	n = i;
+	for (i = 0; i < n; i++) {
+		uint32_t len = pkts[i]->data_len;
+
+		dirtylog_write_header(queue, hosts[i]);
+		rte_memcpy(hosts[i] + queue->header_len, rte_pktmbuf_mtod(pkts[i], void *), len);
+		bytes += len;
+		len += queue->header_len;
+		tails[i].len = len;
+		tails[i].flags = used_flags(burst->next.wrap, len);
+		if (queue->marker.logging)
+			dirtylog_mark(&queue->marker, regions[i]->bitmap,
+					(uint64_t)(hosts[i] - regions[i]->host), len);
+	}
+	put_chunk(queue, burst, tails, n);
+	dirtylog_count(&queue->stats.packets, n);
+	dirtylog_count(&queue->stats.bytes, bytes);
+	return n;
+}
+
+/* Give buffers back unused: `n` of queue->buffers, and the bad one after them. */
+static void
+return_bad(struct dirtylog_queue *queue, struct burst *burst, uint16_t n,
+		const struct dirtylog_packed_buffer *bad)
+{
+	uint16_t i;
+
+	for (i = 0; i < n; i++)
+		return_buffer(queue, burst, &queue->buffers[i], 0);
+	return_buffer(queue, burst, bad, 0);
+}
+
+/* A packet in any shape into buffers in any shape. */
+static enum dirtylog_outcome
+transmit_any(struct dirtylog_queue *queue, struct burst *burst, const struct rte_mbuf *pkt)
+{
+	uint64_t need = (uint64_t)pkt->pkt_len + queue->header_len;
+	uint64_t room = 0, len;
+	struct place ahead = burst->next; /* nothing is written before it is known to fit */
+	struct virtio_net_hdr_mrg_rxbuf header;
+	struct dirtylog_packed_buffer buffer;
+	const struct rte_mbuf *seg;
+	uint16_t i, n;
+	uint32_t skip;
+	int nb_pieces = 0;
+
+	for (n = 0; room < need; n++) {
+		if (n == 1 && !queue->mergeable)
+			return DIRTYLOG_DROPPED;
+		if (!is_available(queue, &ahead))
+			return ahead.left == 0 && burst->next.left == queue->size ?
+					DIRTYLOG_DROPPED : DIRTYLOG_WAIT;
+		nb_pieces = dirtylog_chain_walk_packed(queue, ahead.index, ahead.left, true,
+				nb_pieces, &len, &buffer);
+		if (buffer.nb_desc == 0)
+			return DIRTYLOG_WAIT; /* where it ends only the guest can tell */
+		if (nb_pieces >= 0 && n == 0 && len < queue->header_len) {
+			dirtylog_queue_fault(queue, DIRTYLOG_FAULT_SHORT, len, queue->header_len);
+			nb_pieces = -1;
+		}
+		if (nb_pieces < 0) {
+			return_bad(queue, burst, n, &buffer);
+			return DIRTYLOG_AGAIN;
+		}
+		buffer.len = (uint32_t)RTE_MIN(len, need - room);
+		queue->buffers[n] = buffer; /* each has a piece at least: there is room */
+		advance(queue, &ahead, buffer.nb_desc);
+		room += len;
+	}
+
+	header = dirtylog_make_header(n);
+	dirtylog_chain_write(queue->pieces, 0, &header, queue->header_len);
+	skip = queue->header_len;
+	for (seg = pkt; seg != NULL; seg = seg->next) {
+		dirtylog_chain_write(queue->pieces, skip, rte_pktmbuf_mtod(seg, void *),
+				seg->data_len);
+		skip += seg->data_len;
+	}
+	if (queue->marker.logging)
+		dirtylog_chain_mark(queue, queue->pieces, need);
+	for (i = 0; i < n; i++)
+		return_buffer(queue, burst, &queue->buffers[i], queue->buffers[i].len);
+	dirtylog_count(&queue->stats.packets, 1);
+	dirtylog_count(&queue->stats.bytes, pkt->pkt_len);
+	return DIRTYLOG_DONE;
+}
+
+uint16_t
+dirtylog_packed_transmit(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
+{
+	struct burst burst = begin(queue);
+	uint16_t done = 0, bad = 0;
+
+	while (done < nb_pkts) {
+		uint16_t went = transmit_chunk(queue, &burst, &pkts[done],
+				(uint16_t)(nb_pkts - done));
+		enum dirtylog_outcome outcome;
+
+		done += went;
+		if (went != 0)
+			continue;
+		if (!is_available(queue, &burst.next))
+			break;
+		outcome = transmit_any(queue, &burst, pkts[done]);
+		if (outcome == DIRTYLOG_WAIT ||
+				(outcome == DIRTYLOG_AGAIN && ++bad == DIRTYLOG_MAX_BAD))
+			break;
+		if (outcome == DIRTYLOG_DROPPED)
+			dirtylog_count(&queue->stats.dropped, 1);
+		if (outcome != DIRTYLOG_AGAIN)
+			done++;
+	}
+	publish(queue, &burst);
+	return done;
+}
+
+/* Bytes that a fresh mbuf of the queue's pool takes. */
+static inline uint32_t
+mbuf_room(const struct dirtylog_queue *queue)
+{
+	uint16_t size = rte_pktmbuf_data_room_size(queue->pool);
+
+	return size - RTE_MIN(size, (uint16_t)RTE_PKTMBUF_HEADROOM);
+}
+
+/*
+ * The counterpart of transmit_chunk(). Allocates the mbufs; returns how many
+ * packets came, or -1: there are no mbufs.
+ */
+static inline int
+receive_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbuf **pkts,
+		uint16_t n, uint32_t room)
+{
+	const struct vring_packed_desc *descs = &queue->packed_desc[burst->next.index];
+	const uint16_t wanted = available_flags(burst->next.wrap);
+	union dirtylog_packed_tail tails[DIRTYLOG_CHUNK];
+	const struct guest_region *region;
+	const uint8_t *hosts[DIRTYLOG_CHUNK];
+	uint64_t bytes = 0;
+	uint16_t i;
+
+	n = chunk_limit(queue, &burst->next, n);
+	for (i = 0; i < n; i++) {
+		uint64_t addr;
+
+		tails[i] = dirtylog_read_tail(&descs[i]);
+		if (unlikely((tails[i].flags & (F_OWNER | F_SHAPE)) != wanted ||
+				tails[i].len <= queue->header_len ||
+				tails[i].len - queue->header_len > room))
+			break;
+		addr = dirtylog_read_addr(&descs[i]);
+		region = guest_mem_find(queue->mem, addr, &queue->hint);
+		if (unlikely(region == NULL || !guest_region_holds(region, addr, tails[i].len)))
+			break;
+		hosts[i] = guest_region_host(region, addr) + queue->header_len;
+		rte_prefetch0(hosts[i]);
+	}
+	n = i;
+	if (n == 0)
+		return 0;
+	if (unlikely(rte_pktmbuf_alloc_bulk(queue->pool, pkts, n) != 0)) {
+		dirtylog_count(&queue->stats.no_mbuf, n);
+		return -1;
+	}
+	for (i = 0; i < n; i++) {
+		uint32_t len = tails[i].len - queue->header_len;
+
+		rte_memcpy(rte_pktmbuf_mtod(pkts[i], void *), hosts[i], len);
+		pkts[i]->data_len = (uint16_t)len;
+		pkts[i]->pkt_len = len;
+		pkts[i]->port = queue->port_id;
+		tails[i].len = 0;
+		tails[i].flags = used_flags(burst->next.wrap, 0);
+		bytes += len;
+	}
+	put_chunk(queue, burst, tails, n);
+	dirtylog_count(&queue->stats.packets, n);
+	dirtylog_count(&queue->stats.bytes, bytes);
+	return n;
+}
+
+/* One packet in any shape. */
+static enum dirtylog_outcome
+receive_any(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbuf **pkt)
+{
+	struct dirtylog_packed_buffer buffer;
+	uint64_t len;
+	int nb_pieces = dirtylog_chain_walk_packed(queue, burst->next.index, burst->next.left,
+			false, 0, &len, &buffer);
+
+	if (buffer.nb_desc == 0)
+		return DIRTYLOG_WAIT; /* where it ends only the guest can tell */
+	if (nb_pieces >= 0 && (len <= queue->header_len ||
+			len - queue->header_len > DIRTYLOG_MAX_PACKET)) {
+		dirtylog_queue_fault(queue, len <= queue->header_len ? DIRTYLOG_FAULT_SHORT :
+				DIRTYLOG_FAULT_LONG, len, DIRTYLOG_MAX_PACKET);
+		nb_pieces = -1;
+	}
+	if (nb_pieces < 0) {
+		return_bad(queue, burst, 0, &buffer);
+		return DIRTYLOG_AGAIN;
+	}
+	*pkt = rte_pktmbuf_alloc(queue->pool);
+	if (*pkt == NULL || !dirtylog_chain_read(queue->pieces, queue->header_len,
+			(uint32_t)len - queue->header_len, *pkt)) {
+		rte_pktmbuf_free(*pkt);
+		dirtylog_count(&queue->stats.no_mbuf, 1);
+		return DIRTYLOG_WAIT;
+	}
+	(*pkt)->port = queue->port_id;
+	return_buffer(queue, burst, &buffer, 0);
+	dirtylog_count(&queue->stats.packets, 1);
+	dirtylog_count(&queue->stats.bytes, (*pkt)->pkt_len);
+	return DIRTYLOG_DONE;
+}
+
+uint16_t
+dirtylog_packed_receive(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
+{
+	struct burst burst = begin(queue);
+	uint32_t room = mbuf_room(queue);
+	uint16_t done = 0, bad = 0;
+
+	while (done < nb_pkts) {
+		int came = receive_chunk(queue, &burst, &pkts[done], (uint16_t)(nb_pkts - done),
+				room);
+		enum dirtylog_outcome outcome;
+
+		if (came < 0)
+			break;
+		done += (uint16_t)came;
+		if (came != 0)
+			continue;
+		if (!is_available(queue, &burst.next))
+			break;
+		outcome = receive_any(queue, &burst, &pkts[done]);
+		if (outcome == DIRTYLOG_WAIT ||
+				(outcome == DIRTYLOG_AGAIN && ++bad == DIRTYLOG_MAX_BAD))
+			break;
+		if (outcome == DIRTYLOG_DONE)
+			done++;
+	}
+	publish(queue, &burst);
+	return done;
+}

@@ -137,8 +137,11 @@ add_packed_table(struct dirtylog_queue *queue, uint64_t table, uint32_t nb_entri
 			check_indirect(queue, false, tail.len);
 			return -1;
 		}
-		/* Of the flags only WRITE has a meaning here (virtio 1.1, 2.7.7). */
-		if ((tail.flags & VRING_DESC_F_WRITE) != direction) {
+		/*
+		 * Of the flags only WRITE has a meaning here (virtio 1.1, 2.7.7). DPDK's
+		 * virtio driver (22.11) sets it by mistake on what we have to read.
+		 */
+		if (direction != 0 && !(tail.flags & VRING_DESC_F_WRITE)) {
 			dirtylog_queue_fault(queue, DIRTYLOG_FAULT_DIRECTION, i, nb_entries);
 			return -1;
 		}

@@ -97,7 +97,7 @@ class Lab:
 
     def tails(self):
         """The ends of all logs."""
-        paths = [path for kind in ("testpmd-*.log", "ram-blk-*.log", "vm-*.log", "*.console")
+        paths = [path for kind in ("testpmd-*.log", "ram-blk-*.log", "ovs-*.log", "vm-*.log", "*.console")
                  for path in sorted(self.folder.glob(kind))]
         return "\n".join(f"--- {path.name}\n" + "\n".join(
             path.read_text(errors="replace").splitlines()[-TAIL_LINES:]) for path in paths)

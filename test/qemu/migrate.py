@@ -62,12 +62,13 @@ def arguments():
     return options
 
 
-def run(name, scenario, tools, expect_loss=False, keep=False):
+def run(name, scenario, tools, expect_loss=False, keep=False, lab_type=Lab,
+        seconds=SCENARIO_SECONDS):
     """One scenario; returns its result. What it started is gone afterwards, whatever happens."""
     began = time.monotonic()
-    lab = Lab(tools)
+    lab = lab_type(tools)
     result, details, tails = None, "", ""
-    signal.setitimer(signal.ITIMER_REAL, SCENARIO_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         details = scenario(lab)
         result = "PASS"
@@ -81,7 +82,7 @@ def run(name, scenario, tools, expect_loss=False, keep=False):
     except TestError as error:
         result, details = "FAIL", str(error)
     except OutOfTime:
-        result, details = "FAIL", f"not done after {SCENARIO_SECONDS} seconds"
+        result, details = "FAIL", f"not done after {seconds} seconds"
     except Exception:   # a fault of the harness: the other scenarios go on
         result, details = "FAIL", traceback.format_exc()
     finally:

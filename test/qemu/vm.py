@@ -30,6 +30,8 @@ class Topology:
     dimm_mib: int = 0       # a DIMM, on a NUMA node with the last CPU; 0: none
     hugetlb: bool = False
     frames_per_second: int = 1000   # that the guest sends, per NIC and CPU; or blocks, per disk
+    host: int = 0           # the guest's number in a network of guests; 0: it has no address
+    peer: int = 0           # the guest that it pings and fetches a file from
 
 
 class Vm:
@@ -71,7 +73,7 @@ class Vm:
             "-qmp", f"unix:{self._control},server=on,wait=off", "-serial", f"file:{self.console}",
             "-kernel", image.kernel, "-initrd", image.initramfs, "-append",
             "console=ttyS0 quiet init_on_alloc=0 no_timer_check memhp_default_state=online "
-            f"rate={top.frames_per_second}"]
+            f"rate={top.frames_per_second}{_network_words(top)}"]
         if top.dimm_mib:
             command += ["-object",
                         f"memory-backend-memfd,id=ram1,size={top.dimm_mib}M,share=on{huge}",
@@ -88,7 +90,7 @@ class Vm:
             nic += ",mq=on"
         for index, netdev in enumerate(netdevs):
             command += [*netdev, "-device",
-                        f"{nic},netdev=n{index},mac=52:54:00:12:34:{index:02x},romfile="
+                        f"{nic},netdev=n{index},mac=52:54:00:12:{0x34 + top.host:02x}:{index:02x},romfile="
                         f",rx_queue_size={RING_SIZE}"]
         for index, path in enumerate(disks):
             command += ["-chardev", f"socket,id=d{index},path={path}",
@@ -122,6 +124,20 @@ class Vm:
             found[match[1]] = tuple(int(match[i]) for i in (2, 3, 4))
         return found
 
+    def talk(self):
+        """What the guest got of its peer so far: (replies to pings, files, damaged files)."""
+        text = self._console_text()
+        files = re.findall(r"^fetched (\d+) damaged (\d+)\r?$", text, re.MULTILINE)
+        return (text.count(" bytes from "), *map(int, files[-1] if files else (0, 0)))
+
+    def wait_for_talk(self, seconds=BOOT_SECONDS):
+        """Wait until the guest gets replies and a file of its peer."""
+        deadline = time.monotonic() + seconds
+        start = self.talk()
+        while not all(now > before for now, before in zip(self.talk()[:2], start)):
+            self._still_waiting(deadline, f"pings or files of the peer did not come in {seconds} "
+                                f"seconds: from {start} to {self.talk()}")
+
     def flows_since(self, start):
         """Whether every generator has got frames (or blocks) back since `start`, an answer of traffic()."""
         now = self.traffic()
@@ -144,6 +160,8 @@ class Vm:
         for name, (_, _, bad) in self.traffic().items():
             if bad:
                 raise TestError(f"{self.name}: {bad} frames or blocks of {name} came back damaged")
+        if damaged := self.talk()[2]:
+            raise TestError(f"{self.name}: {damaged} files of the peer arrived damaged")
 
     def ram_files(self):
         """[(path to open, bytes)] of the guest's RAM backends, in their order on the command line."""
@@ -180,6 +198,13 @@ class Vm:
         if time.monotonic() > deadline:
             raise TestError(f"{self.name}: {complaint}")
         time.sleep(0.1)
+
+
+def _network_words(topology):
+    """Words of the kernel command line for the guest's init."""
+    if not topology.host:
+        return ""
+    return f" address=10.0.0.{topology.host} peer=10.0.0.{topology.peer}"
 
 
 def _major_version(qemu):

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The scenarios. Each takes a Network, raises on failure and returns a line of details."""
+
+import re
+import time
+
+from errors import TestError
+from migration import check
+from network import CONNECTS_AGAIN, IS_CONNECTED_TO
+from vm import Topology
+
+FRAMES_PER_SECOND = 500
+RESUME_SECONDS = 40
+STATISTICS_SECONDS = 20     # OVS reads them every 5 seconds
+
+
+def migrate(lab):
+    """two guests on one OVS talk; one migrates to another OVS, and they talk on"""
+    one, two = lab.vswitch("one"), lab.vswitch("two")
+    lab.link(one, two)
+    lab.guest_port(one, "a")
+    port = lab.guest_port(one, "b")
+    relays = lab.relays("b", port)
+    resident = lab.vm("a", _guest(1, 2), "vhost")
+    source = lab.vm("b", _guest(2, 1), "relay")
+    _run(resident, source)
+
+    lab.guest_port(two, "c")
+    target = lab.vm("c", _guest(2, 1), "vhost", incoming=True)
+    migration = lab.migration(source, port, "c", target)
+    replies, _, _ = source.talk()
+    migration.start()
+    migration.run_rounds()
+    during = source.talk()[0] - replies
+    if not during:
+        raise TestError("no ping was answered while the guest migrated")
+    migration.finish(relays)
+    verdict = migration.verdict()
+    lab.verdicts.append(verdict)
+    source.check_content()
+    check(verdict)
+    source.stop()
+
+    target.run()
+    _resumed(resident, target)
+    _end((resident, target), (two, one))
+    return f"{verdict.text()}; {during} pings answered while it migrated"
+
+
+def ports(lab):
+    """two queue pairs each; statistics; a port is deleted and added again under a running guest"""
+    vswitch = lab.vswitch("one")
+    guests = []
+    for host, name in enumerate("ab", 1):
+        lab.guest_port(vswitch, name, queues=2)
+        guests.append(lab.lasting_vm(name, _guest(host, 3 - host, queues=2), CONNECTS_AGAIN))
+    _run(*guests)
+    shown = _look_at(vswitch, "a")
+    vswitch.delete_port("a")
+    _silent(guests[0])
+    lab.guest_port(vswitch, "a", queues=2)
+    _resumed(*guests)
+    _end(guests, [vswitch])
+    return f"{shown}; the port came again, and so did the traffic"
+
+
+def restart(lab):
+    """OVS is killed under running guests, and ended in good order; started again, it finds them"""
+    vswitch = lab.vswitch("one")
+    guests = []
+    for host, name in enumerate("ab", 1):
+        lab.guest_port(vswitch, name, client=1)
+        guests.append(lab.lasting_vm(name, _guest(host, 3 - host), IS_CONNECTED_TO))
+    _run(*guests)
+    for end in (vswitch.kill, vswitch.end):
+        end()
+        for guest in guests:
+            _silent(guest)
+        vswitch.start()
+        _resumed(*guests)
+    _end(guests, [vswitch])
+    return "after SIGKILL and after an orderly end, pings, files and frames went on"
+
+
+SCENARIOS = {each.__name__: each for each in (migrate, ports, restart)}
+
+
+def _guest(host, peer, queues=1):
+    return Topology(host=host, peer=peer, queues=queues, cpus=queues,
+                    frames_per_second=FRAMES_PER_SECOND)
+
+
+def _run(*guests):
+    for guest in guests:
+        guest.run()
+    for guest in guests:
+        guest.wait_for_traffic(boots=1)
+        guest.wait_for_talk()
+
+
+def _resumed(*guests):
+    for guest in guests:
+        guest.wait_for_traffic(RESUME_SECONDS)
+        guest.wait_for_talk(RESUME_SECONDS)
+        guest.check_content()
+
+
+def _end(guests, vswitches):
+    for guest in guests:
+        guest.stop()
+    for vswitch in vswitches:
+        vswitch.end()
+
+
+def _silent(guest):
+    """Without its port a guest gets nothing: else what comes later would prove nothing."""
+    time.sleep(1)       # what was on its way
+    before = guest.talk()[0]
+    time.sleep(1)
+    if guest.talk()[0] != before:
+        raise TestError(f"{guest.name}: its port is gone, and pings are answered still")
+
+
+def _look_at(vswitch, port):
+    """What a user sees of a port whose guest uses two queue pairs."""
+    status = vswitch.interface(port, "status")
+    if "driver_name=net_dirtylog" not in status or "max_rx_queues=\"2\"" not in status:
+        raise TestError(f"{vswitch.name}: status of {port}: {status}")
+    if (state := vswitch.interface(port, "link_state")) != "up":
+        raise TestError(f"{vswitch.name}: link of {port}: {state}")
+    wanted = ("rx_packets", "tx_packets", "rx_q0_packets", "rx_q1_packets")
+    deadline = time.monotonic() + STATISTICS_SECONDS
+    while True:
+        shown = vswitch.interface(port, "statistics")
+        counts = {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", shown)}
+        if all(counts.get(name) for name in wanted):
+            return ", ".join(f"{name} {counts[name]}" for name in wanted)
+        if time.monotonic() > deadline:
+            raise TestError(f"{vswitch.name}: statistics of {port}: {shown}")
+        time.sleep(0.5)

@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Guests on Debian's Open vSwitch with net_dirtylog ports: they talk, one migrates, ports come and go."""
+
+import argparse
+import pathlib
+import shutil
+import signal
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "qemu"))
+
+from errors import TestError
+from guestimage import GuestImage
+from lab import Tools
+import migrate as qemu_test
+
+from network import Network
+from ovs_scenarios import SCENARIOS
+from vswitch import DAEMON, namespace_refused
+
+SCENARIO_SECONDS = 180
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--list", action="store_true", help="name the scenarios and stop")
+    parser.add_argument("--scenario", action="append", choices=SCENARIOS, metavar="NAME",
+                        help="run this one (may be repeated; default: all)")
+    parser.add_argument("--vdev", default="net_dirtylog", help="net_dirtylog (default) or net_vhost")
+    parser.add_argument("--driver", default=str(qemu_test.BUILT_DRIVER), metavar="PATH",
+                        help="shared object that OVS loads (default: the one in build/)")
+    parser.add_argument("--qemu", default="qemu-system-x86_64", metavar="PATH")
+    parser.add_argument("--expect-loss", action="store_true",
+                        help="negative control: a --scenario passes only if pages differ")
+    parser.add_argument("--keep", action="store_true", help="keep the logs of what passed, too")
+    options = parser.parse_args()
+    if options.expect_loss and not options.scenario:
+        parser.error("--expect-loss needs --scenario: not every scenario compares memory")
+    return options
+
+
+def main():
+    options = arguments()
+    if options.list:
+        for name, function in SCENARIOS.items():
+            print(f"{name:15} {function.__doc__}")
+        return 0
+    for program in (options.qemu, "ovs-vsctl", str(DAEMON), "setpriv", "unshare"):
+        if not shutil.which(program):
+            sys.exit(f"{program}: not found")
+    if not pathlib.Path(options.driver).exists():
+        sys.exit(f"no driver at {options.driver}: build it, or name it by --driver")
+    signal.signal(signal.SIGALRM, qemu_test.out_of_time)
+    signal.signal(signal.SIGTERM, qemu_test.terminated)
+    try:
+        tools = Tools(GuestImage(), options.vdev, options.driver, options.qemu)
+    except TestError as error:
+        sys.exit(f"cannot set up the guest: {error}")
+    if reason := namespace_refused():
+        print(f"no tap devices, so the bridges have OVS's datapath without them ({reason})")
+    results = []
+    for name in options.scenario or SCENARIOS:
+        results.append(qemu_test.run(name, SCENARIOS[name], tools, options.expect_loss,
+                                     options.keep, Network, SCENARIO_SECONDS))
+        qemu_test.show(results[-1], sys.stdout)
+    count = {kind: sum(each["result"] == kind for each in results)
+             for kind in ("PASS", "FAIL", "SKIP")}
+    print(f"{count['PASS']} passed, {count['FAIL']} failed, {count['SKIP']} skipped")
+    return 1 if count["FAIL"] else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted")

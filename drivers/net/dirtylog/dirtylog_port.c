@@ -511,6 +511,11 @@ vring_state_changed(int vid, uint16_t index, int ready)
 		rte_vhost_get_negotiated_features(vid, &port->features);
 		read_vring(port, index);
 		open_queue(port, index);
+		/* Fewer queues to transmit on are in order. */
+		if (port->started && vring->queue == NULL && index % 2 == 1)
+			DRIVER_LOG(WARNING, "port %u: the guest sends on virtqueue %u, which nobody"
+					" polls: the application has too few receive queues",
+					port->port_id, index);
 	} else {
 		close_and_hand_back(port, index);
 		vring->ready = false;

@@ -8,14 +8,9 @@
 
 #include <rte_common.h>
 #include <rte_telemetry.h>
-#include <rte_version.h>
 
+#include "dirtylog_dpdk.h"
 #include "dirtylog_vhost.h"
-
-/* Renamed in 23.03. */
-#if RTE_VERSION < RTE_VERSION_NUM(23, 3, 0, 0)
-#define rte_tel_data_add_dict_uint rte_tel_data_add_dict_u64
-#endif
 
 static int
 list(const char *cmd __rte_unused, const char *params __rte_unused, struct rte_tel_data *data)

@@ -9,8 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <rte_version.h>
-
+#include "dirtylog_dpdk.h"
 #include "dirtylog_log.h"
 #include "dirtylog_vhost.h"
 
@@ -93,21 +92,13 @@ vhost_of(int vid)
 	return __atomic_load_n(&connections[vid], __ATOMIC_ACQUIRE);
 }
 
-/*
- * Where the descriptors are for the DPDK that runs, not the one we were
- * compiled with: releases of one ABI differ. NULL if it is not known.
- */
+/* NULL where this DPDK's place for them is not known. */
 static struct message_fds *
 message_fds(void *msg)
 {
-	unsigned int year, month, release;
+	size_t at = dirtylog_dpdk_message_fds_at();
 
-	if (sscanf(rte_version(), "%*s %u.%u", &year, &month) != 2)
-		return NULL;
-	release = year * 100 + month;
-	if (release > 2511)
-		return NULL;
-	return (struct message_fds *)((char *)msg + (release >= 2503 ? 1084 : 644));
+	return at == 0 ? NULL : (struct message_fds *)((char *)msg + at);
 }
 
 static void

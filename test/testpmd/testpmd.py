@@ -131,6 +131,9 @@ class Testpmd:
     def stats(self, port=0):
         return self.telemetry(f"/ethdev/stats,{port}")
 
+    def xstats(self, port=0):
+        return self.telemetry(f"/ethdev/xstats,{port}")
+
     def link_is_up(self, port=0):
         return self.telemetry(f"/ethdev/link_status,{port}")["status"] == "UP"
 

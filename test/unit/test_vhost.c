@@ -780,6 +780,8 @@ descriptors_by_release(void **state)
 		{ "DPDK 24.11.2", FDS_AT_22_11 },
 		{ "DPDK 25.03.0", FDS_AT_25_03 },
 		{ "DPDK 25.11.0", FDS_AT_25_03 },
+		{ "DPDK 26.03.0", FDS_AT_25_03 },
+		{ "DPDK 26.07.0", FDS_AT_25_03 },
 	};
 	struct room *room = *state;
 	unsigned int i, fds = open_fds();
@@ -809,7 +811,7 @@ library_maps(struct frontend_log *log)
 static void
 unknown_dpdk(void **state)
 {
-	static const char * const versions[] = { "DPDK 99.01.0", "DPDK 26.03.0", "something" };
+	static const char * const versions[] = { "DPDK 99.01.0", "DPDK 26.11.0", "something" };
 	struct room *room = *state;
 	unsigned int i;
 

@@ -13,6 +13,7 @@
 
 #include "dirtylog_burst.h"
 #include "dirtylog_devargs.h"
+#include "dirtylog_dpdk.h"
 #include "dirtylog_driver_log.h"
 #include "dirtylog_eth.h"
 #include "dirtylog_notify.h"
@@ -236,6 +237,8 @@ priv_dump(struct rte_eth_dev *dev, FILE *file)
 	return 0;
 }
 
+DIRTYLOG_STATS_GET(stats_get, dirtylog_stats_get)
+
 static const struct eth_dev_ops ops = {
 	.dev_configure = dev_configure,
 	.dev_start = dev_start,
@@ -252,7 +255,7 @@ static const struct eth_dev_ops ops = {
 	.tx_done_cleanup = tx_done_cleanup,
 	.mtu_set = mtu_set,
 	.link_update = link_update,
-	.stats_get = dirtylog_stats_get,
+	.stats_get = stats_get,
 	.stats_reset = dirtylog_stats_reset,
 	.xstats_get = dirtylog_xstats_get,
 	.xstats_get_names = dirtylog_xstats_get_names,

@@ -127,7 +127,8 @@ value_of(const void *counters, const struct row *row)
 }
 
 int
-dirtylog_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
+dirtylog_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats,
+		struct eth_queue_stats *queues)
 {
 	struct queue_counters counters;
 	uint16_t i;
@@ -138,10 +139,10 @@ dirtylog_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 		stats->ibytes += counters.queue.bytes;
 		stats->ierrors += counters.faults;
 		stats->rx_nombuf += counters.queue.no_mbuf;
-		if (i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-			stats->q_ipackets[i] = counters.queue.packets;
-			stats->q_ibytes[i] = counters.queue.bytes;
-			stats->q_errors[i] = counters.faults;
+		if (queues != NULL && i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+			queues->q_ipackets[i] = counters.queue.packets;
+			queues->q_ibytes[i] = counters.queue.bytes;
+			queues->q_errors[i] = counters.faults;
 		}
 	}
 	for (i = 0; i < dev->data->nb_tx_queues; i++) {
@@ -149,9 +150,9 @@ dirtylog_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 		stats->opackets += counters.queue.packets;
 		stats->obytes += counters.queue.bytes;
 		stats->oerrors += counters.queue.dropped + counters.faults;
-		if (i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-			stats->q_opackets[i] = counters.queue.packets;
-			stats->q_obytes[i] = counters.queue.bytes;
+		if (queues != NULL && i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+			queues->q_opackets[i] = counters.queue.packets;
+			queues->q_obytes[i] = counters.queue.bytes;
 		}
 	}
 	return 0;

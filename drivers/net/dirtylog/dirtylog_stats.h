@@ -14,9 +14,11 @@
 #include <rte_ethdev.h>
 #include <rte_ether.h>
 
+#include "dirtylog_dpdk.h"
 #include "dirtylog_queue.h"
 
 struct rte_eth_dev;
+struct eth_queue_stats;
 
 /* Where a packet of this length is counted; no branch, since lengths alternate. */
 static inline unsigned int
@@ -56,8 +58,9 @@ dirtylog_count_burst(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint1
 	}
 }
 
-/* The ethdev's operations. */
-int dirtylog_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats);
+/* The ethdev's operations. Nobody may want the counters per queue: NULL. */
+int dirtylog_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats,
+		struct eth_queue_stats *queues);
 int dirtylog_stats_reset(struct rte_eth_dev *dev); /* of all counters, xstats too */
 int dirtylog_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, unsigned int n);
 int dirtylog_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *names,

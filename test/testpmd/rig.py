@@ -97,7 +97,7 @@ class Rig:
                 env["LD_PRELOAD"] = self.options.preload
         for vdev in vdevs:
             eal += ["--vdev", vdev]
-        process = Testpmd(name, self.folder, eal, app_args, env)
+        process = Testpmd(self.options.testpmd, name, self.folder, eal, app_args, env)
         self._processes.append(process)
         process.ready()
         if len(process.port_names()) != len(vdevs):

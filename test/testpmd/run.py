@@ -30,6 +30,9 @@ def arguments():
                         help="the back-end's driver: net_dirtylog (default) or net_vhost")
     parser.add_argument("--driver", default="none", metavar="PATH",
                         help="the driver's .so, or 'none' for one that DPDK brings (default)")
+    parser.add_argument("--testpmd", default="dpdk-testpmd", metavar="PATH",
+                        help="of another DPDK: the one the driver was built for; its libraries "
+                             "must be found, by LD_LIBRARY_PATH for one")
     parser.add_argument("--rings", default="split", metavar="KINDS",
                         help="split (default), packed, or split,packed")
     parser.add_argument("--memory", choices=["auto", "huge", "normal"], default="auto",
@@ -47,8 +50,10 @@ def arguments():
     options.driver = None if options.driver == "none" else options.driver
     if options.driver and not os.path.isfile(options.driver):
         parser.error(f"{options.driver} is no file: build the driver first")
-    if not shutil.which("dpdk-testpmd"):
-        parser.error("dpdk-testpmd is not installed: run devtools/setup")
+    program = shutil.which(options.testpmd)
+    if not program:
+        parser.error(f"{options.testpmd} is not installed: run devtools/setup")
+    options.testpmd = os.path.abspath(program)    # a test runs in a folder of its own
     return options
 
 

@@ -25,11 +25,11 @@ class Testpmd:
     arrives in order; all of it is kept in FOLDER/NAME.log.
     """
 
-    def __init__(self, name, folder, eal_args, app_args, env=None):
+    def __init__(self, program, name, folder, eal_args, app_args, env=None):
         self.name = name
         self.folder = folder
         self.log_path = os.path.join(folder, name + ".log")
-        self.argv = (["dpdk-testpmd"] + eal_args + ["--file-prefix=" + name, "--"]
+        self.argv = ([program] + eal_args + ["--file-prefix=" + name, "--"]
                      + ["-i"] + app_args)
         self._text = ""
         self._read_to = 0
@@ -47,7 +47,7 @@ class Testpmd:
                 cwd=folder, env=environ, start_new_session=True)
         except OSError as error:
             os.close(master)
-            raise TestpmdError(f"cannot start dpdk-testpmd: {error}") from error
+            raise TestpmdError(f"cannot start {program}: {error}") from error
         finally:
             os.close(slave)
         self._reader = threading.Thread(target=self._read, args=(master,), daemon=True)

@@ -161,14 +161,42 @@ plot_bands(FILE *f, const struct results *r)
 	}
 }
 
+/* The mean of each baseline and of each migration's rounds, as a line with its value. */
+static void
+plot_means(FILE *f, const struct results *r)
+{
+	double all = r->samples[r->n_samples - 1].t, mean;
+	unsigned int i, arrow = 1;
+	int way;
+
+	for (i = 0; i < r->n_slices; i++) {
+		const struct slice *s = &r->slices[i];
+
+		if ((s->phase != PHASE_BASELINE && s->phase != PHASE_ROUNDS) || s->seconds < all / 50)
+			continue;
+		for (way = 0; way < N_WAYS; way++) {
+			mean = (double)s->packets[way] / s->seconds * 1e-6;
+			if (s->packets[way] == 0)
+				continue;
+			fprintf(f, "set arrow %u from first %.6f, first %.6f to first %.6f, first %.6f nohead front "
+				"lw 2 dt 2 lc rgb '#202020'\n", arrow++, s->t, mean, s->t + s->seconds, mean);
+			if (s->seconds > all / 12)
+				fprintf(f, "set label 'mean %.2f' at first %.6f, first %.6f center offset 0, -1.2 front "
+					"tc rgb '#202020' font ',10'\n", mean, s->t + s->seconds / 2, mean);
+		}
+	}
+}
+
 static void
 plot_rate(FILE *f, const struct options *o, const struct results *r, const char *format)
 {
 	const char *comma = "";
 	int way;
 
-	fprintf(f, "reset\nset output 'rate.%s'\nset title '%s: packet rate' noenhanced\n", format, o->label);
+	fprintf(f, "reset\nset output 'rate.%s'\nset title '%s: packet rate before and while its guest migrates' "
+		"noenhanced\n", format, o->label);
 	plot_bands(f, r);
+	plot_means(f, r);
 	fprintf(f, "set xlabel 'seconds'\nset ylabel 'million packets per second'\nset yrange [0:*]\n"
 		"set xrange [0:%.3f]\nset grid ytics lc rgb '#d0d0d0'\nset key tmargin right horizontal\n"
 		"set offsets 0, 0, graph 0.12, 0\nplot ", r->samples[r->n_samples - 1].t);
@@ -185,9 +213,9 @@ plot_rate(FILE *f, const struct options *o, const struct results *r, const char 
 static void
 plot_rounds(FILE *f, const struct options *o, const struct results *r, const char *format)
 {
-	fprintf(f, "reset\nset output 'dirty.%s'\nset title '%s: dirty pages per round' noenhanced\n"
+	fprintf(f, "reset\nset output 'dirty.%s'\nset title '%s: dirty pages per round of the migration' noenhanced\n"
 		"set xlabel 'round (0: the first copy of all memory; the last ones: stop)'\n"
-		"set ylabel 'pages of 4 KiB'\nset yrange [0:*]\nset grid ytics lc rgb '#d0d0d0'\n"
+		"set ylabel 'pages of 4 KiB (logarithmic)'\nset logscale y\nset yrange [0.8:*]\nset grid ytics lc rgb '#d0d0d0'\n"
 		"set key tmargin right horizontal\nset style fill solid noborder\nset boxwidth 0.8\n"
 		"set xrange [-0.7:%u - 0.3]\n"
 		"plot 'rounds.dat' using 1:2 with boxes lc rgb '#1f5fa8' title 'marked by the back-end', "
@@ -205,9 +233,9 @@ plot_gaps(FILE *f, const struct options *o, const struct results *r, const char 
 	const char *comma = "";
 	int way;
 
-	fprintf(f, "reset\nset output 'gaps.%s'\nset title '%s: how long the back-end is away' noenhanced\n"
+	fprintf(f, "reset\nset output 'gaps.%s'\nset title '%s: does any phase stall the back-end?' noenhanced\n"
 		"set xlabel 'time between two returns of buffers, microseconds'\n"
-		"set ylabel 'share of gaps that last longer'\nset logscale xy\nset format y '10^{%%L}'\n"
+		"set ylabel 'share of these times that are longer'\nset logscale xy\nset format y '10^{%%L}'\n"
 		"set grid lc rgb '#d0d0d0'\nset key top right\nplot ", format, o->label);
 	for (way = 0; way < N_WAYS; way++) {
 		for (i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {

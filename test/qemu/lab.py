@@ -29,6 +29,7 @@ class Tools:
     qemu: str = "qemu-system-x86_64"
     testpmd: str = "dpdk-testpmd"
     ram_blk: str = "ram-blk"
+    packed: bool = False
 
 
 class Lab:
@@ -74,6 +75,7 @@ class Lab:
     def vm(self, name, topology, far_end, served_by=None, incoming=False):
         """A VM whose NICs (or disks) go to the far end ("vhost", "relay" or "echo") of that name."""
         served_by = served_by or name
+        topology = dataclasses.replace(topology, packed=self.tools.packed)
         if far_end == "echo":
             netdevs = [datagram_netdev(0, self.folder / f"{served_by}.nic",
                                        self.folder / f"{served_by}.echo")]

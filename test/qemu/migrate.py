@@ -40,6 +40,7 @@ def arguments():
     parser.add_argument("--testpmd", default="dpdk-testpmd", metavar="PATH")
     parser.add_argument("--ram-blk", default=str(BUILT_RAM_BLK), metavar="PATH",
                         help="back-end of the scenario ram-blk (default: the one in build/)")
+    parser.add_argument("--packed", action="store_true", help="the NICs have packed virtqueues")
     parser.add_argument("--expect-loss", action="store_true",
                         help="negative control: a --scenario passes only if pages differ")
     parser.add_argument("--json", action="store_true", help="results as JSON on standard output")
@@ -124,7 +125,7 @@ def main():
     stream = sys.stderr if options.json else sys.stdout
     try:
         tools = Tools(GuestImage(), options.vdev, options.driver, options.qemu, options.testpmd,
-                      options.ram_blk)
+                      options.ram_blk, options.packed)
     except TestError as error:
         print(f"cannot set up the guest: {error}", file=sys.stderr)
         return 1

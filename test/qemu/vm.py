@@ -29,6 +29,7 @@ class Topology:
     low_mib: int = 0        # RAM below the hole under 4 GiB; 0: all of it
     dimm_mib: int = 0       # a DIMM, on a NUMA node with the last CPU; 0: none
     hugetlb: bool = False
+    packed: bool = False    # virtqueues of the NICs
     frames_per_second: int = 1000   # that the guest sends, per NIC and CPU; or blocks, per disk
     host: int = 0           # the guest's number in a network of guests; 0: it has no address
     peer: int = 0           # the guest that it pings and fetches a file from
@@ -88,6 +89,8 @@ class Vm:
             disk += ",vectors=0"
         if top.queues > 1:
             nic += ",mq=on"
+        if top.packed:
+            nic += ",packed=on"
         for index, netdev in enumerate(netdevs):
             command += [*netdev, "-device",
                         f"{nic},netdev=n{index},mac=52:54:00:12:{0x34 + top.host:02x}:{index:02x},romfile="

@@ -22,9 +22,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <rte_arp.h>
 #include <rte_bus_vdev.h>
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
+#include <rte_ether.h>
 #include <rte_log.h>
 
 #include <cmocka.h>
@@ -703,6 +705,62 @@ counts_packets(void **state)
 }
 
 /* Device arguments that mean nothing: no port, and a line that says why. */
+/* Poll until a packet is there; at most five seconds. */
+static struct rte_mbuf *
+poll_for_one(const struct port_rig *port)
+{
+	uint64_t end = rte_rdtsc() + 5 * rte_get_tsc_hz();
+	struct rte_mbuf *pkt = NULL;
+
+	while (rte_eth_rx_burst(port->id, 0, &pkt, 1) == 0)
+		if (rte_rdtsc() > end)
+			return NULL;
+	return pkt;
+}
+
+/* A guest that arrives is announced, once, ahead of what it sends itself. */
+static void
+announces_the_guest(void **state)
+{
+	static const uint8_t mac[8] = { 0x52, 0x54, 0x00, 0xab, 0xcd, 0xef };
+	struct pair *pair = pair_create(0, MODERN, 1, 0);
+	struct frontend *frontend = &pair->frontend;
+	unsigned int round;
+
+	(void)state;
+	for (round = 0; round < 3; round++) {
+		const struct rte_ether_hdr *ether;
+		const struct rte_arp_hdr *arp;
+		struct rte_mbuf *pkt;
+
+		assert_int_equal(frontend_ask(frontend, REQ_SEND_RARP, mac, sizeof(mac), NULL, 0),
+				ANSWER_OK);
+		assert_int_equal(rte_eth_rx_burst(pair->port.id, 0, &pkt, 0), 0);
+		pkt = poll_for_one(&pair->port);
+		assert_non_null(pkt);
+		assert_int_equal(pkt->port, pair->port.id);
+		assert_true(pkt->pkt_len >= 60 && pkt->nb_segs == 1);
+		ether = rte_pktmbuf_mtod(pkt, const struct rte_ether_hdr *);
+		assert_true(rte_is_broadcast_ether_addr(&ether->dst_addr));
+		assert_memory_equal(&ether->src_addr, mac, RTE_ETHER_ADDR_LEN);
+		assert_int_equal(ether->ether_type, rte_cpu_to_be_16(RTE_ETHER_TYPE_RARP));
+		arp = (const struct rte_arp_hdr *)(ether + 1);
+		assert_int_equal(arp->arp_opcode, rte_cpu_to_be_16(RTE_ARP_OP_REVREQUEST));
+		assert_memory_equal(&arp->arp_data.arp_sha, mac, RTE_ETHER_ADDR_LEN);
+		rte_pktmbuf_free(pkt);
+		assert_true(exchange(pair, round));
+	}
+	/* Not the next guest's business. */
+	assert_int_equal(frontend_ask(frontend, REQ_SEND_RARP, mac, sizeof(mac), NULL, 0),
+			ANSWER_OK);
+	frontend_disconnect(frontend);
+	assert_true(port_wait_link(&pair->port, false));
+	assert_true(frontend_connect(frontend, pair->port.path));
+	assert_int_equal(frontend_start(frontend), ANSWER_OK);
+	assert_true(exchange(pair, round));
+	pair_destroy(pair);
+}
+
 static void
 bad_arguments_are_refused(void **state)
 {
@@ -778,6 +836,7 @@ main(void)
 		cmocka_unit_test(socket_in_use_is_an_error),
 		cmocka_unit_test(client_mode),
 		cmocka_unit_test(counts_packets),
+		cmocka_unit_test(announces_the_guest),
 		cmocka_unit_test(bad_arguments_are_refused),
 	};
 	int ret;

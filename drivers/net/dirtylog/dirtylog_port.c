@@ -16,6 +16,7 @@
 #include "dirtylog_driver_log.h"
 #include "dirtylog_packed.h"
 #include "dirtylog_port.h"
+#include "dirtylog_rarp.h"
 #include "dirtylog_split.h"
 
 /* librte_vhost's features that this datapath does not have. */
@@ -367,10 +368,46 @@ on_call_fd(void *ctx, uint32_t vring, bool changing)
 	pthread_mutex_unlock(&port->lock);
 }
 
+/* What librte_vhost passes to a message handler, for SEND_RARP. */
+struct rarp_message {
+	uint32_t request;
+	uint32_t flags;
+	uint32_t size;
+	uint64_t mac;
+} __attribute__((packed));
+
+#define SEND_RARP 19
+
+/*
+ * The guest has arrived, and the front-end says that it will not announce
+ * itself. librte_vhost notes it too, for a datapath that is not in use.
+ */
+static enum rte_vhost_msg_result
+on_message(void *ctx, void *message)
+{
+	const struct rarp_message *msg = message;
+	struct dirtylog_port *port = ctx;
+	uint16_t i;
+
+	if (msg->request != SEND_RARP || msg->size != sizeof(msg->mac))
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	pthread_mutex_lock(&port->lock);
+	/* Guest TX queues are the odd ones; one that is open is polled. */
+	for (i = 1; i < 2 * port->nb_queue_pairs; i += 2) {
+		if (port->vrings[i].open) {
+			dirtylog_rarp_request(port->vrings[i].queue, msg->mac);
+			break;
+		}
+	}
+	pthread_mutex_unlock(&port->lock);
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
 static const struct dirtylog_vhost_ops vhost_ops = {
 	.quiesce = on_quiesce,
 	.resume = on_resume,
 	.call_fd = on_call_fd,
+	.message = on_message,
 };
 
 /* Forget the connection: the next one starts afresh. */
@@ -385,6 +422,8 @@ drop_connection(struct dirtylog_port *port)
 
 		vring->ready = false;
 		vring->call_changing = false;
+		if (vring->queue != NULL)
+			dirtylog_rarp_cancel(vring->queue);
 		take_call_fd(port, i, -1);
 		take_kick_fd(port, i, -1);
 	}

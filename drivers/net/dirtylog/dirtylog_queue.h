@@ -101,6 +101,7 @@ struct dirtylog_queue {
 	uint16_t signalled;                  /* next_used when the guest was last notified */
 	bool signalled_valid;
 	const struct guest_region *hint;
+	uint64_t rarp;                       /* 0, or what dirtylog_rarp.c asks the burst for */
 
 	/* The ethdev queue. */
 	const struct dirtylog_doorbell *doorbell; /* the port's for this virtqueue */

@@ -1,23 +1,28 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """One dpdk-testpmd with a vhost-user vdev per NIC: the back-end under test."""
 
-import json
 import os
-import socket
 import subprocess
 import time
 
 from errors import TestError
 from process import Process
+from telemetry import Telemetry
 
 START_SECONDS = 20
 FLOOD_FRAME = 1518
 
 
 class Backend:
-    """Forwarding is off until echo() or flood() is called."""
+    """Forwarding is off until echo() or flood() is called.
 
-    def __init__(self, name, testpmd, vdev, driver, sockets, queues, folder):
+    bystander    socket of one more port, which counters() leaves out
+    devargs      more device arguments of the other ports
+    lock_memory  testpmd's mlockall(2), its default
+    """
+
+    def __init__(self, name, testpmd, vdev, driver, sockets, queues, folder, bystander=None,
+                 devargs="", lock_memory=True):
         self.name = name
         self.sockets = sockets
         prefix = f"{folder.name}-{name}"
@@ -26,31 +31,42 @@ class Backend:
                    "--no-pci", "--file-prefix", prefix]
         if driver:
             command += ["-d", driver]
-        for index, path in enumerate(sockets):
-            command += ["--vdev", f"{vdev}{index},iface={path},queues={queues}"]
+        self._vdevs = [(f"{vdev}{index}", f"iface={path},queues={queues}{devargs}")
+                       for index, path in enumerate(sockets)]
+        if bystander:
+            self._vdevs.append((f"{vdev}{len(sockets)}", f"iface={bystander},queues={queues}"))
+        for device, arguments in self._vdevs:
+            command += ["--vdev", f"{device},{arguments}"]
         command += ["--", "-i", "--port-topology=loop", "--nb-cores=1", "--no-flush-rx",
                     f"--rxq={queues}", f"--txq={queues}", "--total-num-mbufs=32768"]
+        if not lock_memory:
+            command.append("--no-mlockall")
         self.process = Process(name, command, folder / f"{name}.log",
                                {"RUNTIME_DIRECTORY": folder}, stdin=subprocess.PIPE)
         self._ports = range(len(sockets))
         self._telemetry_path = folder / "dpdk" / prefix / "dpdk_telemetry.v2"
-        self._telemetry = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._telemetry.settimeout(10)
+        self._telemetry = None
 
     def wait_until_up(self):
+        # the prompt comes last: the vhost sockets exist by then
+        self.wait_for_words("testpmd> ")
+        self._telemetry = self.telemetry()
+
+    def telemetry(self):
+        """A connection for another thread."""
+        return Telemetry(self.name, self._telemetry_path)
+
+    def wait_for_words(self, words):
+        """Wait until testpmd has printed that."""
+        self._wait(lambda: words in self.process.log.read_text(errors="replace"), f"say '{words}'")
+
+    def _wait(self, done, what):
         deadline = time.monotonic() + START_SECONDS
-        # testpmd makes the vhost sockets after the telemetry socket
-        while not all(os.path.exists(path) for path in self.sockets):
-            if self.process.poll() is not None:
-                raise TestError(f"testpmd ended at start, status {self.process.returncode}")
+        while not done():
+            self.check_alive()
             if time.monotonic() > deadline:
-                raise TestError(f"testpmd not up after {START_SECONDS} seconds")
+                raise TestError(f"{self.name}: testpmd did not {what} in {START_SECONDS} seconds")
             time.sleep(0.05)
-        try:
-            self._telemetry.connect(str(self._telemetry_path))
-            self._telemetry.recv(16384)     # a greeting
-        except OSError as error:
-            raise TestError(f"{self.name}: no telemetry: {error}") from None
 
     def echo(self):
         """Send every frame back with its MAC addresses swapped."""
@@ -71,16 +87,31 @@ class Backend:
 
     def counters(self):
         """Packets (out of the guest, into the guest), of all ports together."""
-        stats = [self._ask(f"/ethdev/stats,{port}") for port in self._ports]
-        return (sum(each["ipackets"] for each in stats), sum(each["opackets"] for each in stats))
+        both = [self._telemetry.packets(port) for port in self._ports]
+        return tuple(map(sum, zip(*both)))
 
-    def _ask(self, question):
-        try:
-            self._telemetry.send(question.encode())
-            answer = json.loads(self._telemetry.recv(65536))
-        except (OSError, ValueError) as error:
-            raise TestError(f"{self.name}: testpmd gave no counters: {error}") from None
-        return answer[question.partition(",")[0]]
+    def remove_port(self, index):
+        """Unplug the port while the other one passes packets."""
+        others = ",".join(str(port) for port in range(len(self._vdevs)) if port != index)
+        self._type("stop", f"set portlist {others}", "start", f"port stop {index}",
+                   f"port close {index}", f"device detach {self._vdevs[index][0]}")
+        self._wait(lambda: not os.path.exists(self.sockets[index]), "close the port")
+
+    def add_port(self, index):
+        """Plug it in again."""
+        everything = ",".join(map(str, range(len(self._vdevs))))
+        self._type(f"port attach {','.join(self._vdevs[index])}", f"port start {index}", "stop",
+                   f"set portlist {everything}", "start")
+        self._wait(lambda: os.path.exists(self.sockets[index]), "open the port")
+
+    def say_frames(self):
+        """From now on testpmd prints the headers of each frame that leaves the guest."""
+        self._type("set verbose 1")
+
+    def kill(self):
+        """No end in good order: SIGKILL."""
+        self.check_alive()
+        self.process.kill()
 
     def _type(self, *lines):
         try:
@@ -103,5 +134,6 @@ class Backend:
             raise TestError(f"{self.name}: testpmd's exit status is {self.process.returncode}")
 
     def stop(self):
-        self._telemetry.close()
+        if self._telemetry:
+            self._telemetry.close()
         self.process.kill()

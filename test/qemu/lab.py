@@ -8,15 +8,17 @@ import shutil
 import tempfile
 
 from backend import Backend
+from bystander import Bystander
 from echo import Echo
 from migration import Migration
 from ramblk import RamBlk
 from relay import Relay
-from vm import Vm, datagram_netdev, vhost_user_netdev
+from vm import Topology, Vm, datagram_netdev, vhost_user_netdev
 
 
 TAIL_LINES = 8
 PARENT_MAX = 32
+BYSTANDER_RATE = 400    # frames per second
 DISK_BYTES = 48 << 20
 
 
@@ -43,12 +45,13 @@ class Lab:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="dirtylog-", dir=parent))
         self._cleanup = contextlib.ExitStack()
 
-    def backend(self, name, topology):
+    def backend(self, name, topology, again="", **options):
+        """`again` tells a process apart that follows one of the same name and sockets."""
         if topology.disks:
             return self._disk_backend(name)
         sockets = [self.folder / f"{name}{nic}.vhost" for nic in range(topology.nics)]
-        backend = Backend(f"testpmd-{name}", self.tools.testpmd, self.tools.vdev,
-                          self.tools.driver, sockets, topology.queues, self.folder)
+        backend = Backend(f"testpmd-{name}{again}", self.tools.testpmd, self.tools.vdev,
+                          self.tools.driver, sockets, topology.queues, self.folder, **options)
         self._keep(backend).wait_until_up()
         return backend
 
@@ -72,7 +75,19 @@ class Lab:
     def echo(self, name):
         return self._keep(Echo(self.folder / f"{name}.echo", self.folder / f"{name}.nic"))
 
-    def vm(self, name, topology, far_end, served_by=None, incoming=False):
+    def bystander(self, backend):
+        """The guest on the port that `backend` was given for it, with traffic."""
+        path = self.bystander_socket()
+        vm = Vm("vm-bystander", self.tools.qemu, self.tools.image,
+                Topology(frames_per_second=BYSTANDER_RATE, packed=self.tools.packed),
+                [vhost_user_netdev(0, path, 1)], [], self.folder)
+        self._keep(vm).wait_until_up()
+        return self._keep(Bystander(vm, backend.telemetry(), len(backend.sockets)))
+
+    def bystander_socket(self):
+        return self.folder / "bystander.vhost"
+
+    def vm(self, name, topology, far_end, served_by=None, incoming=False, chardev="reconnect=1"):
         """A VM whose NICs (or disks) go to the far end ("vhost", "relay" or "echo") of that name."""
         served_by = served_by or name
         topology = dataclasses.replace(topology, packed=self.tools.packed)
@@ -81,7 +96,7 @@ class Lab:
                                        self.folder / f"{served_by}.echo")]
         else:
             netdevs = [vhost_user_netdev(nic, self.folder / f"{served_by}{nic}.{far_end}",
-                                         topology.queues)
+                                         topology.queues, chardev)
                        for nic in range(topology.nics)]
         disks = [self.folder / f"{served_by}{disk}.{far_end}" for disk in range(topology.disks)]
         vm = Vm(f"vm-{name}", self.tools.qemu, self.tools.image, topology, netdevs, disks,

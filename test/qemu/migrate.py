@@ -15,9 +15,11 @@ from demo import demo
 from errors import Skip, TestError
 from guestimage import GuestImage
 from lab import Lab, Tools
+from life import LIFE
 from migration import PagesDiffer
-from scenarios import SCENARIOS
+from scenarios import MIGRATIONS
 
+SCENARIOS = MIGRATIONS | LIFE
 SCENARIO_SECONDS = 90
 BUILD = pathlib.Path(__file__).resolve().parents[2] / "build"
 BUILT_DRIVER = BUILD / "drivers/net/dirtylog/librte_net_dirtylog.so"

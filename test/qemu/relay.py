@@ -59,7 +59,7 @@ class Relay:
                             self._forward(front, back, True)
                         else:
                             self._forward(back, front, False)
-                except (ConnectionError, EOFError) as error:
+                except (OSError, EOFError) as error:    # no back-end yet, or no more
                     print(f"closed: {error}", file=self._trace)
 
     def _readable(self, *sockets):

@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The scenarios. Each takes a Lab, raises on failure and returns a line of details."""
+"""Scenarios of migration. Each takes a Lab, raises on failure and returns a line of details."""
 
 import pathlib
 
 from errors import Skip, TestError
-from migration import LATE_MIN, PagesDiffer, check
+from migration import LATE_MIN, PagesDiffer
+from steps import RESUME_SECONDS, add_target, go_there, migrate, resume, run_migration, start_source
 from vm import Topology
 
-RESUME_SECONDS = 20
 FREE_HUGE_PAGES = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
 
 
 def plain(lab):
     """QEMU talks to the back-end directly"""
-    return _there(lab, Topology(), relayed=False).text()
+    return go_there(lab, Topology(), relayed=False).text()
 
 
 def late_writes(lab):
     """hundreds of buffers are written after the CPUs stopped, before GET_VRING_BASE"""
-    return _there(lab, Topology()).text()
+    return go_there(lab, Topology()).text()
 
 
 def huge_pages(lab):
@@ -28,23 +28,23 @@ def huge_pages(lab):
     free = int(FREE_HUGE_PAGES.read_text()) if FREE_HUGE_PAGES.exists() else 0
     if free < wanted:
         raise Skip(f"{wanted} free huge pages of 2 MiB wanted, there are {free}")
-    return _there(lab, topology).text()
+    return go_there(lab, topology).text()
 
 
 def two_nics(lab):
     """two NICs of one VM share one log; most RAM is above the hole under 4 GiB"""
-    return _there(lab, Topology(nics=2, low_mib=128, frames_per_second=500)).text()
+    return go_there(lab, Topology(nics=2, low_mib=128, frames_per_second=500)).text()
 
 
 def two_queues(lab):
     """two queue pairs, two CPUs"""
-    return _there(lab, Topology(queues=2, cpus=2, frames_per_second=500)).text()
+    return go_there(lab, Topology(queues=2, cpus=2, frames_per_second=500)).text()
 
 
 def regions(lab):
     """RAM below 4 GiB, above it and in a DIMM; two NUMA nodes; a NIC writes to each node"""
     topology = Topology(nics=2, cpus=2, low_mib=128, dimm_mib=128, frames_per_second=300)
-    verdict = _there(lab, topology)
+    verdict = go_there(lab, topology)
     in_dimm = sum(address >= verdict.dimm_start for address in verdict.late)
     elsewhere = len(verdict.late) - in_dimm
     if min(in_dimm, elsewhere) < LATE_MIN:
@@ -56,8 +56,8 @@ def regions(lab):
 def cancel(lab):
     """cancelled half-way, then migrated"""
     topology = Topology()
-    source, backend, relays = _source(lab, topology)
-    target, target_backend, _ = _target(lab, "b", topology)
+    source, backend, relays = start_source(lab, topology)
+    target, target_backend, _ = add_target(lab, "b", topology)
     first = lab.migration(source, backend, "b", target)
     first.start()
     first.run_rounds(2)
@@ -65,13 +65,13 @@ def cancel(lab):
     source.wait_for_traffic(RESUME_SECONDS)
     target.stop()
     target_backend.quit()
-    return _migrate(lab, source, backend, relays, "c", topology).text()
+    return migrate(lab, source, backend, relays, "c", topology).text()
 
 
 def reboot(lab):
     """the guest reboots while it migrates"""
     topology = Topology()
-    source, backend, relays = _source(lab, topology)
+    source, backend, relays = start_source(lab, topology)
 
     def reset(migration):
         migration.run_rounds(2)
@@ -83,22 +83,22 @@ def reboot(lab):
                              "traffic after the boot")
         migration.release_round()
 
-    return _migrate(lab, source, backend, relays, "b", topology, meanwhile=reset).text()
+    return migrate(lab, source, backend, relays, "b", topology, meanwhile=reset).text()
 
 
 def there_and_back(lab):
     """migrated to another back-end, and from there to the first one"""
     topology = Topology()
-    source, backend, relays = _source(lab, topology)
-    target, target_backend, target_relays = _target(lab, "b", topology)
-    there = _run(lab, source, backend, relays, "b", target)
-    _resume(target, target_backend)
+    source, backend, relays = start_source(lab, topology)
+    target, target_backend, target_relays = add_target(lab, "b", topology)
+    there = run_migration(lab, lab.migration(source, backend, "b", target), relays)
+    resume(target, target_backend)
     source.stop()
     backend.idle()
 
     last = lab.vm("c", topology, "relay", served_by="a", incoming=True)
-    back = _run(lab, target, target_backend, target_relays, "c", last)
-    _resume(last, backend)
+    back = run_migration(lab, lab.migration(target, target_backend, "c", last), target_relays)
+    resume(last, backend)
     target.stop()
     target_backend.quit()
     last.stop()
@@ -108,7 +108,7 @@ def there_and_back(lab):
 
 def ram_blk(lab):
     """the example back-end, a RAM disk: reads and writes, and reads after the CPUs stopped"""
-    return _there(lab, Topology(nics=0, disks=1, frames_per_second=400)).text()
+    return go_there(lab, Topology(nics=0, disks=1, frames_per_second=400)).text()
 
 
 def own_virtio(lab):
@@ -121,18 +121,18 @@ def own_virtio(lab):
     source.wait_for_traffic(boots=1)
     target_echo = lab.echo("b")
     target = lab.vm("b", topology, "echo", incoming=True)
-    verdict = _run(lab, source, source_echo, [], "b", target)
-    _resume(target, target_echo)
+    verdict = run_migration(lab, lab.migration(source, source_echo, "b", target), [])
+    resume(target, target_echo)
     return verdict.text()
 
 
 def stolen_log(lab):
     """negative control: the back-end marks in a log that QEMU never sees, so pages must differ"""
     topology = Topology()
-    source, backend, relays = _source(lab, topology, steal_log=True)
-    target, _, _ = _target(lab, "b", topology)
+    source, backend, relays = start_source(lab, topology, steal_log=True)
+    target, _, _ = add_target(lab, "b", topology)
     try:
-        verdict = _run(lab, source, backend, relays, "b", target)
+        verdict = run_migration(lab, lab.migration(source, backend, "b", target), relays)
     except PagesDiffer as loss:
         return f"seen as it should: {loss.verdict.text()}"
     if not relays[0].stolen:
@@ -140,62 +140,6 @@ def stolen_log(lab):
     raise TestError(f"the loss was not seen: {verdict.text()}")
 
 
-SCENARIOS = {each.__name__.replace("_", "-"): each for each in (
+MIGRATIONS = {each.__name__.replace("_", "-"): each for each in (
     own_virtio, stolen_log, plain, late_writes, huge_pages, two_nics, two_queues, regions,
     cancel, reboot, there_and_back, ram_blk)}
-
-
-def _source(lab, topology, relayed=True, steal_log=False):
-    """A guest with running traffic."""
-    backend = lab.backend("a", topology)
-    relays = lab.relays("a", backend, steal_log) if relayed else []
-    source = lab.vm("a", topology, "relay" if relayed else "vhost")
-    backend.echo()
-    source.run()
-    source.wait_for_traffic(boots=1)
-    return source, backend, relays
-
-
-def _target(lab, name, topology, relayed=True):
-    backend = lab.backend(name, topology)
-    relays = lab.relays(name, backend) if relayed else []
-    return lab.vm(name, topology, "relay" if relayed else "vhost", incoming=True), backend, relays
-
-
-def _there(lab, topology, relayed=True):
-    source, backend, relays = _source(lab, topology, relayed)
-    return _migrate(lab, source, backend, relays, "b", topology)
-
-
-def _migrate(lab, source, backend, relays, name, topology, meanwhile=None):
-    """Migrate to a new VM `name`, resume there, end everything in good order."""
-    target, target_backend, _ = _target(lab, name, topology, bool(relays))
-    verdict = _run(lab, source, backend, relays, name, target, meanwhile)
-    source.stop()
-    backend.quit()
-    _resume(target, target_backend)
-    target.stop()
-    target_backend.quit()
-    return verdict
-
-
-def _run(lab, source, backend, relays, name, target, meanwhile=None):
-    """One migration until the source has stopped, and the comparison of the two VMs."""
-    migration = lab.migration(source, backend, name, target)
-    migration.start()
-    if meanwhile:
-        meanwhile(migration)
-    migration.run_rounds()
-    migration.finish(relays)
-    verdict = migration.verdict()
-    lab.verdicts.append(verdict)
-    source.check_content()
-    check(verdict)
-    return verdict
-
-
-def _resume(target, backend):
-    backend.echo()
-    target.run()
-    target.wait_for_traffic(RESUME_SECONDS)
-    target.check_content()

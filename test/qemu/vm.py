@@ -4,6 +4,7 @@
 import dataclasses
 import os
 import re
+import socket
 import subprocess
 import time
 
@@ -45,11 +46,16 @@ class Vm:
         self.qmp = None
         self.dimm_start = None      # guest physical address of the DIMM, if there is one
         self._control = folder / f"{name}.qmp"
+        self._shell_path = folder / f"{name}.shell"
+        self._shell = None
         self.process = Process(name, self._command(qemu, image, netdevs, disks, incoming),
                                folder / f"{name}.log", {"LD_PRELOAD": image.tlbflush})
 
     def wait_until_up(self):
         self.qmp = Qmp(self._control, self.process)
+        self._shell = socket.socket(socket.AF_UNIX)
+        self._shell.settimeout(10)
+        self._shell.connect(str(self._shell_path))
         if "tlbflush: active" not in self.process.log.read_text(errors="replace"):
             raise TestError(f"{self.name}: the TLB remedy found no place in this QEMU")
         for device in self.qmp.command("query-memory-devices"):
@@ -72,6 +78,8 @@ class Vm:
             "-object", f"memory-backend-memfd,id=ram0,size={top.memory_mib}M,share=on{huge}",
             "-machine", machine,
             "-qmp", f"unix:{self._control},server=on,wait=off", "-serial", f"file:{self.console}",
+            "-chardev", f"socket,id=shell,path={self._shell_path},server=on,wait=off",
+            "-serial", "chardev:shell",
             "-kernel", image.kernel, "-initrd", image.initramfs, "-append",
             "console=ttyS0 quiet init_on_alloc=0 no_timer_check memhp_default_state=online "
             f"rate={top.frames_per_second}{_network_words(top)}"]
@@ -105,6 +113,17 @@ class Vm:
     def run(self):
         self.qmp.command("cont")
 
+    def guest(self, command):
+        """Have the guest's shell run a command; its output is on the console."""
+        try:
+            self._shell.sendall(f"{command}\n".encode())
+        except OSError as error:
+            raise TestError(f"{self.name}: the guest's shell: {error}") from None
+
+    def said(self, words):
+        """How often the guest has printed that, as far as this VM's console shows."""
+        return self._console_text().count(words)
+
     def status(self):
         return self.qmp.command("query-status")["status"]
 
@@ -117,7 +136,7 @@ class Vm:
 
     def boots(self):
         """How often the guest has come up, as far as this VM's console shows."""
-        return self._console_text().count("guest: ready")
+        return self.said("guest: ready")
 
     def traffic(self):
         """The guest's newest counters: generator -> (sent, echoed, bad)."""
@@ -186,8 +205,9 @@ class Vm:
         return offset if offset < low else offset - low + 4 * GIB
 
     def stop(self):
-        if self.qmp:
-            self.qmp.close()
+        for connection in (self.qmp, self._shell):
+            if connection:
+                connection.close()
         self.process.kill()
 
     def _console_text(self):
@@ -216,8 +236,9 @@ def _major_version(qemu):
     return int(re.search(r"version (\d+)\.", shown)[1])
 
 
-def vhost_user_netdev(index, socket_path, queues):
-    return ["-chardev", f"socket,id=c{index},path={socket_path}",
+def vhost_user_netdev(index, socket_path, queues, chardev=""):
+    """chardev  "reconnect=1" (connect again when the back-end has gone), "server=on", or ''"""
+    return ["-chardev", f"socket,id=c{index},path={socket_path}{chardev and ','}{chardev}",
             "-netdev", f"vhost-user,id=n{index},chardev=c{index},queues={queues}"]
 
 

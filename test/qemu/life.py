@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Scenarios of a port's life: what comes, goes, restarts and is replaced while packets flow."""
+
+import time
+
+from errors import TestError
+from steps import RESUME_SECONDS, add_target, migrate, run_migration, start_source
+from vm import Topology
+
+BOOT_SECONDS = 60
+
+
+def backend_killed(lab):
+    """the back-end is killed and started again, before a migration and in the middle of it"""
+    topology = Topology()
+    source, backend, relays = start_source(lab, topology)
+    backend = _replace_killed(lab, backend, topology, "2")
+    source.wait_for_traffic(RESUME_SECONDS)
+
+    def kill(migration):
+        migration.run_rounds(2)
+        migration.hold_round()
+        migration.backend = _replace_killed(lab, migration.backend, topology, "3")
+        _until_traffic(migration)
+        migration.release_round()
+
+    return migrate(lab, source, backend, relays, "b", topology, meanwhile=kill).text()
+
+
+def client_mode(lab):
+    """the back-end connects to QEMU: QEMU goes and comes, then the back-end; another port goes on"""
+    topology = Topology()
+    backend = lab.backend("a", topology, devargs=",client=1", bystander=lab.bystander_socket())
+    backend.echo()
+    bystander = _start(lab.bystander(backend))
+    bystander.start()
+    for name in ("first", "second"):
+        vm = _start(lab.vm(name, topology, "vhost", served_by="a", chardev="server=on"))
+        vm.check_content()
+        if name == "first":
+            vm.stop()
+    details = bystander.check()
+    bystander.vm.stop()
+    _replace_killed(lab, backend, topology, "2", devargs=",client=1")
+    vm.wait_for_traffic(RESUME_SECONDS)
+    vm.check_content()
+    return details
+
+
+def guest_restarts(lab):
+    """the guest reloads its driver and reboots; again the driver while it migrates"""
+    topology = Topology()
+    source, backend, relays = start_source(lab, topology, bystander=lab.bystander_socket())
+    bystander = _start(lab.bystander(backend))
+    bystander.start()
+    source.guest("reload")
+    _until(lambda: source.said("guest: reloaded") > 0, BOOT_SECONDS, "reload of the driver")
+    source.wait_for_traffic(RESUME_SECONDS)
+    source.qmp.command("system_reset")
+    source.wait_for_traffic(BOOT_SECONDS, boots=2)
+
+    def reload(migration):
+        migration.run_rounds(2)
+        migration.hold_round()
+        source.guest("reload")
+        migration.poll_until(lambda: source.said("guest: reloaded") > 1, BOOT_SECONDS,
+                             "reload of the driver")
+        _until_traffic(migration)
+        migration.release_round()
+
+    target, target_backend, _ = add_target(lab, "b", topology)
+    verdict = run_migration(lab, lab.migration(source, backend, "b", target), relays, reload)
+    return f"{verdict.text()}; {bystander.check()}"
+
+
+def port_replaced(lab):
+    """the port is unplugged and plugged in again while its guest sends; another port goes on"""
+    topology = Topology()
+    source, backend, _ = start_source(lab, topology, relayed=False,
+                                      bystander=lab.bystander_socket())
+    bystander = _start(lab.bystander(backend))
+    bystander.start()
+    for _ in range(3):
+        backend.remove_port(0)
+        time.sleep(0.5)     # the guest goes on sending
+        backend.add_port(0)
+        source.wait_for_traffic(RESUME_SECONDS)
+    source.check_content()
+    details = bystander.check()
+    backend.quit()
+    return details
+
+
+LIFE = {each.__name__.replace("_", "-"): each for each in (
+    backend_killed, client_mode, guest_restarts, port_replaced)}
+
+
+def _start(guest):
+    """Let a VM (or a bystander's) boot and wait until its frames come back."""
+    vm = getattr(guest, "vm", guest)
+    vm.run()
+    vm.wait_for_traffic(boots=1)
+    return guest
+
+
+def _replace_killed(lab, backend, topology, again, **options):
+    backend.kill()
+    backend = lab.backend("a", topology, again=again, **options)
+    backend.echo()
+    return backend
+
+
+def _until_traffic(migration):
+    """Watch the migration until the source's frames come back."""
+    start = migration.source.traffic()
+    migration.poll_until(lambda: migration.source.flows_since(start), RESUME_SECONDS,
+                         "traffic during the migration")
+
+
+def _until(done, seconds, what):
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            raise TestError(f"{what}: not within {seconds} seconds")
+        time.sleep(0.1)

@@ -4,7 +4,7 @@
 import time
 
 from errors import TestError
-from steps import RESUME_SECONDS, add_target, migrate, run_migration, start_source
+from steps import RESUME_SECONDS, add_target, migrate, resume, run_migration, start_source
 from vm import Topology
 
 BOOT_SECONDS = 60
@@ -91,8 +91,27 @@ def port_replaced(lab):
     return details
 
 
+def announce(lab):
+    """the guest that arrives is announced: by the back-end (RARP), or by itself (gratuitous ARP)"""
+    topology = Topology(nics=2, mute_nics=1, frames_per_second=500)
+    source, backend, relays = start_source(lab, topology)
+    source.guest("ip addr add 192.0.2.1/24 dev eth1; echo guest: has an address")
+    _until(lambda: source.said("guest: has an address"), RESUME_SECONDS, "address of a NIC")
+    target, target_backend, _ = add_target(lab, "b", topology)
+    verdict = run_migration(lab, lab.migration(source, backend, "b", target), relays)
+    target_backend.say_frames()
+    resume(target, target_backend)
+    # As testpmd prints an Ethernet header. The MAC addresses are those of the NICs.
+    for nic, ethertype in ((0, "0x8035"), (1, "0x0806")):
+        target_backend.wait_for_words(
+            f"src=52:54:00:12:34:{nic:02X} - dst=FF:FF:FF:FF:FF:FF - "
+            f"pool=mb_pool_0 - type={ethertype}")
+    return f"{verdict.text()}; RARP for NIC 0 and ARP of NIC 1 seen"
+
+
 LIFE = {each.__name__.replace("_", "-"): each for each in (
-    backend_killed, client_mode, guest_restarts, port_replaced)}
+    backend_killed, client_mode, guest_restarts, port_replaced,
+    announce)}
 
 
 def _start(guest):

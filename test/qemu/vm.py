@@ -31,6 +31,9 @@ class Topology:
     dimm_mib: int = 0       # a DIMM, on a NUMA node with the last CPU; 0: none
     hugetlb: bool = False
     packed: bool = False    # virtqueues of the NICs
+    mute_nics: int = 0      # the first ones of the NICs: their guest cannot announce itself
+    hot_mib: int = 0        # a DIMM that is plugged in while the guest runs; 0: none
+    virtio_mem_mib: int = 0     # the most that a virtio-mem device may give; 0: none
     frames_per_second: int = 1000   # that the guest sends, per NIC and CPU; or blocks, per disk
     host: int = 0           # the guest's number in a network of guests; 0: it has no address
     peer: int = 0           # the guest that it pings and fetches a file from
@@ -68,9 +71,9 @@ class Vm:
         memory = f"{top.memory_mib}M"
         if top.low_mib:
             machine += f",max-ram-below-4g={top.low_mib}M"
-        if top.dimm_mib:
+        if top.dimm_mib or top.hot_mib or top.virtio_mem_mib:
             memory += ",slots=1,maxmem=4G"
-        else:
+        if not top.dimm_mib:
             machine += ",memory-backend=ram0"
         command = [
             qemu, "-nodefaults", "-no-user-config", "-display", "none", "-S",
@@ -90,6 +93,13 @@ class Vm:
             last = top.cpus - 1
             command += ["-numa", f"node,nodeid=0,cpus=0-{last - 1},memdev=ram0",
                         "-numa", f"node,nodeid=1,cpus={last}"]
+        if top.hot_mib and incoming:
+            command += ["-object", f"memory-backend-memfd,id=ram1,size={top.hot_mib}M,share=on",
+                        "-device", "pc-dimm,id=dimm1,memdev=ram1"]
+        if top.virtio_mem_mib:
+            command += ["-object",
+                        f"memory-backend-memfd,id=ram2,size={top.virtio_mem_mib}M,share=on",
+                        "-device", "virtio-mem-pci,id=vmem,memdev=ram2,requested-size=0"]
         nic = "virtio-net-pci"
         disk = f"vhost-user-blk-pci,num-queues=1,queue-size={RING_SIZE}"
         if _major_version(qemu) < 8:
@@ -100,8 +110,9 @@ class Vm:
         if top.packed:
             nic += ",packed=on"
         for index, netdev in enumerate(netdevs):
+            mute = ",guest_announce=off" if index < top.mute_nics else ""
             command += [*netdev, "-device",
-                        f"{nic},netdev=n{index},mac=52:54:00:12:{0x34 + top.host:02x}:{index:02x},romfile="
+                        f"{nic}{mute},netdev=n{index},mac=52:54:00:12:{0x34 + top.host:02x}:{index:02x},romfile="
                         f",rx_queue_size={RING_SIZE}"]
         for index, path in enumerate(disks):
             command += ["-chardev", f"socket,id=d{index},path={path}",

@@ -17,7 +17,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 KERNEL_META = "linux-image-cloud-amd64"
 # In the order in which they must be loaded.
 MODULES = ("virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev",
-           "virtio_pci", "failover", "net_failover", "virtio_net", "virtio_blk")
+           "virtio_pci", "virtio_mem", "failover", "net_failover", "virtio_net", "virtio_blk")
 # Traffic generators of the guest, each made of one C file.
 PROGRAMS = ("traffic", "disk")
 FETCH_SECONDS = 300

@@ -4,10 +4,12 @@
 import time
 
 from errors import TestError
+from migration import LATE_MIN
 from steps import RESUME_SECONDS, add_target, migrate, resume, run_migration, start_source
-from vm import Topology
+from vm import GIB, VIRTIO_MEM_START, Topology
 
 BOOT_SECONDS = 60
+PLUGGED_MIB = 128
 
 
 def backend_killed(lab):
@@ -109,9 +111,31 @@ def announce(lab):
     return f"{verdict.text()}; RARP for NIC 0 and ARP of NIC 1 seen"
 
 
+def memory_plugged(lab):
+    """the guest gets a DIMM and virtio-mem while frames flow, and migrates with them"""
+    # Each kind on a node of its own, and a NIC writes to each node.
+    topology = Topology(nics=2, cpus=2, hot_mib=128, virtio_mem_mib=256, frames_per_second=300)
+    source, backend, relays = start_source(lab, topology)
+    _until(source.memory_mib, RESUME_SECONDS, "size of the guest's memory")
+    size = source.memory_mib()
+    for plug in (source.plug_dimm, lambda: source.request_virtio_mem(PLUGGED_MIB)):
+        plug()
+        size += PLUGGED_MIB
+        _until(lambda: source.memory_mib() >= size, BOOT_SECONDS, f"{size} MiB in the guest")
+        source.wait_for_traffic(RESUME_SECONDS)
+    verdict = migrate(lab, source, backend, relays, "b", topology)
+    places = (verdict.dimm_start, VIRTIO_MEM_START)
+    written = [sum(place <= address < place + GIB for address in verdict.late)
+               for place in places]
+    if min(written) < LATE_MIN:
+        raise TestError(f"{written[0]} pages were written in the DIMM, {written[1]} in virtio-mem: "
+                        f"at least {LATE_MIN} wanted in each")
+    return f"{verdict.text()} ({written[0]} written in the DIMM, {written[1]} in virtio-mem)"
+
+
 LIFE = {each.__name__.replace("_", "-"): each for each in (
     backend_killed, client_mode, guest_restarts, port_replaced,
-    announce)}
+    announce, memory_plugged)}
 
 
 def _start(guest):

@@ -20,7 +20,7 @@ from migration import PagesDiffer
 from scenarios import MIGRATIONS
 
 SCENARIOS = MIGRATIONS | LIFE
-SCENARIO_SECONDS = 90
+SCENARIO_SECONDS = 150
 BUILD = pathlib.Path(__file__).resolve().parents[2] / "build"
 BUILT_DRIVER = BUILD / "drivers/net/dirtylog/librte_net_dirtylog.so"
 BUILT_RAM_BLK = BUILD / "app/ram-blk/ram-blk"

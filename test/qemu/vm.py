@@ -17,6 +17,7 @@ GIB = 1 << 30
 BOOT_SECONDS = 60
 RING_SIZE = 1024
 FLOWING_FRAMES = 20
+VIRTIO_MEM_START = 6 * GIB
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Topology:
     packed: bool = False    # virtqueues of the NICs
     mute_nics: int = 0      # the first ones of the NICs: their guest cannot announce itself
     hot_mib: int = 0        # a DIMM that is plugged in while the guest runs; 0: none
-    virtio_mem_mib: int = 0     # the most that a virtio-mem device may give; 0: none
+    virtio_mem_mib: int = 0     # what virtio-mem may give, on the last CPU's node; 0: none
     frames_per_second: int = 1000   # that the guest sends, per NIC and CPU; or blocks, per disk
     host: int = 0           # the guest's number in a network of guests; 0: it has no address
     peer: int = 0           # the guest that it pings and fetches a file from
@@ -61,8 +62,7 @@ class Vm:
         self._shell.connect(str(self._shell_path))
         if "tlbflush: active" not in self.process.log.read_text(errors="replace"):
             raise TestError(f"{self.name}: the TLB remedy found no place in this QEMU")
-        for device in self.qmp.command("query-memory-devices"):
-            self.dimm_start = device["data"]["addr"]
+        self._find_dimm()
 
     def _command(self, qemu, image, netdevs, disks, incoming):
         top = self.topology
@@ -73,7 +73,8 @@ class Vm:
             machine += f",max-ram-below-4g={top.low_mib}M"
         if top.dimm_mib or top.hot_mib or top.virtio_mem_mib:
             memory += ",slots=1,maxmem=4G"
-        if not top.dimm_mib:
+        two_nodes = top.dimm_mib or top.virtio_mem_mib
+        if not two_nodes:
             machine += ",memory-backend=ram0"
         command = [
             qemu, "-nodefaults", "-no-user-config", "-display", "none", "-S",
@@ -86,20 +87,14 @@ class Vm:
             "-kernel", image.kernel, "-initrd", image.initramfs, "-append",
             "console=ttyS0 quiet init_on_alloc=0 no_timer_check memhp_default_state=online "
             f"rate={top.frames_per_second}{_network_words(top)}"]
+        if two_nodes:
+            last = top.cpus - 1
+            command += ["-numa", f"node,nodeid=0,cpus=0-{last - 1},memdev=ram0",
+                        "-numa", f"node,nodeid=1,cpus={last}"]
         if top.dimm_mib:
             command += ["-object",
                         f"memory-backend-memfd,id=ram1,size={top.dimm_mib}M,share=on{huge}",
                         "-device", "pc-dimm,id=dimm1,memdev=ram1,node=1"]
-            last = top.cpus - 1
-            command += ["-numa", f"node,nodeid=0,cpus=0-{last - 1},memdev=ram0",
-                        "-numa", f"node,nodeid=1,cpus={last}"]
-        if top.hot_mib and incoming:
-            command += ["-object", f"memory-backend-memfd,id=ram1,size={top.hot_mib}M,share=on",
-                        "-device", "pc-dimm,id=dimm1,memdev=ram1"]
-        if top.virtio_mem_mib:
-            command += ["-object",
-                        f"memory-backend-memfd,id=ram2,size={top.virtio_mem_mib}M,share=on",
-                        "-device", "virtio-mem-pci,id=vmem,memdev=ram2,requested-size=0"]
         nic = "virtio-net-pci"
         disk = f"vhost-user-blk-pci,num-queues=1,queue-size={RING_SIZE}"
         if _major_version(qemu) < 8:
@@ -114,6 +109,15 @@ class Vm:
             command += [*netdev, "-device",
                         f"{nic}{mute},netdev=n{index},mac=52:54:00:12:{0x34 + top.host:02x}:{index:02x},romfile="
                         f",rx_queue_size={RING_SIZE}"]
+        if top.virtio_mem_mib:      # behind the NICs, which keep their interrupt lines
+            command += ["-object",
+                        f"memory-backend-memfd,id=ram2,size={top.virtio_mem_mib}M,share=on",
+                        "-device", "virtio-mem-pci,id=vmem,memdev=ram2,node=1,requested-size=0"
+                        f",memaddr={VIRTIO_MEM_START:#x}"]
+        # After virtio-mem, as in the source: RAM files are known by their order.
+        if top.hot_mib and incoming:
+            command += ["-object", f"memory-backend-memfd,id=ram1,size={top.hot_mib}M,share=on",
+                        "-device", "pc-dimm,id=dimm1,memdev=ram1"]
         for index, path in enumerate(disks):
             command += ["-chardev", f"socket,id=d{index},path={path}",
                         "-device", f"{disk},chardev=d{index}"]
@@ -196,21 +200,48 @@ class Vm:
         if damaged := self.talk()[2]:
             raise TestError(f"{self.name}: {damaged} files of the peer arrived damaged")
 
+    def plug_dimm(self):
+        """Plug in the memory that the topology has as `hot_mib`."""
+        self.qmp.command("object-add", qom_type="memory-backend-memfd", id="ram1", share=True,
+                         size=self.topology.hot_mib * MIB)
+        self.qmp.command("device_add", driver="pc-dimm", id="dimm1", memdev="ram1")
+        self._find_dimm()
+
+    def request_virtio_mem(self, mib):
+        """Ask the guest to take so much of the virtio-mem device; it may need a moment."""
+        self.qmp.command("qom-set", path="/machine/peripheral/vmem", property="requested-size",
+                         value=mib * MIB)
+
+    def memory_mib(self):
+        """What the guest's kernel takes for its memory; 0: no answer yet."""
+        found = re.findall(r"^guest: memory (\d+)", self._console_text(), re.MULTILINE)
+        self.guest("echo guest: memory $(awk '/MemTotal/ {print int($2 / 1024)}' /proc/meminfo)")
+        return int(found[-1]) if found else 0
+
+    def _find_dimm(self):
+        for device in self.qmp.command("query-memory-devices"):
+            if device["type"] == "dimm":
+                self.dimm_start = device["data"]["addr"]
+
     def ram_files(self):
-        """[(path to open, bytes)] of the guest's RAM backends, in their order on the command line."""
+        """[(path to open, bytes)] of the guest's RAM backends, in the order of their making."""
         folder = f"/proc/{self.process.pid}/fd"
         found = []
         for number in sorted(map(int, os.listdir(folder))):
             if os.readlink(f"{folder}/{number}").startswith("/memfd:memory-backend-memfd"):
                 found.append((f"{folder}/{number}", os.stat(f"{folder}/{number}").st_size))
-        sizes = [mib * MIB for mib in (self.topology.memory_mib, self.topology.dimm_mib) if mib]
+        top = self.topology
+        sizes = [mib * MIB for mib in (top.memory_mib, top.virtio_mem_mib,
+                                       top.dimm_mib or top.hot_mib) if mib]
         if [size for _, size in found] != sizes:
             raise TestError(f"{self.name}: RAM files {found}, expected sizes {sizes}")
         return found
 
     def guest_address(self, backend, offset):
         """The guest physical address of a byte in a RAM backend."""
-        if backend == 1:
+        if backend == 1 and self.topology.virtio_mem_mib:
+            return VIRTIO_MEM_START + offset
+        if backend:
             return self.dimm_start + offset
         low = (self.topology.low_mib or 3 * 1024) * MIB
         return offset if offset < low else offset - low + 4 * GIB

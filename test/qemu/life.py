@@ -97,8 +97,7 @@ def announce(lab):
     """the guest that arrives is announced: by the back-end (RARP), or by itself (gratuitous ARP)"""
     topology = Topology(nics=2, mute_nics=1, frames_per_second=500)
     source, backend, relays = start_source(lab, topology)
-    source.guest("ip addr add 192.0.2.1/24 dev eth1; echo guest: has an address")
-    _until(lambda: source.said("guest: has an address"), RESUME_SECONDS, "address of a NIC")
+    source.ask("ip addr add 192.0.2.1/24 dev eth1")
     target, target_backend, _ = add_target(lab, "b", topology)
     verdict = run_migration(lab, lab.migration(source, backend, "b", target), relays)
     target_backend.say_frames()
@@ -116,7 +115,6 @@ def memory_plugged(lab):
     # Each kind on a node of its own, and a NIC writes to each node.
     topology = Topology(nics=2, cpus=2, hot_mib=128, virtio_mem_mib=256, frames_per_second=300)
     source, backend, relays = start_source(lab, topology)
-    _until(source.memory_mib, RESUME_SECONDS, "size of the guest's memory")
     size = source.memory_mib()
     for plug in (source.plug_dimm, lambda: source.request_virtio_mem(PLUGGED_MIB)):
         plug()

@@ -17,9 +17,10 @@ from guestimage import GuestImage
 from lab import Lab, Tools
 from life import LIFE
 from migration import PagesDiffer
+from postcopy import POSTCOPY
 from scenarios import MIGRATIONS
 
-SCENARIOS = MIGRATIONS | LIFE
+SCENARIOS = MIGRATIONS | LIFE | POSTCOPY
 SCENARIO_SECONDS = 150
 BUILD = pathlib.Path(__file__).resolve().parents[2] / "build"
 BUILT_DRIVER = BUILD / "drivers/net/dirtylog/librte_net_dirtylog.so"

@@ -124,16 +124,30 @@ class Migration:
                 raise TestError(f"migration not cancelled after 10 seconds: {status}")
             time.sleep(POLL_SECONDS)
 
-    def finish(self, relays=()):
-        """Let the migration converge. Through the relays, the back-end floods the stopped guest."""
+    def allow_postcopy(self):
+        """To be called before start()."""
+        for vm in (self.source, self.target):
+            vm.qmp.command("migrate-set-capabilities",
+                           capabilities=[{"capability": "postcopy-ram", "state": True}])
+
+    def finish(self, relays=(), postcopy_bandwidth=None):
+        """Let the migration converge. Through the relays, the back-end floods the stopped guest.
+
+        postcopy_bandwidth  do not converge, switch to postcopy; bytes per second for the pages
+                            that nobody waits for, 0: as fast as can be
+        """
         for relay in relays:
             relay.before_stop = self._write_late
         if relays:
             self.backend.before_flood()
         self._paced = False
-        self._set(max_bandwidth=FINAL, downtime_limit=300)
+        if postcopy_bandwidth is None:
+            self._set(max_bandwidth=FINAL, downtime_limit=300)
+        else:
+            self._set(max_bandwidth=FINAL, max_postcopy_bandwidth=postcopy_bandwidth)
+            self.source.qmp.command("migrate-start-postcopy")
         deadline = time.monotonic() + 40
-        while self._info["status"] != "completed":
+        while self._info.get("status") != "completed":
             if time.monotonic() > deadline:
                 raise TestError(f"migration does not end: {self._info}")
             time.sleep(POLL_SECONDS)

@@ -15,8 +15,10 @@ from qmp import Qmp
 MIB = 1 << 20
 GIB = 1 << 30
 BOOT_SECONDS = 60
+ANSWER_SECONDS = 20
 RING_SIZE = 1024
 FLOWING_FRAMES = 20
+SHARED_FAULT_TRACE = "postcopy_request_shared_page"
 VIRTIO_MEM_START = 6 * GIB
 
 
@@ -34,6 +36,7 @@ class Topology:
     packed: bool = False    # virtqueues of the NICs
     mute_nics: int = 0      # the first ones of the NICs: their guest cannot announce itself
     hot_mib: int = 0        # a DIMM that is plugged in while the guest runs; 0: none
+    postcopy: bool = False  # log the pages that a back-end waits for
     virtio_mem_mib: int = 0     # what virtio-mem may give, on the last CPU's node; 0: none
     frames_per_second: int = 1000   # that the guest sends, per NIC and CPU; or blocks, per disk
     host: int = 0           # the guest's number in a network of guests; 0: it has no address
@@ -52,6 +55,7 @@ class Vm:
         self._control = folder / f"{name}.qmp"
         self._shell_path = folder / f"{name}.shell"
         self._shell = None
+        self._asked = 0
         self.process = Process(name, self._command(qemu, image, netdevs, disks, incoming),
                                folder / f"{name}.log", {"LD_PRELOAD": image.tlbflush})
 
@@ -121,6 +125,8 @@ class Vm:
         for index, path in enumerate(disks):
             command += ["-chardev", f"socket,id=d{index},path={path}",
                         "-device", f"{disk},chardev=d{index}"]
+        if top.postcopy:
+            command += ["-trace", SHARED_FAULT_TRACE]
         if incoming:
             command += ["-incoming", f"unix:{incoming}"]
         return command
@@ -135,6 +141,17 @@ class Vm:
         except OSError as error:
             raise TestError(f"{self.name}: the guest's shell: {error}") from None
 
+    def ask(self, command, seconds=ANSWER_SECONDS):
+        """What a command of the guest's shell prints, one line."""
+        self._asked += 1
+        start, end = f"guest: answer {self.name}/{self._asked}: ", " (end)"
+        self.guest(f'echo "{start}$({command}){end}"')
+        pattern = re.escape(start) + "(.*)" + re.escape(end)
+        deadline = time.monotonic() + seconds
+        while not (found := re.search(pattern, self._console_text())):
+            self._still_waiting(deadline, f"no answer to '{command}' in {seconds} seconds")
+        return found[1]
+
     def said(self, words):
         """How often the guest has printed that, as far as this VM's console shows."""
         return self._console_text().count(words)
@@ -148,6 +165,10 @@ class Vm:
             if time.monotonic() > deadline:
                 raise TestError(f"{self.name} is {status}, not {wanted}, after {seconds} seconds")
             time.sleep(0.02)
+
+    def shared_faults(self):
+        """How often a back-end has waited for a page of this VM, whose topology has `postcopy`."""
+        return self.process.log.read_text(errors="replace").count(f"{SHARED_FAULT_TRACE} ")
 
     def boots(self):
         """How often the guest has come up, as far as this VM's console shows."""
@@ -213,10 +234,8 @@ class Vm:
                          value=mib * MIB)
 
     def memory_mib(self):
-        """What the guest's kernel takes for its memory; 0: no answer yet."""
-        found = re.findall(r"^guest: memory (\d+)", self._console_text(), re.MULTILINE)
-        self.guest("echo guest: memory $(awk '/MemTotal/ {print int($2 / 1024)}' /proc/meminfo)")
-        return int(found[-1]) if found else 0
+        """What the guest's kernel takes for its memory."""
+        return int(self.ask("awk '/MemTotal/ {print int($2 / 1024)}' /proc/meminfo"))
 
     def _find_dimm(self):
         for device in self.qmp.command("query-memory-devices"):

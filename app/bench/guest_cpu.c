@@ -68,7 +68,12 @@ run(struct guest_cpu *c)
 			__atomic_store_n(&c->command_seen, command, __ATOMIC_RELEASE);
 		if (command == GUEST_EXIT)
 			return;
-		if (command == GUEST_PARK || !c->polls) {
+		if (!c->polls) {
+			if (!page_mover_step(c->mover))
+				page_mover_wait(c->mover);
+			continue;
+		}
+		if (command == GUEST_PARK) {
 			if (c->mover == NULL || !page_mover_step(c->mover))
 				cpu_relax();
 			last = cycles();
@@ -86,6 +91,7 @@ run(struct guest_cpu *c)
 		}
 		if (now - last > c->away_limit) {
 			stats->away_cycles += now - last;
+			__atomic_store_n(&c->away, c->away + (now - last), __ATOMIC_RELAXED);
 			gap_add(&stats->away, now - last);
 			was_away = true;
 		}
@@ -193,6 +199,9 @@ guest_cpus_stop(struct guest_cpus *g)
 
 	__atomic_store_n(&g->control.command, GUEST_EXIT, __ATOMIC_RELEASE);
 	for (i = 0; g->cpu != NULL && i < g->n; i++)
+		if (!g->cpu[i].polls && g->cpu[i].mover != NULL)
+			page_mover_wake(g->cpu[i].mover);
+	for (i = 0; g->cpu != NULL && i < g->n; i++)
 		if (g->cpu[i].started)
 			pthread_join(g->cpu[i].thread, NULL);
 }
@@ -204,9 +213,32 @@ guest_cpus_agree(const struct guest_cpus *g)
 	uint64_t epoch = __atomic_load_n(&g->control.epoch, __ATOMIC_ACQUIRE);
 	unsigned int i;
 
+	/* A CPU that only moves pages has no part in commands, and may be asleep. */
 	for (i = 0; i < g->n; i++)
-		if (__atomic_load_n(&g->cpu[i].command_seen, __ATOMIC_ACQUIRE) != command ||
-		    __atomic_load_n(&g->cpu[i].epoch_seen, __ATOMIC_ACQUIRE) != epoch)
+		if (g->cpu[i].polls &&
+		    (__atomic_load_n(&g->cpu[i].command_seen, __ATOMIC_ACQUIRE) != command ||
+		     __atomic_load_n(&g->cpu[i].epoch_seen, __ATOMIC_ACQUIRE) != epoch))
 			return false;
 	return true;
+}
+
+uint64_t
+guest_cpus_away(const struct guest_cpus *g)
+{
+	uint64_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < g->n; i++)
+		sum += __atomic_load_n(&g->cpu[i].away, __ATOMIC_RELAXED);
+	return sum;
+}
+
+unsigned int
+guest_cpus_polling(const struct guest_cpus *g)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < g->n; i++)
+		n += g->cpu[i].polls;
+	return n;
 }

@@ -49,6 +49,7 @@ struct guest_cpu {
 	/* written by the thread */
 	uint64_t epoch_seen __attribute__((aligned(128)));
 	int command_seen;
+	uint64_t away;		/* cycles, all phases together; may be read at any time */
 };
 
 struct guest_cpus {
@@ -64,5 +65,8 @@ void guest_cpus_stop(struct guest_cpus *g);
 
 /* All CPUs have seen the present command and epoch. */
 bool guest_cpus_agree(const struct guest_cpus *g);
+/* Cycles for which CPUs that poll were away, all together. */
+uint64_t guest_cpus_away(const struct guest_cpus *g);
+unsigned int guest_cpus_polling(const struct guest_cpus *g);
 
 #endif

@@ -17,7 +17,8 @@
 #include "page_mover.h"
 #include "report.h"
 
-enum { EXIT_LOST = 1, EXIT_USAGE = 2, EXIT_BACK_END = 3, EXIT_MACHINE = 4 };
+enum { EXIT_LOST = 1, EXIT_USAGE = 2, EXIT_BACK_END = 3, EXIT_MACHINE = 4,
+       EXIT_UNSUPPORTED = 5 };
 
 /* All that a run consists of; it lives as long as the process. */
 struct bench {
@@ -84,39 +85,50 @@ out:
 }
 
 static int
+baseline(struct bench *b)
+{
+	monitor_phase(&b->monitor, PHASE_BASELINE, "baseline, no migration");
+	return monitor_wait(&b->monitor, now_ns() + b->o.baseline_ms * 1000000ull, -1);
+}
+
+static int
 measure(struct bench *b)
 {
 	const struct options *o = &b->o;
-	struct migration *m = &b->migration;
+	struct monitor *m = &b->monitor;
 	int ret;
 
-	monitor_start(&b->monitor);
-	monitor_phase(&b->monitor, PHASE_WARMUP, "first packets");
-	ret = monitor_command(&b->monitor, GUEST_RUN, 0);
+	monitor_start(m);
+	monitor_phase(m, PHASE_WARMUP, "first packets");
+	ret = monitor_command(m, GUEST_RUN, 0);
 	if (ret == 0)
-		ret = monitor_first_packets(&b->monitor);
+		ret = monitor_first_packets(m);
 	if (ret == 0)
-		ret = monitor_wait(&b->monitor, now_ns() + o->warmup_ms * 1000000ull, -1);
+		ret = monitor_wait(m, now_ns() + o->warmup_ms * 1000000ull, -1);
 	if (ret < 0)
 		return ret;
-	monitor_phase(&b->monitor, PHASE_BASELINE, "baseline, no migration");
-	ret = monitor_wait(&b->monitor, now_ns() + o->baseline_ms * 1000000ull, -1);
+	ret = baseline(b);
 	if (ret < 0)
 		return ret;
 	if (!o->migrate) {
-		monitor_phase(&b->monitor, PHASE_STOP, "stop of the rings");
-		ret = monitor_command(&b->monitor, GUEST_PARK, 0);
+		monitor_phase(m, PHASE_STOP, "stop of the rings");
+		ret = monitor_command(m, GUEST_PARK, 0);
 		return ret < 0 ? ret : frontend_stop(&b->frontend);
 	}
-	while (m->attempt < o->cancels) {
-		ret = migration_run(m);
+	for (;;) {
+		m->interval_ms = o->intervals[m->attempt % o->n_intervals];
+		ret = migration_run(&b->migration);
+		if (ret < 0)
+			return ret;
+		if (m->attempt == o->cancels)
+			return migration_complete(&b->migration);
+		ret = migration_cancel(&b->migration);
+		/* Again, so that each cancelled migration lies between two of them. */
 		if (ret == 0)
-			ret = migration_cancel(m);
+			ret = baseline(b);
 		if (ret < 0)
 			return ret;
 	}
-	ret = migration_run(m);
-	return ret < 0 ? ret : migration_complete(m);
 }
 
 static int
@@ -167,6 +179,8 @@ exit_status(int ret)
 	case -ENOMEM:
 	case -EBUSY:
 		return EXIT_MACHINE;
+	case -ENOTSUP:
+		return EXIT_UNSUPPORTED;
 	default:
 		return EXIT_BACK_END;
 	}

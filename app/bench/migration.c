@@ -10,7 +10,7 @@
 #define MS 1000000ull
 #define NEVER UINT64_MAX
 #define JOB_LIMIT_S 600		/* of one sweep or copy; a bandwidth limit can make it long */
-#define CANCELLED_NS (100 * MS)
+#define CANCELLED_NS (20 * MS)
 #define QUIET_NS (2 * MS)	/* a disabled ring that was quiet so long is at rest */
 #define LAST_RING_NS (200 * MS)	/* limit of the wait for the last ring */
 #define AFTER_STOP_NS (20 * MS)	/* time for a back-end to betray that it goes on after the stop */
@@ -188,7 +188,7 @@ end_round(struct migration *m, double copy_ms)
 	monitor_packets(m->monitor, packets);
 	round = &r->rounds[r->n_rounds++];
 	*round = (struct round_result) {
-		.attempt = m->attempt,
+		.attempt = m->monitor->attempt,
 		.t = (double)(m->round_ns - m->monitor->started_ns) * 1e-9,
 		.seconds = (double)(now_ns() - m->round_ns) * 1e-9,
 		.log_pages = m->mover->log_pages,
@@ -274,16 +274,19 @@ wait_for_harvest(struct migration *m, uint64_t due)
 	return ret;
 }
 
-/* Harvest and copy each interval, until the time is over. */
+/*
+ * Harvest and copy each interval, until the time is over: whole intervals only, so
+ * that what a harvest costs the back-end has its due share in the packet rate.
+ */
 static int
 rounds_by_time(struct migration *m)
 {
-	const struct options *o = m->o;
-	uint64_t now = now_ns(), end = now + o->time_ms * MS, due = now, t;
+	uint64_t interval = m->monitor->interval_ms * MS, now = now_ns(), due = now, t;
+	uint64_t end = now + (m->o->time_ms * MS + interval - 1) / interval * interval;
 	int ret = 0;
 
 	while (ret == 0 && now < end) {
-		due += o->interval_ms * MS;
+		due += interval;
 		if (due < now)
 			due = now;	/* copying took longer than the interval */
 		ret = wait_for_harvest(m, due < end ? due : end);
@@ -328,6 +331,7 @@ rounds_until_converged(struct migration *m)
 int
 migration_run(struct migration *m)
 {
+	bool by_time = m->o->converge_pages == NO_CONVERGE;
 	int ret;
 
 	m->log.fd = m->old.fd = -1;
@@ -344,11 +348,14 @@ migration_run(struct migration *m)
 		return ret;
 	mark_check_begin(m->check, m->cpus->control.epoch);
 	ret = full_copy(m);
+	/* The rounds begin as each of them does: just after a harvest. */
+	if (ret == 0 && by_time)
+		ret = harvest(m, GUEST_RUN);
 	if (ret < 0)
 		return ret;
 	m->next_swap_ns = now_ns() + m->o->swap_ms * MS;
 	monitor_phase(m->monitor, PHASE_ROUNDS, "rounds of the migration");
-	ret = m->o->converge_pages != NO_CONVERGE ? rounds_until_converged(m) : rounds_by_time(m);
+	ret = by_time ? rounds_by_time(m) : rounds_until_converged(m);
 	m->results->live_rounds = m->monitor->round;
 	return ret;
 }
@@ -365,7 +372,7 @@ migration_cancel(struct migration *m)
 	dirty_log_destroy(&m->old);
 	if (ret == 0)
 		ret = monitor_wait(m->monitor, now_ns() + CANCELLED_NS, -1);
-	m->attempt++;
+	m->monitor->attempt++;
 	return ret;
 }
 

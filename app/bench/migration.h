@@ -23,7 +23,6 @@ struct migration {
 	struct monitor *monitor;
 	struct results *results;
 
-	unsigned int attempt;
 	struct dirty_log log;		/* the back-end marks in this one */
 	struct dirty_log old;		/* and in this one no more */
 	uint64_t began_ns, next_swap_ns;

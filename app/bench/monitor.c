@@ -87,11 +87,50 @@ monitor_start(struct monitor *m)
 	m->moved_ns[WAY_RX] = m->moved_ns[WAY_TX] = now;
 }
 
+/* The slice that ends now. */
+static void
+add_slice(struct monitor *m, uint64_t now)
+{
+	struct results *r = m->results;
+	double ns = (double)(now - m->phase_ns);
+	uint64_t packets[N_WAYS], away = guest_cpus_away(m->cpus);
+	struct slice *s;
+	int way;
+
+	monitor_packets(m, packets);
+	if (r->n_slices == r->room_slices) {
+		unsigned int room = r->room_slices * 2 + 64;
+
+		s = realloc(r->slices, room * sizeof(*s));
+		if (s == NULL)
+			return;
+		r->slices = s;
+		r->room_slices = room;
+	}
+	s = &r->slices[r->n_slices++];
+	*s = (struct slice) {
+		.phase = (enum phase)m->cpus->control.phase,
+		.attempt = m->attempt,
+		.interval_ms = m->interval_ms,
+		.t = (double)(m->phase_ns - m->started_ns) * 1e-9,
+		.seconds = ns * 1e-9,
+	};
+	for (way = 0; way < N_WAYS; way++) {
+		s->packets[way] = packets[way] - m->phase_packets[way];
+		m->phase_packets[way] = packets[way];
+	}
+	if (ns > 0)
+		s->away = (double)(away - m->phase_away) * 1e9 /
+			(double)m->cpus->cycles_per_second / ns / guest_cpus_polling(m->cpus);
+	m->phase_away = away;
+}
+
 void
 monitor_phase(struct monitor *m, enum phase phase, const char *step)
 {
 	uint64_t now = now_ns();
 
+	add_slice(m, now);
 	m->results->phase[m->cpus->control.phase].seconds += (double)(now - m->phase_ns) * 1e-9;
 	m->phase_ns = now;
 	m->step = step;

@@ -41,9 +41,10 @@ static const char usage[] =
 "migration\n"
 "  --no-migrate           the baseline only\n"
 "  --warmup SEC           (0.2)\n"
-"  --baseline SEC         packet rate without logging (0.5)\n"
-"  --time SEC             rounds of the migration after the first full copy (1)\n"
-"  --interval MS          time from harvest to harvest (100)\n"
+"  --baseline SEC         packet rate without logging (0.5), before each migration\n"
+"  --time SEC             rounds of the migration after the first full copy (1), rounded up to\n"
+"                         whole intervals\n"
+"  --interval MS[,MS...]  time from harvest to harvest (100); with --cancel, migrations take turns\n"
 "  --log-swap never|same|qemu|ch  (never) same: a new log every --swap-interval;\n"
 "                         qemu: memory plugged and unplugged, log resized in QEMU's order;\n"
 "                         ch: Cloud Hypervisor's way, a new log of odd size each round\n"
@@ -61,7 +62,9 @@ static const char usage[] =
 "  --drop-marks-test      ignore one harvested page per round: pages must differ then\n"
 "machine\n"
 "  --cpus LIST            CPUs of the guest, one thread each (one thread, not pinned)\n"
-"  --mover-cpu N          CPU that harvests and copies (the first guest CPU, between polls)\n"
+"  --mover-cpu N          CPU of a thread that harvests and copies (none: the first guest CPU does it\n"
+"                         between polls). A guest's own CPU: the kernel shares it between both, and\n"
+"                         the back-end waits for the guest while pages are copied\n"
 "output\n"
 "  --label NAME           name of the back-end in the output\n"
 "  --json FILE            '-': standard output, instead of the table\n"
@@ -69,9 +72,10 @@ static const char usage[] =
 "  --quiet                no progress line\n"
 "\n"
 "exit status: 0 every page arrived; 1 pages differ or marks are missing;\n"
-"2 wrong usage; 3 the back-end misbehaved; 4 this machine lacks something\n";
+"2 wrong usage; 3 the back-end misbehaved; 4 this machine lacks something;\n"
+"5 the back-end does not offer what the options need\n";
 
-enum kind { FLAG, OFF, NUMBER, SECONDS, WORD, TEXT, SIZE, CPUS, HELP };
+enum kind { FLAG, OFF, NUMBER, SECONDS, WORD, TEXT, SIZE, CPUS, INTERVALS, HELP };
 
 static const char *const rings[] = { "split", "packed", NULL };
 static const char *const directions[] = { "rx", "tx", "both", NULL };
@@ -114,7 +118,7 @@ static const struct rule rules[] = {
 	{ "warmup", SECONDS, FIELD(warmup_ms), 0, 0, NULL },
 	{ "baseline", SECONDS, FIELD(baseline_ms), 0, 0, NULL },
 	{ "time", SECONDS, FIELD(time_ms), 0, 0, NULL },
-	{ "interval", NUMBER, FIELD(interval_ms), 1, 3600000, NULL },
+	{ "interval", INTERVALS, 0, 1, 3600000, NULL },
 	{ "log-swap", WORD, FIELD(log_swap), 0, 0, swaps },
 	{ "swap-interval", NUMBER, FIELD(swap_ms), 1, 3600000, NULL },
 	{ "log-hugepages", FLAG, FIELD(log_hugepages), 0, 0, NULL },
@@ -225,6 +229,27 @@ parse_cpus(const char *text, struct options *o)
 }
 
 static int
+parse_intervals(const struct rule *r, const char *text, struct options *o)
+{
+	char one[16];
+	size_t len;
+	int ret;
+
+	o->n_intervals = 0;
+	for (;; text += len + 1) {
+		len = strcspn(text, ",");
+		if (o->n_intervals == MAX_INTERVALS) {
+			warnx("--%s: more than %d", r->name, MAX_INTERVALS);
+			return -EINVAL;
+		}
+		snprintf(one, sizeof(one), "%.*s", (int)len, text);
+		ret = parse_number(r->name, one, r->min, r->max, &o->intervals[o->n_intervals++]);
+		if (ret < 0 || text[len] == '\0')
+			return ret;
+	}
+}
+
+static int
 apply(struct options *o, const struct rule *r, const char *arg)
 {
 	void *field = (char *)o + r->field;
@@ -248,6 +273,8 @@ apply(struct options *o, const struct rule *r, const char *arg)
 		return parse_word(r->name, arg, r->words, field);
 	case CPUS:
 		return parse_cpus(arg, o);
+	case INTERVALS:
+		return parse_intervals(r, arg, o);
 	case HELP:
 		break;
 	}
@@ -306,7 +333,7 @@ options_parse(struct options *o, int argc, char **argv)
 	*o = (struct options) {
 		.timeout_ms = 5000, .ring_size = 256, .queue_pairs = 1, .size = 64,
 		.buffer_size = 2048, .regions = 1, .hole_mib = 1024, .migrate = true,
-		.warmup_ms = 200, .baseline_ms = 500, .time_ms = 1000, .interval_ms = 100,
+		.warmup_ms = 200, .baseline_ms = 500, .time_ms = 1000, .n_intervals = 1, .intervals = { 100 },
 		.swap_ms = 20, .converge_pages = NO_CONVERGE, .max_rounds = 30, .last_ring = true,
 		.mover_cpu = NO_CPU, .label = "back-end",
 	};

@@ -20,6 +20,7 @@ enum log_reply { REPLY_ANY, REPLY_EMPTY, REPLY_16 };
 
 #define IMIX 0		/* value of options.size */
 #define MAX_CPUS 64
+#define MAX_INTERVALS 8
 #define NO_CPU UINT32_MAX
 #define NO_CONVERGE UINT32_MAX
 
@@ -54,7 +55,8 @@ struct options {
 	unsigned int warmup_ms;
 	unsigned int baseline_ms;
 	unsigned int time_ms;
-	unsigned int interval_ms;
+	unsigned int n_intervals;
+	unsigned int intervals[MAX_INTERVALS];	/* ms; attempts take turns */
 	unsigned int log_swap;		/* enum log_swap */
 	unsigned int swap_ms;
 	bool log_hugepages;

@@ -13,6 +13,7 @@
 #include "page_mover.h"
 
 #define SWEEP_WORDS 16		/* log words per step: each may cost a miss of the cache */
+#define LIMITED_NS 50000	/* pause of a thread that the bandwidth limit holds up */
 #define SCAN_WORDS 128		/* words of our own bitmaps per step */
 
 int
@@ -23,7 +24,8 @@ page_mover_create(struct page_mover *m, struct guest_ram *ram)
 	m->dirty = calloc(m->words, sizeof(*m->dirty));
 	m->guest_wrote = calloc(m->words, sizeof(*m->guest_wrote));
 	m->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (m->dirty == NULL || m->guest_wrote == NULL || m->done_fd < 0) {
+	m->wake_fd = eventfd(0, EFD_CLOEXEC);
+	if (m->dirty == NULL || m->guest_wrote == NULL || m->done_fd < 0 || m->wake_fd < 0) {
 		warn("bitmaps of the migration");
 		return -ENOMEM;
 	}
@@ -36,6 +38,27 @@ page_mover_reset_counts(struct page_mover *m)
 	m->log_pages = m->guest_pages = m->stray_pages = m->copied_pages = m->dropped_pages = 0;
 }
 
+void
+page_mover_wake(struct page_mover *m)
+{
+	const uint64_t one = 1;
+
+	if (write(m->wake_fd, &one, sizeof(one)) != sizeof(one))
+		warn("waking the thread that moves pages");
+}
+
+void
+page_mover_wait(struct page_mover *m)
+{
+	const struct timespec pause = { .tv_nsec = LIMITED_NS };
+	uint64_t count;
+
+	if (__atomic_load_n(&m->job, __ATOMIC_ACQUIRE) != MOVER_IDLE)
+		nanosleep(&pause, NULL);	/* the bandwidth limit */
+	else if (read(m->wake_fd, &count, sizeof(count)) != sizeof(count))
+		warn("thread that moves pages");
+}
+
 static void
 begin(struct page_mover *m, enum mover_job job)
 {
@@ -44,6 +67,7 @@ begin(struct page_mover *m, enum mover_job job)
 	m->drop_seen = 0;
 	m->copy_started_ns = now_ns();
 	__atomic_store_n(&m->job, job, __ATOMIC_RELEASE);
+	page_mover_wake(m);
 }
 
 void

@@ -25,6 +25,7 @@ struct page_mover {
 	/* the job: set by the control thread, cleared by the thread that takes the last step */
 	int job;
 	int done_fd;			/* an eventfd that says so */
+	int wake_fd;			/* an eventfd: a job was given, or the process ends */
 	const struct dirty_log *log;
 	uint64_t at;			/* the next word */
 	uint64_t copy_started_ns, copied_in_job;
@@ -51,6 +52,9 @@ void page_mover_take_guest(struct page_mover *m);
 void page_mover_copy(struct page_mover *m);
 /* One step of the job. False: there is nothing to do at the moment. */
 bool page_mover_step(struct page_mover *m);
+/* A thread that only moves pages sleeps here while there is nothing to do. */
+void page_mover_wait(struct page_mover *m);
+void page_mover_wake(struct page_mover *m);
 
 void page_mover_all_dirty(struct page_mover *m);
 void page_mover_none_dirty(struct page_mover *m);

@@ -47,7 +47,7 @@ print_options(FILE *f, const struct options *o, const struct results *r)
 		"\"log_swap\": \"%s\", \"log_hugepages\": %s, \"cancels\": %u, \"bandwidth_mib\": %u, "
 		"\"poison\": %s, \"last_ring\": %s},\n",
 		o->buffers, o->buffer_size, o->order == ORDER_RANDOM ? "random" : "sequential",
-		boolean(o->spread), r->ram_mib, o->regions, boolean(o->hugepages), o->interval_ms,
+		boolean(o->spread), r->ram_mib, o->regions, boolean(o->hugepages), o->intervals[0],
 		swaps[o->log_swap], boolean(o->log_hugepages), o->cancels, o->bandwidth_mib,
 		boolean(o->poison), boolean(o->last_ring));
 	fprintf(f, "  \"features\": \"0x%" PRIx64 "\", \"protocol_features\": \"0x%" PRIx64 "\",\n",
@@ -111,6 +111,23 @@ print_kept(FILE *f, const struct results *r)
 }
 
 static void
+print_slices(FILE *f, const struct results *r)
+{
+	unsigned int i;
+
+	fprintf(f, "  \"slices\": [");
+	for (i = 0; i < r->n_slices; i++) {
+		const struct slice *s = &r->slices[i];
+
+		fprintf(f, "%s\n    {\"phase\": \"%s\", \"attempt\": %u, \"interval_ms\": %u, \"t\": %.6f, "
+			"\"seconds\": %.6f, \"rx_packets\": %" PRIu64 ", \"tx_packets\": %" PRIu64
+			", \"guest_away\": %.5f}", i == 0 ? "" : ",", phase_name(s->phase), s->attempt,
+			s->interval_ms, s->t, s->seconds, s->packets[WAY_RX], s->packets[WAY_TX], s->away);
+	}
+	fprintf(f, "\n  ],\n");
+}
+
+static void
 print_rounds(FILE *f, const struct results *r)
 {
 	unsigned int i;
@@ -156,6 +173,7 @@ report_json(FILE *f, const struct options *o, const struct results *r)
 	print_options(f, o, r);
 	print_phases(f, r);
 	print_kept(f, r);
+	print_slices(f, r);
 	print_rounds(f, r);
 	fprintf(f, "  \"migration\": {\"completed\": %s, \"converged\": %s, \"rounds\": %u, "
 		"\"total_s\": %.6f, \"downtime_ms\": %.4f, \"last_ring_buffers\": %.0f,\n"

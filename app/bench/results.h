@@ -26,6 +26,16 @@ struct round_result {
 	double swap_ms, sweep_ms, copy_ms;
 };
 
+/* One stretch of time in one phase; with --cancel a phase comes again and again. */
+struct slice {
+	enum phase phase;
+	unsigned int attempt;
+	unsigned int interval_ms;	/* between the harvests of this attempt */
+	double t, seconds;
+	uint64_t packets[N_WAYS];
+	double away;			/* see phase_result */
+};
+
 struct phase_result {
 	double seconds;
 	uint64_t packets[N_WAYS], bytes[N_WAYS];
@@ -51,6 +61,8 @@ struct results {
 
 	struct sample *samples;
 	unsigned int n_samples, room_samples;
+	struct slice *slices;
+	unsigned int n_slices, room_slices;
 	struct round_result *rounds;
 	unsigned int n_rounds, room_rounds;
 	struct phase_result phase[N_PHASES];

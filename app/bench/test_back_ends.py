@@ -89,8 +89,9 @@ class BackEnd:
         self.marks += 1
         if self.fault == 'marks nothing':
             return
-        if self.fault == 'forgets a mark' and self.marks % 200 == 77:
-            return
+        if self.fault == 'forgets a page' and not self.was_disabled:
+            # By its number, not by chance: however slow this back-end is, it writes some of them.
+            pages = {page for page in pages if page % 64 != 5}
         if self.fault == 'marks in the old log' and self.old_log is not None:
             self.set_bits(self.old_log, pages)
             return
@@ -282,13 +283,13 @@ CASES = [
     ('', 3, 'SET_LOG_BASE: the reply has 0 bytes', ['--log-reply', '16']),
     ('', 1, r'ignored \d+ harvested pages\nPAGES LOST', ['--drop-marks-test']),
     ('marks nothing', 1, r'[1-9]\d* differ.*marks: [1-9]', []),
-    ('forgets a mark', 1, r'PAGES LOST', ['--buffers', '3000', '--buffer-size', '4096', '--interval', '20']),
+    ('forgets a page', 1, r'marks: [1-9]\d* missing', ['--buffers', '3000', '--buffer-size', '4096', '--interval', '20']),
     ('marks in the old log', 1, r'[1-9]\d* in a log after its end', ['--log-swap', 'same']),
     ('marks late and not at the stop', 1, r'PAGES LOST', []),
     ('marks after the stop', 1, r'[1-9]\d* after the stop of the rings', []),
-    ('no LOG_SHMFD', 3, 'does not offer LOG_SHMFD', []),
-    ('', 3, 'does not offer VIRTIO_F_RING_PACKED', ['--ring', 'packed']),
-    ('', 3, 'does not offer VIRTIO_NET_F_MQ', ['--queue-pairs', '2']),
+    ('no LOG_SHMFD', 5, 'does not offer LOG_SHMFD', []),
+    ('', 5, 'does not offer VIRTIO_F_RING_PACKED', ['--ring', 'packed']),
+    ('', 5, 'does not offer VIRTIO_NET_F_MQ', ['--queue-pairs', '2']),
     ('sends nothing', 3, 'first packets: the back-end sent the guest no packet for 1000 ms', []),
     ('stalls in the rounds', 3, 'rounds of the migration: the back-end sent the guest no packet',
      ['--time', '3']),

@@ -50,6 +50,8 @@ enum frontend_request {
 #define FRONTEND_F_V1 (UINT64_C(1) << VIRTIO_F_VERSION_1)
 #define FRONTEND_F_EVENT_IDX (UINT64_C(1) << VIRTIO_RING_F_EVENT_IDX)
 #define FRONTEND_F_MTU (UINT64_C(1) << VIRTIO_NET_F_MTU)
+#define FRONTEND_F_PACKED (UINT64_C(1) << VIRTIO_F_RING_PACKED)
+#define FRONTEND_F_IN_ORDER (UINT64_C(1) << VIRTIO_F_IN_ORDER)
 #define FRONTEND_F_MQ (UINT64_C(1) << VIRTIO_NET_F_MQ)
 
 /* The guest's memory: buffers low, rings above a hole. */

@@ -132,10 +132,10 @@ len_of(uint32_t number)
 
 /* Buffers of 2 KiB: one per descriptor of each ring. */
 static uint64_t
-buffer_gpa(const struct frontend *frontend, unsigned int ring, uint16_t index)
+buffer_gpa(const struct frontend *frontend, unsigned int ring, uint16_t position)
 {
 	return FRONTEND_LOW + ring * frontend_room(frontend) +
-		(index & (frontend->ring_size - 1U)) * UINT64_C(2048) + 20;
+		ring_slot(&frontend->rings[ring], position) * UINT64_C(2048) + 20;
 }
 
 static uint16_t
@@ -291,8 +291,7 @@ port_is_open(struct port_rig *port, struct frontend *frontend, unsigned int pair
 	if (went == 0) {
 		rte_pktmbuf_free(pkt);
 		/* Nobody looked: the guest may take its buffer back. */
-		ring->next_avail = before;
-		ring_publish(ring);
+		ring_take_back(ring, before);
 		return false;
 	}
 	assert_true(ring_take_used(ring, &used));

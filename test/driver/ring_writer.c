@@ -9,6 +9,10 @@
 
 #include "ring_writer.h"
 
+#define WRAP 0x8000
+#define F_AVAIL (1U << VRING_PACKED_DESC_F_AVAIL)
+#define F_USED (1U << VRING_PACKED_DESC_F_USED)
+
 static uint64_t
 whole_pages(uint64_t len)
 {
@@ -22,9 +26,29 @@ ring_footprint(uint16_t size)
 		whole_pages(ring_used_len(size));
 }
 
+/* Flags of a descriptor that has not been made available in the round of a position. */
+static uint16_t
+old_flags(uint16_t position)
+{
+	return position & WRAP ? 0 : F_AVAIL | F_USED;
+}
+
+void
+ring_clear(struct ring_writer *ring)
+{
+	unsigned int i;
+
+	for (i = 0; i < ring->size; i++) {
+		uint16_t position = ring_step(ring, ring->next_avail, (int)i);
+		struct vring_packed_desc none = { .flags = old_flags(position) };
+
+		ram_write(ring->ram, ring_used_entry(ring, position), &none, sizeof(none));
+	}
+}
+
 void
 ring_init(struct ring_writer *ring, struct guest_ram *ram, uint64_t gpa, uint16_t size,
-		uint16_t start)
+		uint16_t start, bool packed)
 {
 	memset(ring, 0, sizeof(*ring));
 	ring->ram = ram;
@@ -32,6 +56,14 @@ ring_init(struct ring_writer *ring, struct guest_ram *ram, uint64_t gpa, uint16_
 	ring->desc = gpa;
 	ring->avail = gpa + ring_desc_len(size);
 	ring->used = gpa + whole_pages(ring_desc_len(size) + ring_avail_len(size));
+	ring->packed = packed;
+	if (packed) {
+		/* From the first round on, whose wrap counter is 1. */
+		ring->next_avail = ring_step(ring, WRAP, start);
+		ring->next_used = ring->next_avail;
+		ring_clear(ring);
+		return;
+	}
 	ring->next_avail = start;
 	ring->next_used = start;
 	ring_publish(ring);
@@ -41,8 +73,31 @@ ring_init(struct ring_writer *ring, struct guest_ram *ram, uint64_t gpa, uint16_
 uint16_t
 ring_take_desc(struct ring_writer *ring)
 {
-	/* An odd factor makes a permutation of the indices of a power of two. */
+	unsigned int factor = ring->size % 5 != 0 ? 5 : ring->size % 7 != 0 ? 7 : 1;
+
+	/* A factor that shares no divisor with the size makes a permutation. */
+	if (ring->packed)
+		return (uint16_t)((ring->next_desc++ % ring->size * factor + 3) % ring->size);
 	return (uint16_t)((ring->next_desc++ * 5U + 3) & (ring->size - 1U));
+}
+
+uint16_t
+ring_step(const struct ring_writer *ring, uint16_t position, int n)
+{
+	int size = ring->size, place;
+
+	if (!ring->packed)
+		return (uint16_t)(position + n);
+	/* Two rounds in one count, the one with the wrap counter 1 first. */
+	place = (position & ~WRAP) + (position & WRAP ? 0 : size) + n;
+	place = (place % (2 * size) + 2 * size) % (2 * size);
+	return (uint16_t)(place < size ? place | WRAP : place - size);
+}
+
+uint16_t
+ring_slot(const struct ring_writer *ring, uint16_t position)
+{
+	return ring->packed ? position & (uint16_t)~WRAP : position & (ring->size - 1U);
 }
 
 static struct vring_desc
@@ -60,6 +115,57 @@ ring_set_desc(struct ring_writer *ring, uint16_t index, uint64_t addr, uint32_t 
 	ram_write(ring->ram, ring->desc + index * sizeof(desc), &desc, sizeof(desc));
 }
 
+void
+ring_set_packed(struct ring_writer *ring, unsigned int ahead, uint64_t addr, uint32_t len,
+		uint16_t id, uint16_t flags)
+{
+	uint16_t position = ring_step(ring, ring->next_avail, (int)ahead);
+	uint64_t at = ring_used_entry(ring, position);
+	struct vring_packed_desc desc = { .addr = addr, .len = len, .id = id,
+		.flags = flags | (position & WRAP ? F_AVAIL : F_USED) };
+
+	ram_write(ring->ram, at, &desc, sizeof(desc));
+	if (ring->held != 0)
+		return;
+	/* In memory only: a test may say what the back-end writes before it publishes. */
+	ring->held = at + offsetof(struct vring_packed_desc, flags);
+	ring->held_flags = desc.flags;
+	*(uint16_t *)ram_host(ring->ram, ring->held) = old_flags(position);
+}
+
+static uint16_t
+describe_packed(struct ring_writer *ring, const struct guest_buffer *buffers,
+		unsigned int nb_buffers, uint16_t direction, enum chain_form form, uint64_t table)
+{
+	uint16_t id = ring_take_desc(ring);
+	unsigned int i;
+
+	if (form == FORM_DIRECT) {
+		for (i = 0; i < nb_buffers; i++) {
+			bool last = i + 1 == nb_buffers;
+
+			/* Only the last one's id counts. */
+			ring_set_packed(ring, i, buffers[i].gpa, buffers[i].len,
+					last ? id : (uint16_t)~id,
+					direction | (last ? 0 : VRING_DESC_F_NEXT));
+		}
+		ring->slots[id] = (uint16_t)nb_buffers;
+		return id;
+	}
+	assert_int_equal(form, FORM_INDIRECT);
+	for (i = 0; i < nb_buffers; i++) {
+		/* Id and flags other than the direction mean nothing here. */
+		struct vring_packed_desc desc = { .addr = buffers[i].gpa, .len = buffers[i].len,
+			.id = (uint16_t)~id, .flags = direction | (i % 2 ? VRING_DESC_F_NEXT : 0) };
+
+		ram_write(ring->ram, table + i * sizeof(desc), &desc, sizeof(desc));
+	}
+	ring_set_packed(ring, 0, table, (uint32_t)(nb_buffers * sizeof(struct vring_packed_desc)),
+			id, VRING_DESC_F_INDIRECT);
+	ring->slots[id] = 1;
+	return id;
+}
+
 uint16_t
 ring_describe(struct ring_writer *ring, const struct guest_buffer *buffers,
 		unsigned int nb_buffers, bool device_writes, enum chain_form form, uint64_t table)
@@ -67,9 +173,12 @@ ring_describe(struct ring_writer *ring, const struct guest_buffer *buffers,
 	uint16_t direction = device_writes ? VRING_DESC_F_WRITE : 0;
 	unsigned int nb_direct = form == FORM_DIRECT ? nb_buffers : form == FORM_MIXED ? 1 : 0;
 	unsigned int nb_indirect = nb_buffers - nb_direct;
-	uint16_t head = ring_take_desc(ring), index = head;
+	uint16_t head, index;
 	unsigned int i;
 
+	if (ring->packed)
+		return describe_packed(ring, buffers, nb_buffers, direction, form, table);
+	head = index = ring_take_desc(ring);
 	for (i = 0; i < nb_direct; i++) {
 		bool last = i + 1 == nb_direct && nb_indirect == 0;
 		uint16_t next = last ? 0 : ring_take_desc(ring);
@@ -101,6 +210,10 @@ ring_describe(struct ring_writer *ring, const struct guest_buffer *buffers,
 void
 ring_add(struct ring_writer *ring, uint16_t head)
 {
+	if (ring->packed) {
+		ring->next_avail = ring_step(ring, ring->next_avail, ring->slots[head]);
+		return;
+	}
 	ram_write(ring->ram, ring->avail + 4 + (ring->next_avail & (ring->size - 1)) * 2U,
 			&head, sizeof(head));
 	ring->next_avail++;
@@ -109,15 +222,68 @@ ring_add(struct ring_writer *ring, uint16_t head)
 void
 ring_publish(struct ring_writer *ring)
 {
+	if (ring->packed) {
+		if (ring->held == 0)
+			return;
+		/* Release: as below. */
+		__atomic_store_n((uint16_t *)ram_host(ring->ram, ring->held), ring->held_flags,
+				__ATOMIC_RELEASE);
+		ring->held = 0;
+		return;
+	}
 	/* Release: what describes the buffers is seen by who sees the index. */
 	__atomic_store_n((uint16_t *)ram_host(ring->ram, ring->avail + 2), ring->next_avail,
 			__ATOMIC_RELEASE);
 	ram_write(ring->ram, ring->avail + 2, &ring->next_avail, sizeof(ring->next_avail));
 }
 
+void
+ring_take_back(struct ring_writer *ring, uint16_t position)
+{
+	if (ring->packed) {
+		while (position != ring->next_avail) {
+			uint16_t flags;
+
+			ring->next_avail = ring_step(ring, ring->next_avail, -1);
+			flags = old_flags(ring->next_avail);
+			ram_write(ring->ram, ring_used_entry(ring, ring->next_avail) + 14,
+					&flags, sizeof(flags));
+		}
+		return;
+	}
+	ring->next_avail = position;
+	ring_publish(ring);
+}
+
+/* Whether the descriptor at a position is used; `entry` receives what it says. */
+static bool
+is_used(struct ring_writer *ring, uint16_t position, struct vring_used_elem *entry)
+{
+	uint64_t at = ring_used_entry(ring, position);
+	struct vring_packed_desc desc;
+	/* Acquire: what the flags show is written by then. */
+	uint16_t flags = __atomic_load_n((uint16_t *)ram_host(ring->ram, at + 14),
+			__ATOMIC_ACQUIRE);
+
+	if ((flags & (F_AVAIL | F_USED)) != (position & WRAP ? F_AVAIL | F_USED : 0))
+		return false;
+	ram_read(ring->ram, at, &desc, sizeof(desc));
+	entry->id = desc.id;
+	entry->len = desc.len;
+	return true;
+}
+
 uint16_t
 ring_used_index(struct ring_writer *ring)
 {
+	uint16_t position = ring->next_used;
+	struct vring_used_elem entry;
+
+	if (ring->packed) {
+		while (position != ring->next_avail && is_used(ring, position, &entry))
+			position = ring_step(ring, position, ring->slots[entry.id]);
+		return position;
+	}
 	return __atomic_load_n((uint16_t *)ram_host(ring->ram, ring->used + 2),
 			__ATOMIC_ACQUIRE);
 }
@@ -125,12 +291,21 @@ ring_used_index(struct ring_writer *ring)
 uint64_t
 ring_used_entry(const struct ring_writer *ring, uint16_t index)
 {
+	if (ring->packed)
+		return ring->desc + ring_slot(ring, index) * sizeof(struct vring_packed_desc);
 	return ring->used + 4 + (index & (ring->size - 1)) * sizeof(struct vring_used_elem);
 }
 
 bool
 ring_take_used(struct ring_writer *ring, struct vring_used_elem *entry)
 {
+	if (ring->packed) {
+		if (ring->next_used == ring->next_avail || !is_used(ring, ring->next_used, entry))
+			return false;
+		assert_true(entry->id < ring->size);
+		ring->next_used = ring_step(ring, ring->next_used, ring->slots[entry->id]);
+		return true;
+	}
 	if (ring_used_index(ring) == ring->next_used)
 		return false;
 	ram_read(ring->ram, ring_used_entry(ring, ring->next_used), entry, sizeof(*entry));
@@ -141,12 +316,17 @@ ring_take_used(struct ring_writer *ring, struct vring_used_elem *entry)
 void
 ring_set_avail_flags(struct ring_writer *ring, uint16_t flags)
 {
-	ram_write(ring->ram, ring->avail, &flags, sizeof(flags));
+	ram_write(ring->ram, ring->avail + (ring->packed ? 2 : 0), &flags, sizeof(flags));
 }
 
 void
 ring_set_used_event(struct ring_writer *ring, uint16_t index)
 {
+	if (ring->packed) {
+		ram_write(ring->ram, ring->avail, &index, sizeof(index));
+		ring_set_avail_flags(ring, VRING_PACKED_EVENT_FLAG_DESC);
+		return;
+	}
 	ram_write(ring->ram, ring->avail + 4 + ring->size * 2U, &index, sizeof(index));
 }
 

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The guest's side of a split ring (virtio 1.1, 2.6), just enough of it to
- * give a back-end buffers of every shape, good and bad ones.
+ * The guest's side of a split or a packed ring (virtio 1.1, 2.6 and 2.7), just
+ * enough of it to give a back-end buffers of every shape, good and bad ones.
+ *
+ * A position in a split ring is an index that counts on; in a packed ring an
+ * index below its size and, in bit 15, the wrap counter. A chain is named by
+ * its head, or by its buffer id.
  */
 
 #ifndef RING_WRITER_H
@@ -16,13 +20,19 @@
 
 struct ring_writer {
 	struct guest_ram *ram;
+	bool packed;
 	uint64_t desc;  /* GPAs */
-	uint64_t avail;
-	uint64_t used;
+	uint64_t avail; /* packed: the driver event area */
+	uint64_t used;  /* packed: the device event area */
 	uint16_t size;
-	uint16_t next_avail; /* the guest's own indices */
+	uint16_t next_avail; /* the guest's own positions */
 	uint16_t next_used;
-	uint16_t next_desc;  /* count of descriptors handed out */
+	uint16_t next_desc;  /* count of descriptors, or ids, handed out */
+
+	/* Packed rings. */
+	uint64_t held;       /* GPA of flags that the next publish stores, or 0 */
+	uint16_t held_flags;
+	uint16_t slots[32768]; /* by id: descriptors of the ring that the chain has */
 };
 
 /* One buffer of a chain. */
@@ -59,11 +69,12 @@ ring_used_len(uint16_t size)
 
 /*
  * Lay a ring out from a GPA on, which is the start of a page: descriptors,
- * available ring, and on a page of its own the used ring. Both indices begin
- * at `start`.
+ * available ring (or driver event area), and on a page of its own the used ring
+ * (or device event area). Both positions begin `start` buffers after the first
+ * one.
  */
 void ring_init(struct ring_writer *ring, struct guest_ram *ram, uint64_t gpa, uint16_t size,
-		uint16_t start);
+		uint16_t start, bool packed);
 
 /* Bytes that such a layout needs, in whole pages. */
 uint64_t ring_footprint(uint16_t size);
@@ -74,32 +85,53 @@ uint64_t ring_footprint(uint16_t size);
  */
 uint16_t ring_take_desc(struct ring_writer *ring);
 
+/* The position `n` places after another one, or before it. */
+uint16_t ring_step(const struct ring_writer *ring, uint16_t position, int n);
+
+/* Where in the ring's arrays a position is. */
+uint16_t ring_slot(const struct ring_writer *ring, uint16_t position);
+
 void ring_set_desc(struct ring_writer *ring, uint16_t index, uint64_t addr, uint32_t len,
 		uint16_t flags, uint16_t next);
 
 /*
- * Describe a chain of buffers. `table` is where an indirect table goes.
+ * Write a descriptor of a packed ring, `ahead` places after the next one to be
+ * made available; `flags` lack those that make it available, which the first
+ * one since ring_publish() gets there.
+ */
+void ring_set_packed(struct ring_writer *ring, unsigned int ahead, uint64_t addr, uint32_t len,
+		uint16_t id, uint16_t flags);
+
+/*
+ * Describe a chain of buffers; in a packed ring by the next descriptors, and
+ * FORM_MIXED does not exist there. `table` is where an indirect table goes.
  * Returns the head.
  */
 uint16_t ring_describe(struct ring_writer *ring, const struct guest_buffer *buffers,
 		unsigned int nb_buffers, bool device_writes, enum chain_form form,
 		uint64_t table);
 
-/* Put a head into the available ring; the back-end sees it after ring_publish(). */
+/* Put a chain that was described into the ring; the back-end sees it after ring_publish(). */
 void ring_add(struct ring_writer *ring, uint16_t head);
 
 void ring_publish(struct ring_writer *ring);
 
-/* The used index as it is in memory. */
+/* Make no descriptor of a packed ring available, nor used. */
+void ring_clear(struct ring_writer *ring);
+
+/* Take the buffers back that were added since this position, at which nobody looked. */
+void ring_take_back(struct ring_writer *ring, uint16_t position);
+
+/* The used index as it is in memory, or the position behind the used descriptors. */
 uint16_t ring_used_index(struct ring_writer *ring);
 
 /* Take the next used entry; false if there is none. */
 bool ring_take_used(struct ring_writer *ring, struct vring_used_elem *entry);
 
-/* GPA of the used entry with an index. */
+/* GPA of the used entry, or descriptor, at a position. */
 uint64_t ring_used_entry(const struct ring_writer *ring, uint16_t index);
 
-/* What the guest tells about interrupts. */
+/* What the guest tells about interrupts: packed flags have the same numbers. */
 void ring_set_avail_flags(struct ring_writer *ring, uint16_t flags);
 void ring_set_used_event(struct ring_writer *ring, uint16_t index);
 

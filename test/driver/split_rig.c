@@ -16,6 +16,22 @@
 
 #define LONGEST_BUFFERS UINT64_C(0x12000) /* of one packet */
 
+bool rig_packed;
+
+const char *
+rig_kind(int argc, char **argv, const char *name)
+{
+	static char full[64];
+
+	if (argc != 2 || (strcmp(argv[1], "split") != 0 && strcmp(argv[1], "packed") != 0)) {
+		fprintf(stderr, "usage: %s split|packed\n", argv[0]);
+		exit(2);
+	}
+	rig_packed = strcmp(argv[1], "packed") == 0;
+	snprintf(full, sizeof(full), "%s_%s", argv[1], name);
+	return full;
+}
+
 static struct dirtylog_queue *
 create_queue(struct rig *rig, uint16_t vring)
 {
@@ -35,11 +51,11 @@ create_side(struct rig *rig, struct rig_side *side, uint16_t vring, uint64_t gpa
 	side->queue = create_queue(rig, vring);
 	side->call = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	assert_true(side->call >= 0);
-	ring_init(&side->ring, &rig->ram, gpa, rig->options.size, rig->options.start);
-	side->model_used = rig->options.start;
-	side->shown_used = rig->options.start;
-	side->queue->next_avail = rig->options.start;
-	side->queue->next_used = rig->options.start;
+	ring_init(&side->ring, &rig->ram, gpa, rig->options.size, rig->options.start, rig_packed);
+	side->model_used = side->ring.next_used;
+	side->shown_used = side->ring.next_used;
+	side->queue->next_avail = side->ring.next_used;
+	side->queue->next_used = side->ring.next_used;
 }
 
 static void
@@ -118,27 +134,46 @@ rig_create(const struct rig_options *options)
 	return rig;
 }
 
+/* The ring's own pages, as dirtylog_port.c has them marked. */
+static void
+open_marked(struct rig *rig, struct rig_side *side)
+{
+	struct dirtylog_queue *queue = side->queue;
+	struct ring_writer *ring = &side->ring;
+	uint16_t no_notify = VRING_USED_F_NO_NOTIFY, disable = VRING_PACKED_EVENT_FLAG_DISABLE;
+
+	side->index_gpa = rig_packed ? ring->desc : ring->used;
+	queue->used_bitmap = dirtylog_device_find(rig->device, side->index_gpa,
+			&queue->used_offset);
+	assert_int_equal(dirtylog_device_open(rig->device, &queue->marker, side->index_gpa), 0);
+	if (!rig_packed) {
+		/* The guest is told not to kick; closing the queue marks it at the latest. */
+		ram_write(&rig->ram, ring->used, &no_notify, sizeof(no_notify));
+		return;
+	}
+	assert_int_equal(dirtylog_device_mark(rig->device, ring->used, 4), 0);
+	ram_expect(&rig->ram, ring->used + 2, &disable, sizeof(disable));
+}
+
 static void
 open_side(struct rig *rig, struct rig_side *side)
 {
 	struct dirtylog_queue *queue = side->queue;
 	struct ring_writer *ring = &side->ring;
-	uint16_t no_notify = VRING_USED_F_NO_NOTIFY;
 
 	queue->desc = ram_host(&rig->ram, ring->desc);
 	queue->avail = ram_host(&rig->ram, ring->avail);
 	queue->used = ram_host(&rig->ram, ring->used);
 	queue->size = rig->options.size;
 	queue->mem = rig->mem;
+	queue->packed = rig_packed;
 	queue->mergeable = rig->options.mergeable;
 	queue->event_idx = rig->options.event_idx;
 	queue->header_len = rig->header_len;
 	queue->call_fd = side->call;
-	assert_int_equal(dirtylog_split_start(queue), 0);
-	queue->used_bitmap = dirtylog_device_find(rig->device, ring->used, &queue->used_offset);
-	assert_int_equal(dirtylog_device_open(rig->device, &queue->marker, ring->used), 0);
-	/* The guest is told not to kick; closing the queue marks it at the latest. */
-	ram_write(&rig->ram, ring->used, &no_notify, sizeof(no_notify));
+	assert_int_equal(rig_packed ? dirtylog_packed_start(queue) : dirtylog_split_start(queue),
+			0);
+	open_marked(rig, side);
 }
 
 void
@@ -153,7 +188,7 @@ close_side(struct rig *rig, struct rig_side *side)
 {
 	dirtylog_device_close(rig->device, &side->queue->marker);
 	side->index_pending = false;
-	ram_accept(&rig->ram, side->ring.used, DIRTYLOG_INDEX_LEN);
+	ram_accept(&rig->ram, side->index_gpa, DIRTYLOG_INDEX_LEN);
 }
 
 void
@@ -234,7 +269,7 @@ rig_offer(struct rig *rig, struct rig_side *side, uint32_t len, enum rig_shape s
 		add_buffer(rig, chain, len);
 		break;
 	case SHAPE_MIXED:
-		form = FORM_MIXED;
+		form = rig_packed ? FORM_INDIRECT : FORM_MIXED;
 		/* fall through */
 	case SHAPE_HEADER_APART:
 		add_buffer(rig, chain, rig->header_len);
@@ -304,14 +339,37 @@ chain_len(const struct rig_chain *chain)
 	return len;
 }
 
+/* A used descriptor in the place of the chain's first one; the others are as they were. */
+static void
+expect_used_desc(struct rig *rig, struct rig_side *side, uint64_t at, uint16_t id, uint32_t len)
+{
+	const uint16_t returned = 1 << VRING_PACKED_DESC_F_AVAIL | 1 << VRING_PACKED_DESC_F_USED;
+	uint16_t i, flags = side->model_used & 0x8000 ? returned : 0;
+
+	if (len != 0)
+		flags |= VRING_DESC_F_WRITE;
+	/* They are marked with it, all in one. */
+	for (i = 0; i < side->ring.slots[id]; i++) {
+		ram_accept(&rig->ram, ring_used_entry(&side->ring, side->model_used), 16);
+		side->model_used = ring_step(&side->ring, side->model_used, 1);
+	}
+	ram_expect(&rig->ram, at + 8, &len, sizeof(len));
+	ram_expect(&rig->ram, at + 12, &id, sizeof(id));
+	ram_expect(&rig->ram, at + 14, &flags, sizeof(flags));
+}
+
 void
 rig_expect_used(struct rig *rig, struct rig_side *side, uint16_t head, uint32_t len)
 {
 	struct vring_used_elem entry = { .id = head, .len = len };
+	uint64_t at = ring_used_entry(&side->ring, side->model_used);
 
-	ram_expect(&rig->ram, ring_used_entry(&side->ring, side->model_used), &entry,
-			sizeof(entry));
-	side->model_used++;
+	if (!rig_packed) {
+		ram_expect(&rig->ram, at, &entry, sizeof(entry));
+		side->model_used++;
+		return;
+	}
+	expect_used_desc(rig, side, at, head, len);
 }
 
 unsigned int
@@ -339,18 +397,22 @@ rig_expect_packet(struct rig *rig, const struct rig_chain *chains, uint32_t numb
 }
 
 /*
- * The page of the index: stored by a burst that returned buffers, marked by
- * the next burst, whatever that one does.
+ * The page of the index, or of a packed burst's first flags: stored by a burst
+ * that returned buffers, marked by the next burst, whatever that one does.
  */
 static void
 expect_index(struct rig *rig, struct rig_side *side)
 {
 	if (side->index_pending)
-		ram_accept(&rig->ram, side->ring.used, DIRTYLOG_INDEX_LEN);
+		ram_accept(&rig->ram, side->index_gpa, DIRTYLOG_INDEX_LEN);
 	side->index_pending = side->model_used != side->shown_used;
+	if (!rig_packed)
+		/* Stored, but not marked yet. */
+		ram_write(&rig->ram, side->ring.used + 2, &side->model_used,
+				sizeof(side->model_used));
+	else if (side->index_pending && rig->options.logging)
+		side->index_gpa = ring_used_entry(&side->ring, side->shown_used);
 	side->shown_used = side->model_used;
-	/* Stored, but not marked yet. */
-	ram_write(&rig->ram, side->ring.used + 2, &side->model_used, sizeof(side->model_used));
 }
 
 /* The index as the burst left it, before the model stores its own. */
@@ -358,6 +420,7 @@ static void
 check_index(struct rig_side *side)
 {
 	assert_int_equal(ring_used_index(&side->ring), side->model_used);
+	assert_int_equal(side->queue->next_used, side->model_used);
 	side->ring.next_used = side->model_used;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Two split rings between a guest and the driver's datapath, without
+ * Two rings, split or packed ones, between a guest and the driver's datapath, without
  * librte_vhost and a socket: guest memory, the queues as dirtylog_port.c fills
  * them in, the device's log state, and a model of what the back-end has to
  * write, which memory and log are compared with after each burst.
@@ -15,6 +15,7 @@
 
 #include "dirtylog_burst.h"
 #include "dirtylog_device.h"
+#include "dirtylog_packed.h"
 #include "dirtylog_split.h"
 #include "frontend_log.h"
 #include "guest_ram.h"
@@ -30,9 +31,12 @@
 /* Bytes of the far region behind the rings, for tests. */
 #define RIG_HIGH_ROOM UINT64_C(0x40000)
 
+/* The kind of rings that this program's tests run with: its argument. */
+extern bool rig_packed;
+
 struct rig_options {
 	uint16_t size;
-	uint16_t start; /* of the ring indices */
+	uint16_t start; /* of the ring positions, as ring_init() has it */
 	bool mergeable;
 	bool version_1;
 	bool event_idx;
@@ -44,9 +48,10 @@ struct rig_side {
 	struct dirtylog_queue *queue;
 	struct ring_writer ring;
 	int call;
-	uint16_t model_used;  /* the used index that the back-end should have */
+	uint16_t model_used;  /* the position up to which the back-end should have used */
 	uint16_t shown_used;  /* and the one that it has shown */
-	bool index_pending;   /* the index was stored and its page is not marked yet */
+	uint64_t index_gpa;   /* the index; packed: the flags that were shown last */
+	bool index_pending;   /* it was stored and its page is not marked yet */
 };
 
 /* Buffers that are available, as the model knows them. */
@@ -80,9 +85,12 @@ enum rig_shape {
 	SHAPE_PIECES,         /* many small ones, in any lengths */
 	SHAPE_INDIRECT,
 	SHAPE_INDIRECT_PIECES,
-	SHAPE_MIXED,          /* a direct one, then an indirect table */
+	SHAPE_MIXED,          /* a direct one, then an indirect table; packed: a table only */
 	NB_SHAPES
 };
+
+/* Sets rig_packed from the argument "split" or "packed". Returns a name for the tests. */
+const char *rig_kind(int argc, char **argv, const char *name);
 
 struct rig *rig_create(const struct rig_options *options);
 void rig_destroy(struct rig *rig);

@@ -33,6 +33,7 @@
 
 #include "eal.h"
 #include "port_rig.h"
+#include "split_rig.h"
 
 #define MODERN (FRONTEND_F_V1 | FRONTEND_F_MRG)
 
@@ -49,7 +50,9 @@ pair_create(unsigned int number, uint64_t features, uint16_t nb_queues, uint16_t
 
 	assert_non_null(pair);
 	port_create(&pair->port, number, nb_queues, "");
-	frontend_create(&pair->frontend, features, 256, 2 * nb_queues, start);
+	if (rig_packed)
+		features |= FRONTEND_F_V1 | FRONTEND_F_PACKED;
+	frontend_create(&pair->frontend, features, rig_packed ? 250 : 256, 2 * nb_queues, start);
 	assert_true(frontend_connect(&pair->frontend, pair->port.path));
 	assert_int_equal(frontend_start(&pair->frontend), ANSWER_OK);
 	return pair;
@@ -73,7 +76,8 @@ static void
 passes_packets(void **state)
 {
 	static const uint64_t features[] = { 0, FRONTEND_F_V1, FRONTEND_F_MRG, MODERN,
-		FRONTEND_F_EVENT_IDX, MODERN | FRONTEND_F_EVENT_IDX };
+		FRONTEND_F_EVENT_IDX, MODERN | FRONTEND_F_EVENT_IDX, FRONTEND_F_IN_ORDER,
+		MODERN | FRONTEND_F_IN_ORDER | FRONTEND_F_EVENT_IDX };
 	unsigned int i;
 
 	(void)state;
@@ -159,7 +163,10 @@ rings_stop_and_go_on(void **state)
 static void
 rings_change_over_restart(void **state)
 {
-	static const uint64_t features[] = { 0, MODERN, FRONTEND_F_EVENT_IDX, FRONTEND_F_V1 };
+	static const uint64_t features[] = { 0, MODERN, FRONTEND_F_EVENT_IDX, FRONTEND_F_V1,
+		MODERN | FRONTEND_F_PACKED, FRONTEND_F_V1,
+		FRONTEND_F_V1 | FRONTEND_F_PACKED | FRONTEND_F_EVENT_IDX };
+	static const uint16_t sizes[] = { 64, 128, 256, 512, 500, 256, 33 };
 	struct pair *pair = pair_create(0, MODERN, 1, 0);
 	struct frontend *frontend = &pair->frontend;
 	unsigned int i, ring;
@@ -169,10 +176,11 @@ rings_change_over_restart(void **state)
 		for (ring = 0; ring < 2; ring++)
 			assert_true(frontend_stop_ring(frontend, ring) >= 0);
 		frontend->features = features[i] | FRONTEND_F_PROTOCOL;
-		frontend->ring_size = (uint16_t)(64 << i);
+		frontend->ring_size = sizes[i];
 		for (ring = 0; ring < 2; ring++)
 			ring_init(&frontend->rings[ring], &frontend->ram,
-					FRONTEND_HIGH + 0x20000 * ring, frontend->ring_size, 0);
+					FRONTEND_HIGH + 0x20000 * ring, frontend->ring_size, 0,
+					(features[i] >> VIRTIO_F_RING_PACKED) & 1);
 		assert_int_equal(frontend_set_features(frontend, frontend->features), ANSWER_OK);
 		for (ring = 0; ring < 2; ring++)
 			assert_int_equal(frontend_start_ring(frontend, ring), ANSWER_OK);
@@ -413,15 +421,20 @@ pages_that_differ(const struct sender *sender)
 {
 	const struct guest_ram *ram = &sender->frontend->ram;
 	const struct ring_writer *ring = &sender->frontend->rings[0];
-	uint64_t at, used = ring->used - FRONTEND_HIGH;
+	uint64_t written = rig_packed ? ring->desc : ring->used;
+	uint64_t len = rig_packed ? ring_desc_len(ring->size) : ring_used_len(ring->size);
+	uint64_t at, event = ring->used - FRONTEND_HIGH;
 	unsigned int pages = 0;
 
 	/* The guest's buffers of ring 0, ... */
 	for (at = 0; at < frontend_room(sender->frontend); at += RAM_PAGE)
 		pages += memcmp(sender->copy + at, ram->regions[0].host + at, RAM_PAGE) != 0;
-	/* ... and its used ring. */
-	for (at = used; at < used + ring_used_len(ring->size); at += RAM_PAGE)
+	/* ... and its used ring, or its descriptors and event area. */
+	for (at = written - FRONTEND_HIGH; at < written - FRONTEND_HIGH + len; at += RAM_PAGE)
 		pages += memcmp(sender->high_copy + at, ram->regions[1].host + at, RAM_PAGE) != 0;
+	if (rig_packed)
+		pages += memcmp(sender->high_copy + event, ram->regions[1].host + event,
+				RAM_PAGE) != 0;
 	return pages;
 }
 
@@ -817,8 +830,20 @@ bad_arguments_are_refused(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
+	const struct CMUnitTest packed[] = {
+		cmocka_unit_test(passes_packets),
+		cmocka_unit_test(rings_stop_and_go_on),
+		cmocka_unit_test(rings_change_over_restart),
+		cmocka_unit_test(ethdev_stops_and_goes_on),
+		cmocka_unit_test(two_queue_pairs),
+		cmocka_unit_test(call_changes_while_packets_flow),
+		cmocka_unit_test(memory_changes_while_packets_flow),
+		cmocka_unit_test(logs_swap_while_packets_flow),
+		cmocka_unit_test(log_is_left_alone_after_cancel),
+		cmocka_unit_test(counts_packets),
+	};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(passes_packets),
 		cmocka_unit_test(offers_what_it_can),
@@ -839,10 +864,13 @@ main(void)
 		cmocka_unit_test(announces_the_guest),
 		cmocka_unit_test(bad_arguments_are_refused),
 	};
+	const char *kind = rig_kind(argc, argv, "port");
 	int ret;
 
-	eal_start("test_port");
-	ret = cmocka_run_group_tests_name("port", tests, NULL, NULL);
+	eal_start(kind);
+	/* Sockets and arguments have no kind. */
+	ret = rig_packed ? cmocka_run_group_tests_name(kind, packed, NULL, NULL) :
+			cmocka_run_group_tests_name(kind, tests, NULL, NULL);
 	eal_stop();
 	port_rig_remove_folder();
 	return ret;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Split rings with a guest that does everything right: every packet size,
+ * Rings with a guest that does everything right: every packet size,
  * every shape of buffers and mbufs, both directions. After each burst all of
  * guest memory is compared with what a model of the back-end says, and the
  * log with the pages that the model wrote.
@@ -227,16 +227,22 @@ sizes_from_guest(void **state)
 	every_size_from_guest(&legacy, SHAPE_MIXED);
 }
 
-/* Ring sizes, each twice around, from an index shortly before it wraps. */
+/*
+ * Ring sizes, each several times around, from an index shortly before it wraps.
+ * Packed rings have any size, and wrap at it.
+ */
 static void
 ring_sizes(void **state)
 {
-	struct fifo *fifo = calloc(1, sizeof(*fifo));
-	uint32_t size;
+	static const uint16_t split[] = { 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384,
+		32768 };
+	static const uint16_t packed[] = { 1, 2, 3, 5, 31, 32, 33, 97, 250, 255, 256, 257, 1000,
+		4095, 32767, 32768 };
+	unsigned int turn;
 
 	(void)state;
-	assert_non_null(fifo);
-	for (size = 64; size <= 32768; size *= 2) {
+	for (turn = 0; turn < (rig_packed ? RTE_DIM(packed) : RTE_DIM(split)); turn++) {
+		uint32_t size = rig_packed ? packed[turn] : split[turn];
 		struct rig_options options = { .size = (uint16_t)size, .logging = true,
 			.version_1 = true, .event_idx = true,
 			.start = (uint16_t)(65536 - size / 2 - 5) };
@@ -245,8 +251,9 @@ ring_sizes(void **state)
 		struct rig_chain chain;
 		uint32_t done = 0;
 
-		while (done < 2 * size) {
-			unsigned int i, n = 1 + (unsigned int)(packet_random(&rig->random) % BURST);
+		while (done < 2 * size || done < 200) {
+			unsigned int i, n = 1 + (unsigned int)(packet_random(&rig->random) %
+					RTE_MIN(size, (uint32_t)BURST));
 
 			for (i = 0; i < n; i++) {
 				rig_offer(rig, &rig->to_guest, 100, SHAPE_ONE, &chain);
@@ -274,7 +281,6 @@ ring_sizes(void **state)
 		rig_close(rig);
 		rig_destroy(rig);
 	}
-	free(fifo);
 }
 
 /* A full ring, taken in bursts that are larger than what is there. */
@@ -445,9 +451,12 @@ waits_for_buffers(void **state)
 	pkts[0] = packet_mbuf(rig->large, 1, 200, 0, false);
 	pkts[1] = packet_mbuf(rig->large, 2, 9000, 0, false);
 	rig_expect_packet(rig, chains, 1, 200);
-	/* Used entries that are filled in, but not shown, are guest memory too. */
 	assert_int_equal(rig_transmit(rig, pkts, 2), 1);
-	for (i = 0; i < 4; i++)
+	/*
+	 * Used entries that are filled in, but not shown, are guest memory too.
+	 * In a packed ring none are: they would take the descriptors' place.
+	 */
+	for (i = 0; i < 4 && !rig_packed; i++)
 		ram_accept(&rig->ram, ring_used_entry(&side->ring, (uint16_t)(side->model_used + i)),
 				sizeof(struct vring_used_elem));
 	rig_check(rig);
@@ -482,7 +491,7 @@ marks_entries_not_shown(void **state)
 	ring_publish(&side->ring);
 	pkts[0] = packet_mbuf(rig->large, 1, 9000, 0, false);
 	assert_int_equal(rig_transmit(rig, pkts, 1), 0);
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < 4 && !rig_packed; i++)
 		if (memcmp(ram_host(&rig->ram, ring_used_entry(&side->ring, (uint16_t)(511 + i))),
 				"\0\0\0\0\0\0\0", 8) != 0)
 			ram_accept(&rig->ram, ring_used_entry(&side->ring, (uint16_t)(511 + i)), 8);
@@ -548,55 +557,40 @@ survives_without_mbufs(void **state)
 	struct rig *rig = rig_create(&modern);
 	struct rig_side *side = &rig->from_guest;
 	struct rte_mbuf *pkts[BURST], **taken = calloc(512, sizeof(taken[0]));
-	struct rig_chain chain;
+	struct rig_chain chains[3];
 	unsigned int left, i;
 
 	(void)state;
 	assert_non_null(taken);
-	for (left = 0; left < 7; left++) {
+	for (left = 0; left < 9; left++) {
+		/* One packet comes; a split ring's burst takes one mbuf for each first. */
+		unsigned int came = left >= (rig_packed ? 5 : 7);
+
 		/* The pool has `left` mbufs of 2 KiB; three packets of five each wait. */
 		assert_int_equal(rte_pktmbuf_alloc_bulk(rig->pool, taken, 512 - left), 0);
 		for (i = 0; i < 3; i++) {
-			rig_offer(rig, side, 12 + 9000 + i, SHAPE_HEADER_APART, &chain);
-			rig_fill(rig, &chain, i, 9000 + i);
-			rig_expect_used(rig, side, chain.head, 0);
+			rig_offer(rig, side, 12 + 9000 + i, SHAPE_HEADER_APART, &chains[i]);
+			rig_fill(rig, &chains[i], i, 9000 + i);
 		}
 		ring_publish(&side->ring);
-		/* The model is ahead of what can be received now. */
-		side->model_used -= 3;
-		assert_int_equal(dirtylog_receive((side->queue->pool = rig->pool,
-				side->queue), pkts, BURST), 0);
-		assert_int_equal(ring_used_index(&side->ring), side->model_used);
-		assert_int_equal(rte_mempool_avail_count(rig->pool), left);
+		if (came != 0)
+			rig_expect_used(rig, side, chains[0].head, 0);
+		assert_int_equal(rig_receive(rig, rig->pool, pkts, BURST), came);
+		assert_int_equal(rte_mempool_avail_count(rig->pool), left - 5 * came);
+		rig_check(rig);
 		assert_true(side->queue->stats.no_mbuf > 0);
 		side->queue->stats.no_mbuf = 0;
 		rte_pktmbuf_free_bulk(taken, 512 - left);
-		side->model_used += 3;
-		assert_int_equal(rig_receive(rig, rig->pool, pkts, BURST), 3);
+		for (i = came; i < 3; i++)
+			rig_expect_used(rig, side, chains[i].head, 0);
+		assert_int_equal(rig_receive(rig, rig->pool, pkts + came, BURST - 1),
+				3 - came);
 		for (i = 0; i < 3; i++)
 			assert_true(packet_is(pkts[i], i, 9000 + i));
 		rte_pktmbuf_free_bulk(pkts, 3);
 		rig_check(rig);
 		assert_int_equal(side->queue->stats.no_mbuf, 0);
 	}
-	/* Enough for one packet, not for the next: the first one comes. */
-	assert_int_equal(rte_pktmbuf_alloc_bulk(rig->pool, taken, 512 - 8), 0);
-	for (i = 0; i < 2; i++) {
-		rig_offer(rig, side, 12 + 9000 + i, SHAPE_HEADER_APART, &chain);
-		rig_fill(rig, &chain, i, 9000 + i);
-		rig_expect_used(rig, side, chain.head, 0);
-	}
-	ring_publish(&side->ring);
-	side->model_used--;
-	assert_int_equal(rig_receive(rig, rig->pool, pkts, BURST), 1);
-	assert_true(packet_is(pkts[0], 0, 9000));
-	rte_pktmbuf_free(pkts[0]);
-	side->model_used++;
-	assert_int_equal(rig_receive(rig, rig->pool, pkts, BURST), 1);
-	assert_true(packet_is(pkts[0], 1, 9001));
-	rte_pktmbuf_free(pkts[0]);
-	rte_pktmbuf_free_bulk(taken, 512 - 8);
-	rig_check(rig);
 	rig_close(rig);
 	rig_destroy(rig);
 	free(taken);
@@ -633,9 +627,58 @@ closed_queue(void **state)
 	rig_destroy(rig);
 }
 
+/* What dirtylog_packed_start() must refuse. */
+static void
+refuses_bad_packed_rings(void)
+{
+	struct rig_options options = { .size = 500 };
+	struct rig *rig = rig_create(&options);
+	struct dirtylog_queue *queue = rig->to_guest.queue, good;
+	uint8_t *end = rig->ram.regions[2].host + rig->ram.regions[2].len;
+
+	rig_close(rig);
+	memcpy(&good, queue, sizeof(good));
+#define REFUSED(field, value, error) do { \
+		memcpy(queue, &good, sizeof(good)); \
+		queue->field = (value); \
+		assert_int_equal(dirtylog_packed_start(queue), error); \
+	} while (0)
+	REFUSED(size, 0, -EINVAL);
+	REFUSED(size, 32769, -EINVAL);
+	REFUSED(size, 65535, -EINVAL);
+	REFUSED(next_used, 7, -EINVAL); /* not where buffers are taken */
+	REFUSED(packed_desc, (void *)((uint8_t *)good.packed_desc + 8), -EINVAL);
+	REFUSED(driver_event, (void *)((uint8_t *)good.driver_event + 2), -EINVAL);
+	REFUSED(device_event, (void *)((uint8_t *)good.device_event + 1), -EINVAL);
+	REFUSED(packed_desc, NULL, -EFAULT);
+	REFUSED(driver_event, NULL, -EFAULT);
+	REFUSED(device_event, NULL, -EFAULT);
+	REFUSED(packed_desc, (void *)(end - 500 * 16 + 16), -EFAULT);
+	REFUSED(driver_event, (void *)end, -EFAULT);
+	REFUSED(device_event, (void *)(rig->ram.regions[0].host - 4), -EFAULT);
+#undef REFUSED
+	/* An index beyond the ring, with either wrap counter. */
+	memcpy(queue, &good, sizeof(good));
+	queue->next_avail = queue->next_used = 500;
+	assert_int_equal(dirtylog_packed_start(queue), -EINVAL);
+	queue->next_avail = queue->next_used = 0x8000 | 500;
+	assert_int_equal(dirtylog_packed_start(queue), -EINVAL);
+	queue->next_avail = queue->next_used = 0x8000 | 499;
+	assert_int_equal(dirtylog_packed_start(queue), 0);
+	/* Exactly at the end is right. */
+	memcpy(queue, &good, sizeof(good));
+	queue->packed_desc = (void *)(end - 500 * 16);
+	assert_int_equal(dirtylog_packed_start(queue), 0);
+	memcpy(queue, &good, sizeof(good));
+	queue->driver_event = (void *)(end - 4);
+	assert_int_equal(dirtylog_packed_start(queue), 0);
+	memcpy(queue, &good, sizeof(good));
+	rig_destroy(rig);
+}
+
 /* What dirtylog_split_start() must refuse. */
 static void
-refuses_bad_rings(void **state)
+refuses_bad_split_rings(void)
 {
 	struct rig *rig = rig_create(&modern);
 	struct dirtylog_queue *queue = rig->to_guest.queue, good;
@@ -643,7 +686,6 @@ refuses_bad_rings(void **state)
 	uint64_t desc_len, avail_len, used_len;
 	unsigned int event;
 
-	(void)state;
 	rig_close(rig);
 	memcpy(&good, queue, sizeof(good));
 	for (event = 0; event < 2; event++) {
@@ -684,8 +726,18 @@ refuses_bad_rings(void **state)
 	rig_destroy(rig);
 }
 
+static void
+refuses_bad_rings(void **state)
+{
+	(void)state;
+	if (rig_packed)
+		refuses_bad_packed_rings();
+	else
+		refuses_bad_split_rings();
+}
+
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sizes_to_guest_one_descriptor),
@@ -706,10 +758,11 @@ main(void)
 		cmocka_unit_test(closed_queue),
 		cmocka_unit_test(refuses_bad_rings),
 	};
+	const char *kind = rig_kind(argc, argv, "rings");
 	int ret;
 
-	eal_start("test_split");
-	ret = cmocka_run_group_tests_name("split", tests, NULL, NULL);
+	eal_start(kind);
+	ret = cmocka_run_group_tests_name(kind, tests, NULL, NULL);
 	eal_stop();
 	return ret;
 }

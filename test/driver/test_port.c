@@ -533,6 +533,59 @@ log_is_left_alone_after_cancel(void **state)
 	pair_destroy(pair);
 }
 
+/*
+ * A device that starts with logging on may have had a back-end that died in a
+ * burst: the buffers it could write to are marked. Once per connection.
+ */
+static void
+marks_what_a_dead_back_end_may_have_written(void **state)
+{
+	const unsigned int nb_buffers = 20;
+	struct pair *pair = calloc(1, sizeof(*pair));
+	struct frontend *frontend = &pair->frontend;
+	struct guest_buffer buffers[2];
+	struct frontend_log log;
+	unsigned int i, logging;
+
+	(void)state;
+	assert_int_equal(frontend_log_create(&log, frontend_log_len()), 0);
+	port_create(&pair->port, 0, 1, "");
+	frontend_create(frontend, MODERN, 256, 2, 65530);
+	for (i = 0; i < nb_buffers; i++) {
+		buffers[0] = (struct guest_buffer){ 0x200000 + i * 0x4000, 1600 };
+		buffers[1] = (struct guest_buffer){ 0x202ff0 + i * 0x4000, 32 };
+		ring_add(&frontend->rings[0], ring_describe(&frontend->rings[0], buffers,
+				1 + i % 2, true, FORM_DIRECT, 0));
+	}
+	ring_publish(&frontend->rings[0]);
+	for (logging = 0; logging < 2; logging++) {
+		if (logging)
+			frontend->features |= FRONTEND_F_LOG_ALL;
+		assert_true(frontend_connect(frontend, pair->port.path));
+		assert_int_equal(frontend_start(frontend), ANSWER_OK);
+		assert_true(port_wait_link(&pair->port, true));
+		/* QEMU's order: the log comes last. */
+		assert_int_equal(frontend_set_log(frontend, log.fd, log.len, 0), ANSWER_OK);
+		for (i = 0; i < nb_buffers; i++) {
+			uint64_t page = (0x200000 + i * 0x4000) / 4096;
+
+			assert_int_equal(frontend_log_test(&log, page), logging);
+			assert_int_equal(frontend_log_test(&log, page + 1), 0);
+			assert_int_equal(frontend_log_test(&log, page + 2), logging && i % 2);
+			assert_int_equal(frontend_log_test(&log, page + 3), logging && i % 2);
+		}
+		/* The same back-end stops and goes on: it has marked what it wrote. */
+		frontend_log_clear(&log);
+		frontend_stop_ring(frontend, 0);
+		assert_int_equal(frontend_start_ring(frontend, 0), ANSWER_OK);
+		assert_false(frontend_log_test(&log, 0x200000 / 4096));
+		frontend_disconnect(frontend);
+		assert_true(port_wait_link(&pair->port, false));
+	}
+	frontend_log_destroy(&log);
+	pair_destroy(pair);
+}
+
 /* Detached with a front-end connected, and attached again under the same name. */
 static void
 detach_and_attach(void **state)
@@ -856,6 +909,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(memory_changes_while_packets_flow),
 		cmocka_unit_test(logs_swap_while_packets_flow),
 		cmocka_unit_test(log_is_left_alone_after_cancel),
+		cmocka_unit_test(marks_what_a_dead_back_end_may_have_written),
 		cmocka_unit_test(detach_and_attach),
 		cmocka_unit_test(stale_socket_is_no_error),
 		cmocka_unit_test(socket_in_use_is_an_error),

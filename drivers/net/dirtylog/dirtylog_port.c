@@ -16,6 +16,7 @@
 #include "dirtylog_driver_log.h"
 #include "dirtylog_packed.h"
 #include "dirtylog_port.h"
+#include "dirtylog_predecessor.h"
 #include "dirtylog_rarp.h"
 #include "dirtylog_split.h"
 
@@ -102,6 +103,12 @@ open_marked(struct dirtylog_port *port, struct dirtylog_vring *vring)
 	return ret;
 }
 
+static bool
+is_guest_rx(uint16_t index)
+{
+	return index % 2 == 0;
+}
+
 /* Open a queue if everything it needs is there. */
 static void
 open_queue(struct dirtylog_port *port, uint16_t index)
@@ -133,6 +140,9 @@ open_queue(struct dirtylog_port *port, uint16_t index)
 				"the ring is outside of guest memory");
 		return;
 	}
+	if (is_guest_rx(index) && !queue->packed && !vring->was_open &&
+			((port->features >> VHOST_F_LOG_ALL) & 1))
+		dirtylog_predecessor_mark(queue, port->device);
 	if (open_marked(port, vring) < 0) {
 		DRIVER_LOG(ERR, "port %u virtqueue %u stays closed: its writes to the ring are to"
 				" be logged at GPA 0x%" PRIx64 ", which is no memory",
@@ -140,6 +150,7 @@ open_queue(struct dirtylog_port *port, uint16_t index)
 		return;
 	}
 	vring->open = true;
+	vring->was_open = true;
 	/* What came before nobody was kicked for. */
 	dirtylog_doorbell_ring(&vring->doorbell);
 }
@@ -396,6 +407,7 @@ on_message(void *ctx, void *message)
 	for (i = 1; i < 2 * port->nb_queue_pairs; i += 2) {
 		if (port->vrings[i].open) {
 			dirtylog_rarp_request(port->vrings[i].queue, msg->mac);
+			dirtylog_doorbell_ring(&port->vrings[i].doorbell);
 			break;
 		}
 	}
@@ -422,6 +434,7 @@ drop_connection(struct dirtylog_port *port)
 
 		vring->ready = false;
 		vring->call_changing = false;
+		vring->was_open = false;
 		if (vring->queue != NULL)
 			dirtylog_rarp_cancel(vring->queue);
 		take_call_fd(port, i, -1);

@@ -44,6 +44,7 @@ struct dirtylog_vring {
 	bool ready;                   /* the front-end has set it up and enabled it */
 	bool told_ready;              /* `ready`, as the application was last told */
 	bool open;
+	bool was_open;                /* in this connection */
 	bool call_changing;           /* not ready for a new call descriptor's sake only */
 };
 

@@ -90,7 +90,8 @@ class Lab:
     def vm(self, name, topology, far_end, served_by=None, incoming=False, chardev="reconnect=1"):
         """A VM whose NICs (or disks) go to the far end ("vhost", "relay" or "echo") of that name."""
         served_by = served_by or name
-        topology = dataclasses.replace(topology, packed=self.tools.packed)
+        # QEMU 7.2's own virtio-net, the "echo" end, stalls on packed rings
+        topology = dataclasses.replace(topology, packed=self.tools.packed and far_end != "echo")
         if far_end == "echo":
             netdevs = [datagram_netdev(0, self.folder / f"{served_by}.nic",
                                        self.folder / f"{served_by}.echo")]

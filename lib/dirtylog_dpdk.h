@@ -9,6 +9,7 @@
 #define DIRTYLOG_DPDK_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include <rte_version.h>
@@ -41,6 +42,13 @@
 	{ \
 		return get(dev, stats, stats); \
 	}
+#endif
+
+/* What the ethdev operation rx_queue_count returns. */
+#if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
+typedef int dirtylog_rx_count_t;
+#else
+typedef uint32_t dirtylog_rx_count_t;
 #endif
 
 /* ---- known when it runs: releases of one ABI differ ---- */

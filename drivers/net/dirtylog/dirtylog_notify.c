@@ -69,15 +69,15 @@ dirtylog_notify_enable_kicks(struct dirtylog_queue *queue, bool on)
 	return 0;
 }
 
-uint32_t
+dirtylog_rx_count_t
 dirtylog_notify_waiting(void *opaque)
 {
 	struct dirtylog_queue *queue = opaque;
-	uint32_t n;
+	dirtylog_rx_count_t n;
 
 	if (!dirtylog_burst_begin(&queue->marker))
 		return 0;
-	n = waiting(queue);
+	n = (dirtylog_rx_count_t)waiting(queue);
 	dirtylog_burst_end(&queue->marker);
 	return n;
 }

@@ -14,6 +14,7 @@
 
 #include <sys/eventfd.h>
 
+#include "dirtylog_dpdk.h"
 #include "dirtylog_queue.h"
 
 /* The driver's used_event, behind the available ring. */
@@ -118,7 +119,7 @@ struct rte_power_monitor_cond;
 int dirtylog_notify_enable_kicks(struct dirtylog_queue *queue, bool on);
 
 /* Buffers that wait in a receive queue; 0 if it is closed. By its thread. */
-uint32_t dirtylog_notify_waiting(void *queue);
+dirtylog_rx_count_t dirtylog_notify_waiting(void *queue);
 
 /*
  * What to watch until the guest makes a buffer available. By the queue's

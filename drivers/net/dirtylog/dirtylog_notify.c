@@ -7,18 +7,46 @@
 #include "dirtylog_doorbell.h"
 #include "dirtylog_notify.h"
 
-/* Inside a burst: buffers that the guest has made available. */
+#define PACKED_WRAP (1U << VRING_PACKED_EVENT_F_WRAP_CTR)
+#define PACKED_AVAIL (1U << VRING_PACKED_DESC_F_AVAIL)
+#define PACKED_USED (1U << VRING_PACKED_DESC_F_USED)
+
+/* What both bits of a packed descriptor are when it is available in a round. */
+static uint16_t
+packed_available(uint16_t place)
+{
+	return place & PACKED_WRAP ? PACKED_AVAIL : PACKED_USED;
+}
+
+static bool
+packed_is_available(const struct dirtylog_queue *queue, uint16_t place)
+{
+	const struct vring_packed_desc *desc =
+		&queue->packed_desc[place & (uint16_t)~PACKED_WRAP];
+
+	return (__atomic_load_n(&desc->flags, __ATOMIC_RELAXED) & (PACKED_AVAIL | PACKED_USED)) ==
+		packed_available(place);
+}
+
+/* Inside a burst: buffers that the guest has made available; descriptors of a packed ring. */
 static uint16_t
 waiting(const struct dirtylog_queue *queue)
 {
-	uint16_t index = __atomic_load_n(&queue->avail->idx, __ATOMIC_RELAXED);
+	uint16_t n, place = queue->next_avail;
 
-	return RTE_MIN((uint16_t)(index - queue->next_avail), queue->size);
+	if (!queue->packed) {
+		n = (uint16_t)(__atomic_load_n(&queue->avail->idx, __ATOMIC_RELAXED) - place);
+		return RTE_MIN(n, queue->size);
+	}
+	for (n = 0; n < queue->size && packed_is_available(queue, place); n++)
+		if ((++place & (uint16_t)~PACKED_WRAP) == queue->size)
+			place = (place & PACKED_WRAP) ^ PACKED_WRAP;
+	return n;
 }
 
 /*
- * Inside a burst: write a word of the used ring that tells the guest about
- * kicks. It is guest memory like any other: marked after the write.
+ * Inside a burst: write a word that tells the guest about kicks. It is guest
+ * memory like any other: marked after the write.
  */
 static void
 write_used_word(struct dirtylog_queue *queue, uint16_t *word, uint16_t value)
@@ -40,6 +68,29 @@ enable_split_kicks(struct dirtylog_queue *queue, bool on)
 		write_used_word(queue, dirtylog_avail_event(queue), queue->next_avail);
 }
 
+static void
+enable_packed_kicks(struct dirtylog_queue *queue, bool on)
+{
+	struct vring_packed_desc_event *event = queue->device_event;
+	const struct guest_region *region;
+	uint16_t flags = VRING_PACKED_EVENT_FLAG_DISABLE;
+
+	if (on && queue->event_idx) {
+		__atomic_store_n(&event->off_wrap, queue->next_avail, __ATOMIC_RELAXED);
+		flags = VRING_PACKED_EVENT_FLAG_DESC;
+	} else if (on) {
+		flags = VRING_PACKED_EVENT_FLAG_ENABLE;
+	}
+	/* Release: orders the store of the place before that of the flag that names it. */
+	__atomic_store_n(&event->flags, flags, __ATOMIC_RELEASE);
+	if (!queue->marker.logging)
+		return;
+	/* Not in the ring: it has a page of its own, which was found when the queue opened. */
+	region = guest_mem_find_host(queue->mem, event, sizeof(*event));
+	dirtylog_mark(&queue->marker, region->bitmap,
+			(uint64_t)((uint8_t *)event - region->host), sizeof(*event));
+}
+
 int
 dirtylog_notify_enable_kicks(struct dirtylog_queue *queue, bool on)
 {
@@ -55,10 +106,13 @@ dirtylog_notify_enable_kicks(struct dirtylog_queue *queue, bool on)
 		return 0;
 	if (on)
 		dirtylog_doorbell_forget_kick(queue->doorbell);
-	enable_split_kicks(queue, on);
+	if (queue->packed)
+		enable_packed_kicks(queue, on);
+	else
+		enable_split_kicks(queue, on);
 	/*
-	 * Full fence: orders the store of our wish before the load of the index.
-	 * The driver stores the index, then loads the wish: without the fence each
+	 * Full fence: orders the store of our wish before the load of the index
+	 * (or the packed flags). The driver stores that, then loads the wish: without the fence each
 	 * could miss the other's, and we would sleep on.
 	 */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -86,13 +140,16 @@ dirtylog_notify_waiting(void *opaque)
 enum {
 	MONITOR_MASK,
 	MONITOR_VALUE,
+	MONITOR_IDLE_IF_EQUAL,
 };
 
 /* 0: go to sleep; -1: the guest has made something available. */
 static int
 monitored(const uint64_t value, const uint64_t opaque[RTE_POWER_MONITOR_OPAQUE_SZ])
 {
-	return (value & opaque[MONITOR_MASK]) == opaque[MONITOR_VALUE] ? 0 : -1;
+	bool equal = (value & opaque[MONITOR_MASK]) == opaque[MONITOR_VALUE];
+
+	return equal == (bool)opaque[MONITOR_IDLE_IF_EQUAL] ? 0 : -1;
 }
 
 int
@@ -102,12 +159,20 @@ dirtylog_notify_monitor(void *opaque, struct rte_power_monitor_cond *cond)
 
 	if (!dirtylog_burst_begin(&queue->marker))
 		return -EAGAIN;
-	/* All 16 bits: a ring that has been filled at once has the same index in it. */
-	cond->addr = &queue->avail->idx;
-	cond->size = sizeof(queue->avail->idx);
-	cond->opaque[MONITOR_MASK] = UINT16_MAX;
-	cond->opaque[MONITOR_VALUE] = queue->next_avail;
+	cond->size = sizeof(uint16_t);
 	cond->fn = monitored;
+	if (queue->packed) {
+		cond->addr = &queue->packed_desc[queue->next_avail & (uint16_t)~PACKED_WRAP].flags;
+		cond->opaque[MONITOR_MASK] = PACKED_AVAIL | PACKED_USED;
+		cond->opaque[MONITOR_VALUE] = packed_available(queue->next_avail);
+		cond->opaque[MONITOR_IDLE_IF_EQUAL] = false;
+	} else {
+		/* All 16 bits: those of the ring's size are the same when it is filled at once. */
+		cond->addr = &queue->avail->idx;
+		cond->opaque[MONITOR_MASK] = UINT16_MAX;
+		cond->opaque[MONITOR_VALUE] = queue->next_avail;
+		cond->opaque[MONITOR_IDLE_IF_EQUAL] = true;
+	}
 	dirtylog_burst_end(&queue->marker);
 	return 0;
 }

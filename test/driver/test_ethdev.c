@@ -55,7 +55,7 @@ static void
 arguments_of_net_vhost(void **state)
 {
 	struct port_rig port;
-	struct frontend frontend;
+	static struct frontend frontend;
 
 	(void)state;
 	connect_port(&port, &frontend, MODERN, 1, ",client=0,iommu-support=0,"
@@ -85,7 +85,7 @@ postcopy_is_offered_if_wanted(void **state)
 	(void)state;
 	for (i = 0; i < RTE_DIM(arguments); i++) {
 		struct port_rig port;
-		struct frontend frontend;
+		static struct frontend frontend;
 
 		connect_port(&port, &frontend, MODERN, 1, arguments[i]);
 		assert_int_equal(protocol_features(&frontend) >> VHOST_USER_PROTOCOL_F_PAGEFAULT & 1,
@@ -133,7 +133,7 @@ xstats_count(void **state)
 		"size_128_255", "size_256_511", "size_512_1023", "size_1024_1518",
 		"size_1519_max" };
 	struct port_rig port;
-	struct frontend frontend;
+	static struct frontend frontend;
 	uint64_t wanted[8] = { 0 }, bytes = 0;
 	char name[64];
 	uint32_t i;
@@ -193,7 +193,7 @@ xstats_tell_groups(void **state)
 		{ 0x33, 0x33, 0, 0, 0, 1 }, { 0x02, 0, 0, 0, 0, 1 },
 	};
 	struct port_rig port;
-	struct frontend frontend;
+	static struct frontend frontend;
 	unsigned int i;
 
 	(void)state;
@@ -216,7 +216,7 @@ static void
 xstats_of_the_log(void **state)
 {
 	struct port_rig port;
-	struct frontend frontend;
+	static struct frontend frontend;
 	struct frontend_log log;
 	unsigned int i;
 
@@ -252,7 +252,7 @@ static void
 xstats_of_faults(void **state)
 {
 	struct port_rig port;
-	struct frontend frontend;
+	static struct frontend frontend;
 	struct rte_mbuf *pkt;
 
 	(void)state;
@@ -285,7 +285,7 @@ static void
 dump_describes(void **state)
 {
 	struct port_rig port;
-	struct frontend frontend;
+	static struct frontend frontend;
 
 	(void)state;
 	connect_port(&port, &frontend, MODERN, 1, ",log-placement=staged,tso=1");
@@ -355,7 +355,7 @@ static void
 events_tell(void **state)
 {
 	struct port_rig port;
-	struct frontend frontend;
+	static struct frontend frontend;
 	struct dirtylog_eth_queue_event event;
 	static struct events events;
 	unsigned int i;
@@ -413,7 +413,7 @@ static void
 vid_is_the_connections(void **state)
 {
 	struct port_rig port;
-	struct frontend frontend;
+	static struct frontend frontend;
 	char path[256];
 
 	(void)state;
@@ -467,7 +467,7 @@ static void
 mtu_is_the_front_ends(void **state)
 {
 	struct port_rig port;
-	struct frontend frontend;
+	static struct frontend frontend;
 	struct rte_eth_dev_info info;
 	uint64_t wanted = 9000;
 	uint16_t mtu;

@@ -703,7 +703,7 @@ static void
 client_mode(void **state)
 {
 	struct port_rig port;
-	struct frontend frontend;
+	static struct frontend frontend;
 	char path[64];
 	unsigned int i;
 	int fd;

@@ -35,7 +35,9 @@ def show_port_info(rig):
            "Current number of RX queues: 2", "Max possible TX queues: 2")
     expect(backend.command("show port summary all"), rf"{driver} +up +10 Gbps")
     expect(backend.command("show device info all"), rf"Driver name: {driver}$")
-    expect(backend.command("show port 0 rxq 0 desc used count"), "Used desc count = 0")
+    # As testpmd 22.11 says it, or a later one
+    expect(backend.command("show port 0 rxq 0 desc used count"),
+           "^(Used|RxQ 0 used) desc count = 0$")
     frontend.quit()
     backend.wait_link(False)
     expect(backend.command("show port info 0"), "Link status: down")

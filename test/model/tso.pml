@@ -92,7 +92,9 @@ active proctype store_buffers()
 
 end:	do
 	:: d_step { !DRAINED(0) -> drain(0) }
+#if THREADS > 1
 	:: d_step { !DRAINED(1) -> drain(1) }
+#endif
 #if THREADS > 2
 	:: d_step { !DRAINED(2) -> drain(2) }
 #endif

@@ -46,7 +46,7 @@ frontend_create(struct frontend *frontend, uint64_t features, uint16_t ring_size
 	for (i = 0; i < nb_rings; i++) {
 		ring_init(&frontend->rings[i], &frontend->ram,
 				FRONTEND_HIGH + i * ring_footprint(ring_size), ring_size, start,
-				(features >> VIRTIO_F_RING_PACKED) & 1);
+				features & FRONTEND_F_PACKED ? frontend->slots[i] : NULL);
 		frontend->call[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 		frontend->kick[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 		assert_true(frontend->call[i] >= 0 && frontend->kick[i] >= 0);

@@ -43,6 +43,7 @@ enum frontend_request {
 	REQ_NET_SET_MTU = 20,
 };
 
+#define FRONTEND_MAX_PACKED 512 /* descriptors */
 #define FRONTEND_MAX_RINGS 256 /* of 128 queue pairs */
 #define FRONTEND_F_PROTOCOL (UINT64_C(1) << 30)
 #define FRONTEND_F_LOG_ALL (UINT64_C(1) << VHOST_F_LOG_ALL)
@@ -70,6 +71,7 @@ struct frontend {
 	uint16_t ring_size;
 	unsigned int nb_rings;
 	struct ring_writer rings[FRONTEND_MAX_RINGS];
+	uint16_t slots[FRONTEND_MAX_RINGS][FRONTEND_MAX_PACKED]; /* the packed rings' */
 	int call[FRONTEND_MAX_RINGS];
 	int kick[FRONTEND_MAX_RINGS];
 };

@@ -48,7 +48,7 @@ ring_clear(struct ring_writer *ring)
 
 void
 ring_init(struct ring_writer *ring, struct guest_ram *ram, uint64_t gpa, uint16_t size,
-		uint16_t start, bool packed)
+		uint16_t start, uint16_t *packed_slots)
 {
 	memset(ring, 0, sizeof(*ring));
 	ring->ram = ram;
@@ -56,8 +56,9 @@ ring_init(struct ring_writer *ring, struct guest_ram *ram, uint64_t gpa, uint16_
 	ring->desc = gpa;
 	ring->avail = gpa + ring_desc_len(size);
 	ring->used = gpa + whole_pages(ring_desc_len(size) + ring_avail_len(size));
-	ring->packed = packed;
-	if (packed) {
+	if (packed_slots != NULL) {
+		ring->packed = true;
+		ring->slots = packed_slots;
 		/* From the first round on, whose wrap counter is 1. */
 		ring->next_avail = ring_step(ring, WRAP, start);
 		ring->next_used = ring->next_avail;
@@ -330,16 +331,33 @@ ring_set_used_event(struct ring_writer *ring, uint16_t index)
 	ram_write(ring->ram, ring->avail + 4 + ring->size * 2U, &index, sizeof(index));
 }
 
+/* By the event area's flags or, step by step, by the place that it names. */
+static bool
+packed_wants_kick(struct ring_writer *ring, uint16_t old, uint16_t flags)
+{
+	uint16_t place;
+
+	if (flags != VRING_PACKED_EVENT_FLAG_DESC)
+		return flags != VRING_PACKED_EVENT_FLAG_DISABLE;
+	ram_read(ring->ram, ring->used, &place, sizeof(place));
+	for (; old != ring->next_avail; old = ring_step(ring, old, 1))
+		if (old == place)
+			return true;
+	return false;
+}
+
 bool
 ring_wants_kick(struct ring_writer *ring, uint16_t old, bool event_idx)
 {
-	const uint64_t word = event_idx ? 4 + (uint64_t)ring->size * 8 : 0;
+	const uint64_t word = ring->packed ? 2 : event_idx ? 4 + (uint64_t)ring->size * 8 : 0;
 	const uint16_t *wish = ram_host(ring->ram, ring->used + word);
 	uint16_t value;
 
 	/* Full fence: the index is there before we look whether it is waited for. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	value = __atomic_load_n(wish, __ATOMIC_RELAXED);
+	if (ring->packed)
+		return packed_wants_kick(ring, old, value);
 	if (event_idx)
 		return vring_need_event(value, ring->next_avail, old);
 	return !(value & VRING_USED_F_NO_NOTIFY);

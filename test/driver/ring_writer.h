@@ -32,7 +32,7 @@ struct ring_writer {
 	/* Packed rings. */
 	uint64_t held;       /* GPA of flags that the next publish stores, or 0 */
 	uint16_t held_flags;
-	uint16_t slots[32768]; /* by id: descriptors of the ring that the chain has */
+	uint16_t *slots;     /* by id: descriptors of the ring that the chain has */
 };
 
 /* One buffer of a chain. */
@@ -71,10 +71,10 @@ ring_used_len(uint16_t size)
  * Lay a ring out from a GPA on, which is the start of a page: descriptors,
  * available ring (or driver event area), and on a page of its own the used ring
  * (or device event area). Both positions begin `start` buffers after the first
- * one.
+ * one. A packed ring gets room for `size` numbers, a split one NULL.
  */
 void ring_init(struct ring_writer *ring, struct guest_ram *ram, uint64_t gpa, uint16_t size,
-		uint16_t start, bool packed);
+		uint16_t start, uint16_t *packed_slots);
 
 /* Bytes that such a layout needs, in whole pages. */
 uint64_t ring_footprint(uint16_t size);

@@ -51,7 +51,8 @@ create_side(struct rig *rig, struct rig_side *side, uint16_t vring, uint64_t gpa
 	side->queue = create_queue(rig, vring);
 	side->call = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	assert_true(side->call >= 0);
-	ring_init(&side->ring, &rig->ram, gpa, rig->options.size, rig->options.start, rig_packed);
+	ring_init(&side->ring, &rig->ram, gpa, rig->options.size, rig->options.start,
+			rig_packed ? side->slots : NULL);
 	side->model_used = side->ring.next_used;
 	side->shown_used = side->ring.next_used;
 	side->queue->next_avail = side->ring.next_used;
@@ -151,6 +152,8 @@ open_marked(struct rig *rig, struct rig_side *side)
 		ram_write(&rig->ram, ring->used, &no_notify, sizeof(no_notify));
 		return;
 	}
+	queue->event[0].bitmap = dirtylog_device_find(rig->device, ring->used,
+			&queue->event[0].offset);
 	assert_int_equal(dirtylog_device_mark(rig->device, ring->used, 4), 0);
 	ram_expect(&rig->ram, ring->used + 2, &disable, sizeof(disable));
 }

@@ -47,6 +47,7 @@ struct rig_options {
 struct rig_side {
 	struct dirtylog_queue *queue;
 	struct ring_writer ring;
+	uint16_t slots[32768];
 	int call;
 	uint16_t model_used;  /* the position up to which the back-end should have used */
 	uint16_t shown_used;  /* and the one that it has shown */

@@ -180,7 +180,8 @@ rings_change_over_restart(void **state)
 		for (ring = 0; ring < 2; ring++)
 			ring_init(&frontend->rings[ring], &frontend->ram,
 					FRONTEND_HIGH + 0x20000 * ring, frontend->ring_size, 0,
-					(features[i] >> VIRTIO_F_RING_PACKED) & 1);
+					features[i] & FRONTEND_F_PACKED ?
+					frontend->slots[ring] : NULL);
 		assert_int_equal(frontend_set_features(frontend, frontend->features), ANSWER_OK);
 		for (ring = 0; ring < 2; ring++)
 			assert_int_equal(frontend_start_ring(frontend, ring), ANSWER_OK);

@@ -468,7 +468,7 @@ ring_grows_out_of_memory(void **state)
 			frontend_create(frontend, event ? FEATURES | FRONTEND_F_EVENT_IDX : FEATURES,
 					RING_SIZE, 2, 0);
 			ring_init(&frontend->rings[0], &frontend->ram,
-					end - ring_footprint(RING_SIZE), RING_SIZE, 0, false);
+					end - ring_footprint(RING_SIZE), RING_SIZE, 0, NULL);
 			assert_true(frontend_connect(frontend, victim.path));
 			assert_int_equal(frontend_start(frontend), ANSWER_OK);
 			assert_true(port_exchange(&victim, frontend, 0, turn++, 5));

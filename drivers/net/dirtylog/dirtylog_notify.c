@@ -72,8 +72,8 @@ static void
 enable_packed_kicks(struct dirtylog_queue *queue, bool on)
 {
 	struct vring_packed_desc_event *event = queue->device_event;
-	const struct guest_region *region;
 	uint16_t flags = VRING_PACKED_EVENT_FLAG_DISABLE;
+	unsigned int i;
 
 	if (on && queue->event_idx) {
 		__atomic_store_n(&event->off_wrap, queue->next_avail, __ATOMIC_RELAXED);
@@ -83,12 +83,10 @@ enable_packed_kicks(struct dirtylog_queue *queue, bool on)
 	}
 	/* Release: orders the store of the place before that of the flag that names it. */
 	__atomic_store_n(&event->flags, flags, __ATOMIC_RELEASE);
-	if (!queue->marker.logging)
-		return;
-	/* Not in the ring: it has a page of its own, which was found when the queue opened. */
-	region = guest_mem_find_host(queue->mem, event, sizeof(*event));
-	dirtylog_mark(&queue->marker, region->bitmap,
-			(uint64_t)((uint8_t *)event - region->host), sizeof(*event));
+	for (i = 0; i < RTE_DIM(queue->event) && queue->marker.logging; i++)
+		if (queue->event[i].bitmap != NULL)
+			dirtylog_mark(&queue->marker, queue->event[i].bitmap,
+					queue->event[i].offset, sizeof(*event));
 }
 
 int

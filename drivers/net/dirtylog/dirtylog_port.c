@@ -90,17 +90,27 @@ open_marked(struct dirtylog_port *port, struct dirtylog_vring *vring)
 	queue->used_bitmap = dirtylog_device_find(port->device, gpa, &queue->used_offset);
 	if (queue->used_bitmap == NULL)
 		return -EFAULT;
-	ret = dirtylog_device_open(port->device, &queue->marker, gpa);
-	if (ret < 0 || !queue->packed)
-		return ret;
-	/* Written before the queue was opened, and never by a burst. */
+	if (!queue->packed)
+		return dirtylog_device_open(port->device, &queue->marker, gpa);
+
 	event = guest_mem_gpa(port->mem, queue->device_event);
-	ret = dirtylog_device_mark(port->device, event, sizeof(*queue->device_event));
-	if (ret == 0 && told != 0 && told != event)
-		ret = dirtylog_device_mark(port->device, told, sizeof(*queue->device_event));
+	if (told == 0)
+		told = event;
+	queue->event[0].bitmap = dirtylog_device_find(port->device, event,
+			&queue->event[0].offset);
+	queue->event[1].bitmap = dirtylog_device_find(port->device, told,
+			&queue->event[1].offset);
+	if (queue->event[0].bitmap == NULL || queue->event[1].bitmap == NULL)
+		return -EFAULT;
+	if (told == event)
+		queue->event[1].bitmap = NULL;
+	ret = dirtylog_device_open(port->device, &queue->marker, gpa);
 	if (ret < 0)
-		dirtylog_device_close(port->device, &queue->marker);
-	return ret;
+		return ret;
+	/* Written when the queue was started, by no burst. */
+	dirtylog_device_mark(port->device, event, sizeof(*queue->device_event));
+	dirtylog_device_mark(port->device, told, sizeof(*queue->device_event));
+	return 0;
 }
 
 static bool

@@ -84,6 +84,14 @@ struct dirtylog_queue {
 	/* Of the region that holds what we write: the used ring, or the packed one. */
 	struct dirtylog_bitmap *used_bitmap;
 	uint64_t used_offset;                /* of that ring in the region */
+	/*
+	 * A packed ring's device event area: where it is, and where the front-end
+	 * says it is to be logged, if that differs (else NULL).
+	 */
+	struct {
+		struct dirtylog_bitmap *bitmap;
+		uint64_t offset;
+	} event[2];
 	int call_fd;                         /* -1: the guest wants no interrupts */
 	uint16_t size;
 	uint16_t mask;

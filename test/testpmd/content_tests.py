@@ -58,6 +58,11 @@ def options(packed):
             parts.append("index_wrap")
         return "content_" + "_".join(parts)
 
+    chosen = packed_options() if packed else split_options()
+    return [(name(option), {**option, "packed": packed}) for option in chosen]
+
+
+def split_options():
     chosen = []
     for mergeable in (1, 0):
         for in_order in (0, 1):
@@ -69,14 +74,27 @@ def options(packed):
                    {**only, "server": 1, "queues": 2},
                    {**only, "sizes": MANY_SMALL},
                    {**only, "sizes": MANY_SMALL, "rings": 32768},
+                   {**only, "hidden": [r.INDIRECT]},
+                   {**only, "hidden": [r.VERSION_1]},
+                   {**only, "hidden": [r.VERSION_1, r.INDIRECT]}]
+    return chosen + [{"rings": 64, "queues": 2},
+                     {"mergeable": 0, "vectorized": 1},
+                     {"mergeable": 0, "vectorized": 1, "rings": 1024}]
+
+
+def packed_options():
+    """A modern device's only. Its rings have any size, here one that is no power of two."""
+    chosen = []
+    for mergeable in (1, 0):
+        only = {"mergeable": mergeable}
+        for in_order in (0, 1):
+            chosen += [{**only, "in_order": in_order, "rings": rings} for rings in (64, 250)]
+        chosen += [{**only, "queues": 2},
+                   {**only, "sizes": MANY_SMALL, "rings": 250},
                    {**only, "hidden": [r.INDIRECT]}]
-        if not packed:    # packed rings are a modern device's
-            chosen += [{**only, "hidden": [r.VERSION_1]},
-                       {**only, "hidden": [r.VERSION_1, r.INDIRECT]}]
-    chosen += [{"rings": 64, "queues": 2},
-               {"mergeable": 0, "vectorized": 1},
-               {"mergeable": 0, "vectorized": 1, "rings": 1024}]
-    return [(name(option), {**option, "packed": packed}) for option in chosen]
+    return chosen + [{"rings": 1024, "server": 1},
+                     {"rings": 32768, "in_order": 1},
+                     {"mergeable": 0, "vectorized": 1}]
 
 
 def tests(rings):

@@ -33,8 +33,8 @@ def arguments():
     parser.add_argument("--testpmd", default="dpdk-testpmd", metavar="PATH",
                         help="of another DPDK: the one the driver was built for; its libraries "
                              "must be found, by LD_LIBRARY_PATH for one")
-    parser.add_argument("--rings", default="split", metavar="KINDS",
-                        help="split (default), packed, or split,packed")
+    parser.add_argument("--rings", default="split,packed", metavar="KINDS",
+                        help="split, packed, or split,packed (default)")
     parser.add_argument("--memory", choices=["auto", "huge", "normal"], default="auto",
                         help="pages of both processes; auto: huge ones when enough are free")
     parser.add_argument("--preload", metavar="LIBRARIES",

@@ -520,6 +520,25 @@ staged_marks_survive_a_new_table(void **state)
 	assert_true(frontend_log_is_exactly(&room->other, 9, 1));
 }
 
+/* What a control thread wrote itself: into the log, or where the next one finds it. */
+static void
+control_thread_marks(void **state)
+{
+	struct room *room = *state;
+
+	/* Nothing is logged: nothing to do. */
+	assert_int_equal(dirtylog_device_mark(room->device, 3 * PAGE, 4), 0);
+	assert_int_equal(dirtylog_device_mark(room->device, LOW_PAGES * PAGE, 4), -EFAULT);
+	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_device_mark(room->device, 7 * PAGE + 4092, 4), 0);
+	assert_int_equal(set_log(room, &room->log), 0);
+	assert_true(frontend_log_is_exactly(&room->log, 7, 1));
+	frontend_log_clear(&room->log);
+	assert_int_equal(dirtylog_device_mark(room->device, HIGH_PAGE * PAGE + 4094, 4), 0);
+	assert_true(frontend_log_is_exactly(&room->log, HIGH_PAGE, 2));
+	assert_int_equal(dirtylog_device_mark(room->device, UINT64_MAX, 4), -EFAULT);
+}
+
 static void
 table_is_refused(void **state)
 {
@@ -724,6 +743,7 @@ main(void)
 		IN_ROOM(regions_added_later_are_logged),
 		IN_ROOM(regions_beyond_the_log),
 		IN_ROOM(staged_marks_survive_a_new_table),
+		IN_ROOM(control_thread_marks),
 		IN_ROOM(table_is_refused),
 		IN_ROOM(log_is_refused),
 		IN_ROOM(open_checks_the_index),

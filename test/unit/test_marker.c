@@ -238,6 +238,47 @@ index_is_marked_by_the_next_burst(void **state)
 	assert_false(marker->index_pending);
 }
 
+/* A packed ring: what is stored last is elsewhere in each burst. */
+static void
+flags_are_marked_by_the_next_burst(void **state)
+{
+	struct room *room = *state;
+	struct dirtylog_marker *marker = &room->marker;
+	unsigned int i;
+
+	marker->index_bitmap = room->bitmap;
+	for (i = 0; i < 10; i++) {
+		assert_true(dirtylog_burst_begin(marker));
+		dirtylog_mark_flags(marker, (30 + 7 * i) * PAGE + 14);
+		dirtylog_burst_end(marker);
+		/* The page of the burst before. */
+		if (i == 0)
+			assert_int_equal(frontend_log_count(&room->log), 0);
+		else
+			assert_true(frontend_log_is_exactly(&room->log, 30 + 7 * (i - 1), 1));
+		frontend_log_clear(&room->log);
+	}
+	assert_true(dirtylog_burst_begin(marker));
+	dirtylog_burst_end(marker);
+	assert_true(frontend_log_is_exactly(&room->log, 30 + 7 * 9, 1));
+	frontend_log_clear(&room->log);
+	assert_true(dirtylog_burst_begin(marker));
+	dirtylog_burst_end(marker);
+	assert_int_equal(frontend_log_count(&room->log), 0);
+
+	/* Without logging the place stays what the control thread has to mark. */
+	assert_true(dirtylog_burst_begin(marker));
+	dirtylog_mark_flags(marker, 5 * PAGE);
+	dirtylog_burst_end(marker);
+	dirtylog_marker_set_gate(marker, &room->epoch, DIRTYLOG_GATE_OPEN);
+	assert_true(dirtylog_burst_begin(marker));
+	dirtylog_mark_flags(marker, 6 * PAGE);
+	dirtylog_burst_end(marker);
+	assert_int_equal(marker->index_offset, 5 * PAGE);
+	assert_false(marker->index_pending);
+	assert_int_equal(frontend_log_count(&room->log), 0);
+}
+
 /* An index that lies over a page's end. */
 static void
 index_over_two_pages(void **state)
@@ -361,6 +402,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(gates, setup, teardown),
 		cmocka_unit_test_setup_teardown(index_is_marked_by_the_next_burst, setup, teardown),
 		cmocka_unit_test_setup_teardown(index_over_two_pages, setup, teardown),
+		cmocka_unit_test_setup_teardown(flags_are_marked_by_the_next_burst, setup, teardown),
 		cmocka_unit_test_setup_teardown(bits_are_set_atomically, setup, teardown),
 		cmocka_unit_test_setup_teardown(prefetch, setup, teardown),
 		cmocka_unit_test(layout),

@@ -174,6 +174,7 @@ open_side(struct rig *rig, struct rig_side *side)
 	queue->event_idx = rig->options.event_idx;
 	queue->header_len = rig->header_len;
 	queue->call_fd = side->call;
+	dirtylog_offload_open(queue, rig->options.features, &rig->options.wishes);
 	assert_int_equal(rig_packed ? dirtylog_packed_start(queue) : dirtylog_split_start(queue),
 			0);
 	open_marked(rig, side);

@@ -15,6 +15,7 @@
 
 #include "dirtylog_burst.h"
 #include "dirtylog_device.h"
+#include "dirtylog_offload.h"
 #include "dirtylog_packed.h"
 #include "dirtylog_split.h"
 #include "frontend_log.h"
@@ -41,6 +42,9 @@ struct rig_options {
 	bool version_1;
 	bool event_idx;
 	bool logging;
+	/* Offloads: what was negotiated, what the application wants. */
+	uint64_t features;
+	struct dirtylog_rx_wishes wishes;
 };
 
 /* One ring with its queue. */

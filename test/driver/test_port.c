@@ -90,24 +90,49 @@ passes_packets(void **state)
 	}
 }
 
-/* What the datapath cannot do is not offered. */
+/* What the datapath cannot do is not offered, nor what the device's arguments rule out. */
 static void
 offers_what_it_can(void **state)
 {
-	const uint64_t not_offered = 1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_GUEST_CSUM |
-		1ULL << VIRTIO_NET_F_HOST_TSO4 | 1ULL << VIRTIO_NET_F_GUEST_TSO4 |
-		1ULL << VIRTIO_NET_F_HOST_TSO6 | 1ULL << VIRTIO_NET_F_GUEST_TSO6 |
-		1ULL << VIRTIO_NET_F_HOST_UFO | 1ULL << VIRTIO_NET_F_GUEST_UFO |
-		1ULL << VIRTIO_F_ACCESS_PLATFORM;
-	const uint64_t offered = 1ULL << VIRTIO_RING_F_INDIRECT_DESC | FRONTEND_F_LOG_ALL |
-		1ULL << VIRTIO_F_RING_PACKED | 1ULL << VIRTIO_F_IN_ORDER |
+	const uint64_t never = 1ULL << VIRTIO_F_ACCESS_PLATFORM;
+	const uint64_t long_ones = 1ULL << VIRTIO_NET_F_HOST_TSO4 | 1ULL << VIRTIO_NET_F_HOST_TSO6 |
+		1ULL << VIRTIO_NET_F_HOST_UFO | 1ULL << VIRTIO_NET_F_HOST_ECN |
+		1ULL << VIRTIO_NET_F_GSO;
+	const uint64_t always = 1ULL << VIRTIO_RING_F_INDIRECT_DESC | FRONTEND_F_LOG_ALL |
+		1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_GUEST_CSUM |
+		1ULL << VIRTIO_NET_F_GUEST_TSO4 | 1ULL << VIRTIO_NET_F_GUEST_TSO6 |
+		1ULL << VIRTIO_NET_F_GUEST_UFO | 1ULL << VIRTIO_NET_F_GUEST_ECN |
+		1ULL << VIRTIO_NET_F_MTU | 1ULL << VIRTIO_F_RING_PACKED | 1ULL << VIRTIO_F_IN_ORDER |
 		FRONTEND_F_PROTOCOL | FRONTEND_F_MQ | MODERN | FRONTEND_F_EVENT_IDX;
-	struct pair *pair = pair_create(0, MODERN, 1, 0);
+	static const struct {
+		const char *args;
+		bool long_ones;
+	} cases[] = {
+		{ "", false },
+		{ ",tso=0", false },
+		{ ",tso=1", true },
+		{ ",tso=1,linear-buffer=1", false },
+		{ ",tso=1,ext-buffer=1", true },
+		{ ",tso=1,linear-buffer=1,ext-buffer=1", true },
+		{ ",tso=1,legacy-ol-flags=1", true },
+	};
+	unsigned int i;
 
 	(void)state;
-	assert_int_equal(pair->frontend.offered & not_offered, 0);
-	assert_int_equal(pair->frontend.offered & offered, offered);
-	pair_destroy(pair);
+	for (i = 0; i < RTE_DIM(cases); i++) {
+		struct port_rig port;
+		struct frontend frontend;
+
+		port_create(&port, 0, 1, cases[i].args);
+		frontend_create(&frontend, MODERN, 256, 2, 0);
+		assert_true(frontend_connect(&frontend, port.path));
+		assert_int_equal(frontend_start(&frontend), ANSWER_OK);
+		assert_int_equal(frontend.offered & never, 0);
+		assert_int_equal(frontend.offered & always, always);
+		assert_int_equal(frontend.offered & long_ones, cases[i].long_ones ? long_ones : 0);
+		frontend_destroy(&frontend);
+		port_destroy(&port);
+	}
 }
 
 static void

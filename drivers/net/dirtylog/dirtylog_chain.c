@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <string.h>
+
 #include <rte_common.h>
 #include <rte_memcpy.h>
 
@@ -240,6 +242,21 @@ dirtylog_chain_mark(struct dirtylog_queue *queue, const struct guest_piece *piec
 		dirtylog_mark(&queue->marker, piece->region->bitmap,
 				(uint64_t)(piece->host - piece->region->host), n);
 		len -= n;
+	}
+}
+
+void
+dirtylog_chain_peek(const struct guest_piece *piece, void *data, uint32_t len)
+{
+	uint8_t *to = data;
+
+	while (len != 0) {
+		uint32_t n = RTE_MIN(len, piece->len);
+
+		memcpy(to, piece->host, n);
+		to += n;
+		len -= n;
+		piece++;
 	}
 }
 

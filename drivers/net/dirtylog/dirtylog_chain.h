@@ -90,6 +90,9 @@ void dirtylog_chain_write(const struct guest_piece *pieces, uint32_t skip, const
 void dirtylog_chain_mark(struct dirtylog_queue *queue, const struct guest_piece *pieces,
 		uint64_t len);
 
+/* Copy the first `len` bytes of the pieces, which are that long. */
+void dirtylog_chain_peek(const struct guest_piece *pieces, void *data, uint32_t len);
+
 /*
  * Copy `len` bytes, `skip` bytes into the pieces, to an mbuf that is empty;
  * further segments come from its pool. Returns false if there are none left.

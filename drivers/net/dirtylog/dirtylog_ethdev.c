@@ -16,6 +16,7 @@
 #include "dirtylog_dpdk.h"
 #include "dirtylog_driver_log.h"
 #include "dirtylog_eth.h"
+#include "dirtylog_ext_buffers.h"
 #include "dirtylog_notify.h"
 #include "dirtylog_port.h"
 #include "dirtylog_port_dump.h"
@@ -74,7 +75,16 @@ static const struct dirtylog_port_events port_events = {
 static int
 dev_configure(struct rte_eth_dev *dev)
 {
+	dirtylog_port_set_rx_offloads(port_of(dev), dev->data->dev_conf.rxmode.offloads);
 	return dirtylog_port_register(port_of(dev));
+}
+
+/* ethdev has changed the configuration already. */
+static int
+vlan_offload_set(struct rte_eth_dev *dev, int mask __rte_unused)
+{
+	dirtylog_port_set_rx_offloads(port_of(dev), dev->data->dev_conf.rxmode.offloads);
+	return 0;
 }
 
 static void
@@ -116,6 +126,7 @@ queue_release(struct rte_eth_dev *dev, struct dirtylog_queue *queue)
 	if (queue == NULL)
 		return;
 	dirtylog_port_set_queue(port_of(dev), queue->vring, NULL);
+	dirtylog_ext_buffers_release(queue->ext_buffers);
 	rte_free(queue);
 }
 
@@ -157,8 +168,17 @@ rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc __rte_unus
 		unsigned int socket, const struct rte_eth_rxconf *conf __rte_unused,
 		struct rte_mempool *pool)
 {
-	dev->data->rx_queues[id] = queue_create(dev, VRING_OF_RX(id), socket, pool);
-	return dev->data->rx_queues[id] == NULL ? -ENOMEM : 0;
+	struct dirtylog_queue *queue = queue_create(dev, VRING_OF_RX(id), socket, pool);
+
+	dev->data->rx_queues[id] = queue;
+	if (queue == NULL)
+		return -ENOMEM;
+	if (port_of(dev)->ext_buffers) {
+		queue->ext_buffers = dirtylog_ext_buffers_create(dev->data->port_id, id,
+				(int)socket);
+		return queue->ext_buffers == NULL ? -ENOMEM : 0;
+	}
+	return 0;
 }
 
 static int
@@ -180,7 +200,11 @@ dev_close(struct rte_eth_dev *dev)
 	dirtylog_rx_intr_remove(dev);
 	dirtylog_port_fini(port_of(dev));
 	for (i = 0; i < dev->data->nb_rx_queues; i++) {
-		rte_free(dev->data->rx_queues[i]);
+		struct dirtylog_queue *queue = dev->data->rx_queues[i];
+
+		if (queue != NULL)
+			dirtylog_ext_buffers_release(queue->ext_buffers);
+		rte_free(queue);
 		dev->data->rx_queues[i] = NULL;
 	}
 	for (i = 0; i < dev->data->nb_tx_queues; i++) {
@@ -204,8 +228,18 @@ dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	info->max_rx_queues = port->nb_queue_pairs;
 	info->max_tx_queues = port->nb_queue_pairs;
 	info->min_rx_bufsize = 0;
-	info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-	info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_SCATTER;
+	info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
+	info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+	if (!port->linear_buffers)
+		info->rx_offload_capa |= RTE_ETH_RX_OFFLOAD_SCATTER;
+	/* An application must not mix its own flags with those that packets come with. */
+	if (!port->legacy_ol_flags) {
+		info->tx_offload_capa |= RTE_ETH_TX_OFFLOAD_IPV4_CKSUM |
+			RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
+			RTE_ETH_TX_OFFLOAD_TCP_TSO;
+		info->rx_offload_capa |= RTE_ETH_RX_OFFLOAD_UDP_CKSUM |
+			RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
+	}
 	return 0;
 }
 
@@ -245,6 +279,7 @@ static const struct eth_dev_ops ops = {
 	.dev_stop = dev_stop,
 	.dev_close = dev_close,
 	.dev_infos_get = dev_infos_get,
+	.vlan_offload_set = vlan_offload_set,
 	.rx_queue_setup = rx_queue_setup,
 	.tx_queue_setup = tx_queue_setup,
 	.rx_queue_release = rx_queue_release,

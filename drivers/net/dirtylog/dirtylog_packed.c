@@ -216,6 +216,7 @@ transmit_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbu
 	const struct vring_packed_desc *descs = &queue->packed_desc[burst->next.index];
 	const uint16_t wanted = available_flags(burst->next.wrap) | VRING_DESC_F_WRITE;
 	union dirtylog_packed_tail tails[DIRTYLOG_CHUNK];
+	struct dirtylog_tx_offload offloads[DIRTYLOG_CHUNK]; /* of packets with work */
 	const struct guest_region *regions[DIRTYLOG_CHUNK];
 	uint8_t *hosts[DIRTYLOG_CHUNK];
 	uint64_t bytes = 0;
@@ -228,7 +229,7 @@ transmit_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbu
 
 		tails[i] = dirtylog_read_tail(&descs[i]);
 		if (unlikely((tails[i].flags & (F_OWNER | F_SHAPE)) != wanted ||
-				tails[i].len < len || pkts[i]->nb_segs != 1))
+				tails[i].len < len || !dirtylog_is_plain(queue, pkts[i], &offloads[i])))
 			break;
 		addr = dirtylog_read_addr(&descs[i]);
 		regions[i] = guest_mem_find(queue->mem, addr, &queue->hint);
@@ -247,8 +248,7 @@ transmit_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbu
 	for (i = 0; i < n; i++) {
 		uint32_t len = pkts[i]->data_len;
 
-		dirtylog_write_header(queue, hosts[i]);
-		rte_memcpy(hosts[i] + queue->header_len, rte_pktmbuf_mtod(pkts[i], void *), len);
+		dirtylog_write_packet(queue, hosts[i], pkts[i], &offloads[i]);
 		bytes += len;
 		len += queue->header_len;
 		tails[i].len = len;
@@ -279,16 +279,16 @@ return_bad(struct dirtylog_queue *queue, struct burst *burst, uint16_t n,
 static enum dirtylog_outcome
 transmit_any(struct dirtylog_queue *queue, struct burst *burst, const struct rte_mbuf *pkt)
 {
-	uint64_t need = (uint64_t)pkt->pkt_len + queue->header_len;
-	uint64_t room = 0, len;
+	struct dirtylog_tx_offload offload = { .nb_patches = 0 };
+	uint64_t need, room = 0, len;
 	struct place ahead = burst->next; /* nothing is written before it is known to fit */
-	struct virtio_net_hdr_mrg_rxbuf header;
 	struct dirtylog_packed_buffer buffer;
-	const struct rte_mbuf *seg;
 	uint16_t i, n;
-	uint32_t skip;
 	int nb_pieces = 0;
 
+	if (dirtylog_has_work(pkt) && !dirtylog_offload_transmit(queue, pkt, &offload))
+		return DIRTYLOG_DROPPED;
+	need = (uint64_t)pkt->pkt_len + offload.tag_len + queue->header_len;
 	for (n = 0; room < need; n++) {
 		if (n == 1 && !queue->mergeable)
 			return DIRTYLOG_DROPPED;
@@ -313,20 +313,13 @@ transmit_any(struct dirtylog_queue *queue, struct burst *burst, const struct rte
 		room += len;
 	}
 
-	header = dirtylog_make_header(n);
-	dirtylog_chain_write(queue->pieces, 0, &header, queue->header_len);
-	skip = queue->header_len;
-	for (seg = pkt; seg != NULL; seg = seg->next) {
-		dirtylog_chain_write(queue->pieces, skip, rte_pktmbuf_mtod(seg, void *),
-				seg->data_len);
-		skip += seg->data_len;
-	}
+	dirtylog_write_pieces(queue, pkt, &offload, n);
 	if (queue->marker.logging)
 		dirtylog_chain_mark(queue, queue->pieces, need);
 	for (i = 0; i < n; i++)
 		return_buffer(queue, burst, &queue->buffers[i], queue->buffers[i].len);
 	dirtylog_count(&queue->stats.packets, 1);
-	dirtylog_count(&queue->stats.bytes, pkt->pkt_len);
+	dirtylog_count(&queue->stats.bytes, pkt->pkt_len + offload.tag_len);
 	return DIRTYLOG_DONE;
 }
 
@@ -399,6 +392,8 @@ receive_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbuf
 			break;
 		hosts[i] = guest_region_host(region, addr) + queue->header_len;
 		rte_prefetch0(hosts[i]);
+		if (queue->offloads)
+			rte_prefetch0(hosts[i] - queue->header_len);
 	}
 	n = i;
 	if (n == 0)
@@ -413,11 +408,18 @@ receive_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbuf
 		rte_memcpy(rte_pktmbuf_mtod(pkts[i], void *), hosts[i], len);
 		pkts[i]->data_len = (uint16_t)len;
 		pkts[i]->pkt_len = len;
+		/* A bad one is left for receive_any(), which counts it. */
+		if (queue->offloads && unlikely(!dirtylog_offload_received(queue,
+				hosts[i] - queue->header_len, pkts[i]))) {
+			rte_pktmbuf_free_bulk(&pkts[i], n - i);
+			break;
+		}
 		pkts[i]->port = queue->port_id;
 		tails[i].len = 0;
 		tails[i].flags = used_flags(burst->next.wrap, 0);
 		bytes += len;
 	}
+	n = i;
 	put_chunk(queue, burst, tails, n);
 	dirtylog_count(&queue->stats.packets, n);
 	dirtylog_count(&queue->stats.bytes, bytes);
@@ -428,6 +430,7 @@ receive_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbuf
 static enum dirtylog_outcome
 receive_any(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbuf **pkt)
 {
+	enum dirtylog_outcome outcome = DIRTYLOG_AGAIN;
 	struct dirtylog_packed_buffer buffer;
 	uint64_t len;
 	int nb_pieces = dirtylog_chain_walk_packed(queue, burst->next.index, burst->next.left,
@@ -435,28 +438,19 @@ receive_any(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbuf *
 
 	if (buffer.nb_desc == 0)
 		return DIRTYLOG_WAIT; /* where it ends only the guest can tell */
-	if (nb_pieces >= 0 && (len <= queue->header_len ||
-			len - queue->header_len > DIRTYLOG_MAX_PACKET)) {
-		dirtylog_queue_fault(queue, len <= queue->header_len ? DIRTYLOG_FAULT_SHORT :
-				DIRTYLOG_FAULT_LONG, len, DIRTYLOG_MAX_PACKET);
-		nb_pieces = -1;
+	if (nb_pieces >= 0) {
+		*pkt = rte_pktmbuf_alloc(queue->pool);
+		outcome = *pkt == NULL ? DIRTYLOG_WAIT : dirtylog_read_pieces(queue, len, *pkt);
+		if (outcome == DIRTYLOG_WAIT)
+			dirtylog_count(&queue->stats.no_mbuf, 1);
+		if (outcome != DIRTYLOG_DONE)
+			rte_pktmbuf_free(*pkt);
 	}
-	if (nb_pieces < 0) {
+	if (outcome == DIRTYLOG_AGAIN)
 		return_bad(queue, burst, 0, &buffer);
-		return DIRTYLOG_AGAIN;
-	}
-	*pkt = rte_pktmbuf_alloc(queue->pool);
-	if (*pkt == NULL || !dirtylog_chain_read(queue->pieces, queue->header_len,
-			(uint32_t)len - queue->header_len, *pkt)) {
-		rte_pktmbuf_free(*pkt);
-		dirtylog_count(&queue->stats.no_mbuf, 1);
-		return DIRTYLOG_WAIT;
-	}
-	(*pkt)->port = queue->port_id;
-	return_buffer(queue, burst, &buffer, 0);
-	dirtylog_count(&queue->stats.packets, 1);
-	dirtylog_count(&queue->stats.bytes, (*pkt)->pkt_len);
-	return DIRTYLOG_DONE;
+	if (outcome == DIRTYLOG_DONE)
+		return_buffer(queue, burst, &buffer, 0);
+	return outcome;
 }
 
 uint16_t

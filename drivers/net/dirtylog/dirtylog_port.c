@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "dirtylog_driver_log.h"
+#include "dirtylog_offload.h"
 #include "dirtylog_packed.h"
 #include "dirtylog_port.h"
 #include "dirtylog_predecessor.h"
@@ -22,18 +23,13 @@
 
 /* librte_vhost's features that this datapath does not have. */
 #define FEATURES_LACKING ( \
-	(1ULL << VIRTIO_NET_F_CSUM) | (1ULL << VIRTIO_NET_F_GUEST_CSUM) | \
-	(1ULL << VIRTIO_NET_F_GSO) | \
-	(1ULL << VIRTIO_NET_F_HOST_TSO4) | (1ULL << VIRTIO_NET_F_HOST_TSO6) | \
-	(1ULL << VIRTIO_NET_F_HOST_UFO) | (1ULL << VIRTIO_NET_F_HOST_ECN) | \
-	(1ULL << VIRTIO_NET_F_GUEST_TSO4) | (1ULL << VIRTIO_NET_F_GUEST_TSO6) | \
-	(1ULL << VIRTIO_NET_F_GUEST_UFO) | (1ULL << VIRTIO_NET_F_GUEST_ECN) | \
 	(1ULL << VIRTIO_F_ACCESS_PLATFORM))
 
 /* Segments longer than the MTU, from the guest. */
 #define FEATURES_HOST_TSO ( \
 	(1ULL << VIRTIO_NET_F_HOST_TSO4) | (1ULL << VIRTIO_NET_F_HOST_TSO6) | \
-	(1ULL << VIRTIO_NET_F_HOST_UFO) | (1ULL << VIRTIO_NET_F_HOST_ECN))
+	(1ULL << VIRTIO_NET_F_HOST_UFO) | (1ULL << VIRTIO_NET_F_HOST_ECN) | \
+	(1ULL << VIRTIO_NET_F_GSO))
 
 /* Protocol features that this back-end keeps of librte_vhost's. */
 #define PROTOCOL_FEATURES ( \
@@ -125,6 +121,10 @@ open_queue(struct dirtylog_port *port, uint16_t index)
 {
 	struct dirtylog_vring *vring = &port->vrings[index];
 	struct dirtylog_queue *queue = vring->queue;
+	const struct dirtylog_rx_wishes wishes = {
+		.offloads = port->rx_offloads,
+		.legacy_ol_flags = port->legacy_ol_flags,
+	};
 	int ret;
 
 	if (vring->open || queue == NULL || !port->started || !port->attached ||
@@ -140,6 +140,8 @@ open_queue(struct dirtylog_port *port, uint16_t index)
 	queue->event_idx = (port->features >> VIRTIO_RING_F_EVENT_IDX) & 1;
 	queue->header_len = queue->mergeable || ((port->features >> VIRTIO_F_VERSION_1) & 1) ?
 			sizeof(struct virtio_net_hdr_mrg_rxbuf) : sizeof(struct virtio_net_hdr);
+	queue->linear = port->linear_buffers;
+	dirtylog_offload_open(queue, port->features, &wishes);
 	queue->next_avail = vring->next_avail;
 	queue->next_used = vring->next_used;
 	queue->call_fd = vring->call_fd;
@@ -750,6 +752,16 @@ dirtylog_port_set_queue(struct dirtylog_port *port, uint16_t index, struct dirty
 		queue->doorbell = &vring->doorbell;
 		dirtylog_device_add_queue(port->device, &queue->marker);
 	}
+	pthread_mutex_unlock(&port->lock);
+}
+
+void
+dirtylog_port_set_rx_offloads(struct dirtylog_port *port, uint64_t offloads)
+{
+	pthread_mutex_lock(&port->lock);
+	port->rx_offloads = offloads;
+	close_all(port);
+	open_all(port);
 	pthread_mutex_unlock(&port->lock);
 }
 

@@ -60,6 +60,7 @@ struct dirtylog_port {
 	bool linear_buffers;          /* a received packet is one mbuf, or is dropped */
 	bool ext_buffers;             /* ... with an external buffer if it is too long */
 	bool legacy_ol_flags;         /* mbuf flags of transmit in received packets */
+	uint64_t rx_offloads;         /* RTE_ETH_RX_OFFLOAD_*, as the ethdev is configured */
 	struct dirtylog_device_options log_options;
 	const struct dirtylog_port_events *events;
 	void *events_ctx;
@@ -98,6 +99,9 @@ int dirtylog_port_register(struct dirtylog_port *port);
 /* Give the virtqueue its ethdev queue, or take it away (NULL). */
 void dirtylog_port_set_queue(struct dirtylog_port *port, uint16_t vring,
 		struct dirtylog_queue *queue);
+
+/* The ethdev is configured, perhaps while it runs. */
+void dirtylog_port_set_rx_offloads(struct dirtylog_port *port, uint64_t offloads);
 
 /* The ethdev starts or stops. */
 void dirtylog_port_set_started(struct dirtylog_port *port, bool started);

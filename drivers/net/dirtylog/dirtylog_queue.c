@@ -20,6 +20,7 @@ dirtylog_queue_fault(struct dirtylog_queue *queue, enum dirtylog_fault fault,
 		[DIRTYLOG_FAULT_INDIRECT] = "bad indirect descriptor table",
 		[DIRTYLOG_FAULT_SHORT] = "buffers too short",
 		[DIRTYLOG_FAULT_LONG] = "packet too long",
+		[DIRTYLOG_FAULT_OFFLOAD] = "bad virtio-net header",
 	};
 	uint64_t now = rte_rdtsc();
 

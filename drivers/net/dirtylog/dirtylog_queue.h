@@ -35,6 +35,7 @@ enum dirtylog_fault {
 	DIRTYLOG_FAULT_INDIRECT,      /* a table of wrong size, nested, or chained on */
 	DIRTYLOG_FAULT_SHORT,         /* no room for the header, or nothing behind it */
 	DIRTYLOG_FAULT_LONG,          /* a packet longer than any */
+	DIRTYLOG_FAULT_OFFLOAD,       /* a virtio-net header that cannot be followed */
 	DIRTYLOG_NB_FAULTS
 };
 
@@ -100,6 +101,17 @@ struct dirtylog_queue {
 	bool mergeable;
 	bool event_idx;
 
+	/* Offloads: dirtylog_offload.h. */
+	bool offloads;                       /* received packets need a look */
+	bool strip_vlan;
+	bool complete_checksums;             /* the application wants no partial ones */
+	bool legacy_ol_flags;
+	bool linear;                         /* received packets are one segment */
+	bool guest_checksums;                /* the guest takes partial ones, */
+	bool guest_ecn;                      /* long packets with congestion marks, */
+	uint8_t guest_gso_types;             /* and long packets: bit n for gso_type n */
+	uint8_t host_gso_types;              /* long packets it may send */
+
 	/*
 	 * The thread's place in it. In a packed ring an index in 15 bits, above
 	 * it the wrap counter, as the front-end and librte_vhost write it.
@@ -114,6 +126,7 @@ struct dirtylog_queue {
 	/* The ethdev queue. */
 	const struct dirtylog_doorbell *doorbell; /* the port's for this virtqueue */
 	struct rte_mempool *pool;            /* receive queues */
+	struct rte_mempool *ext_buffers;     /* receive queues; or NULL */
 	uint16_t port_id;
 	uint16_t vring;                      /* index of the virtqueue in the device */
 	uint64_t next_fault_log;             /* TSC from which a fault is logged again */

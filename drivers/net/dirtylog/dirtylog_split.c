@@ -132,6 +132,7 @@ publish(struct dirtylog_queue *queue, uint16_t first)
 static inline uint16_t
 transmit_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 {
+	struct dirtylog_tx_offload offloads[DIRTYLOG_CHUNK]; /* of packets with work */
 	const struct guest_region *regions[DIRTYLOG_CHUNK];
 	uint8_t *hosts[DIRTYLOG_CHUNK];
 	uint16_t heads[DIRTYLOG_CHUNK];
@@ -145,7 +146,7 @@ transmit_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 
 		if (unlikely((desc.flags & (VRING_DESC_F_WRITE | VRING_DESC_F_NEXT |
 				VRING_DESC_F_INDIRECT)) != VRING_DESC_F_WRITE ||
-				desc.len < len || pkts[i]->nb_segs != 1))
+				desc.len < len || !dirtylog_is_plain(queue, pkts[i], &offloads[i])))
 			break;
 		regions[i] = guest_mem_find(queue->mem, desc.addr, &queue->hint);
 		/* All of the buffer, not just what is needed: bad ones are found sooner. */
@@ -163,8 +164,7 @@ transmit_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 	for (i = 0; i < n; i++) {
 		uint32_t len = pkts[i]->data_len;
 
-		dirtylog_write_header(queue, hosts[i]);
-		rte_memcpy(hosts[i] + queue->header_len, rte_pktmbuf_mtod(pkts[i], void *), len);
+		dirtylog_write_packet(queue, hosts[i], pkts[i], &offloads[i]);
 		put_used(queue, i, heads[i], len + queue->header_len);
 		bytes += len;
 		if (queue->marker.logging)
@@ -215,14 +215,14 @@ give_up(struct dirtylog_queue *queue, uint16_t n, enum dirtylog_outcome outcome)
 static enum dirtylog_outcome
 transmit_any(struct dirtylog_queue *queue, const struct rte_mbuf *pkt, uint16_t nb_avail)
 {
-	uint64_t need = (uint64_t)pkt->pkt_len + queue->header_len;
-	uint64_t room = 0, len;
-	struct virtio_net_hdr_mrg_rxbuf header;
-	const struct rte_mbuf *seg;
-	uint32_t skip;
+	struct dirtylog_tx_offload offload = { .nb_patches = 0 };
+	uint64_t need, room = 0, len;
 	uint16_t n;
 	int nb_pieces = 0;
 
+	if (dirtylog_has_work(pkt) && !dirtylog_offload_transmit(queue, pkt, &offload))
+		return DIRTYLOG_DROPPED;
+	need = (uint64_t)pkt->pkt_len + offload.tag_len + queue->header_len;
 	for (n = 0; room < need; n++) {
 		uint16_t head;
 
@@ -245,20 +245,13 @@ transmit_any(struct dirtylog_queue *queue, const struct rte_mbuf *pkt, uint16_t 
 		room += len;
 	}
 
-	header = dirtylog_make_header(n);
-	dirtylog_chain_write(queue->pieces, 0, &header, queue->header_len);
-	skip = queue->header_len;
-	for (seg = pkt; seg != NULL; seg = seg->next) {
-		dirtylog_chain_write(queue->pieces, skip, rte_pktmbuf_mtod(seg, void *),
-				seg->data_len);
-		skip += seg->data_len;
-	}
+	dirtylog_write_pieces(queue, pkt, &offload, n);
 	if (queue->marker.logging)
 		dirtylog_chain_mark(queue, queue->pieces, need);
 	queue->next_avail += n;
 	queue->next_used += n;
 	dirtylog_count(&queue->stats.packets, 1);
-	dirtylog_count(&queue->stats.bytes, pkt->pkt_len);
+	dirtylog_count(&queue->stats.bytes, pkt->pkt_len + offload.tag_len);
 	return DIRTYLOG_DONE;
 }
 
@@ -318,16 +311,25 @@ receive_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 		hosts[i] = guest_region_host(region, desc.addr) + queue->header_len;
 		lens[i] = desc.len - queue->header_len;
 		rte_prefetch0(hosts[i]);
+		if (queue->offloads)
+			rte_prefetch0(hosts[i] - queue->header_len);
 	}
 	n = i;
 	for (i = 0; i < n; i++) {
 		rte_memcpy(rte_pktmbuf_mtod(pkts[i], void *), hosts[i], lens[i]);
 		pkts[i]->data_len = (uint16_t)lens[i];
 		pkts[i]->pkt_len = lens[i];
+		/* A bad one is left for receive_any(), which counts it. */
+		if (queue->offloads && unlikely(!dirtylog_offload_received(queue,
+				hosts[i] - queue->header_len, pkts[i]))) {
+			rte_pktmbuf_reset(pkts[i]);
+			break;
+		}
 		pkts[i]->port = queue->port_id;
 		put_used(queue, i, heads[i], 0);
 		bytes += lens[i];
 	}
+	n = i;
 	queue->next_avail += n;
 	queue->next_used += n;
 	dirtylog_count(&queue->stats.packets, n);
@@ -340,32 +342,19 @@ static enum dirtylog_outcome
 receive_any(struct dirtylog_queue *queue, struct rte_mbuf *pkt)
 {
 	uint16_t head = avail_head(queue, 0);
-	enum dirtylog_fault fault;
+	enum dirtylog_outcome outcome = DIRTYLOG_AGAIN;
 	uint64_t len;
 
-	if (dirtylog_chain_walk(queue, head, false, 0, &len) < 0)
-		goto bad;
-	if (len <= queue->header_len || len - queue->header_len > DIRTYLOG_MAX_PACKET) {
-		fault = len <= queue->header_len ? DIRTYLOG_FAULT_SHORT : DIRTYLOG_FAULT_LONG;
-		dirtylog_queue_fault(queue, fault, len, DIRTYLOG_MAX_PACKET);
-		goto bad;
-	}
-	if (!dirtylog_chain_read(queue->pieces, queue->header_len,
-			(uint32_t)len - queue->header_len, pkt)) {
-		rte_pktmbuf_free(pkt->next);
-		rte_pktmbuf_reset(pkt);
-		return DIRTYLOG_WAIT;
-	}
-	pkt->port = queue->port_id;
+	if (dirtylog_chain_walk(queue, head, false, 0, &len) >= 0)
+		outcome = dirtylog_read_pieces(queue, len, pkt);
+	if (outcome == DIRTYLOG_AGAIN)
+		return_bad(queue, 0, head);
+	if (outcome != DIRTYLOG_DONE)
+		return outcome;
 	put_used(queue, 0, head, 0);
 	queue->next_avail++;
 	queue->next_used++;
-	dirtylog_count(&queue->stats.packets, 1);
-	dirtylog_count(&queue->stats.bytes, pkt->pkt_len);
 	return DIRTYLOG_DONE;
-bad:
-	return_bad(queue, 0, head);
-	return DIRTYLOG_AGAIN;
 }
 
 uint16_t

@@ -80,6 +80,7 @@ static const char *const fault_rows[] = {
 	[DIRTYLOG_FAULT_INDIRECT] = "fault_indirect",
 	[DIRTYLOG_FAULT_SHORT] = "fault_short",
 	[DIRTYLOG_FAULT_LONG] = "fault_long",
+	[DIRTYLOG_FAULT_OFFLOAD] = "fault_offload",
 };
 _Static_assert(RTE_DIM(fault_rows) == DIRTYLOG_NB_FAULTS, "each kind of fault has a name");
 

@@ -120,8 +120,8 @@ offers_what_it_can(void **state)
 
 	(void)state;
 	for (i = 0; i < RTE_DIM(cases); i++) {
+		static struct frontend frontend; /* too large for the stack */
 		struct port_rig port;
-		struct frontend frontend;
 
 		port_create(&port, 0, 1, cases[i].args);
 		frontend_create(&frontend, MODERN, 256, 2, 0);

@@ -17,9 +17,12 @@ HERE = pathlib.Path(__file__).resolve().parent
 KERNEL_META = "linux-image-cloud-amd64"
 # In the order in which they must be loaded.
 MODULES = ("virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev",
-           "virtio_pci", "virtio_mem", "failover", "net_failover", "virtio_net", "virtio_blk")
+           "virtio_pci", "virtio_mem", "failover", "net_failover", "virtio_net", "virtio_blk",
+           "llc", "stp", "garp", "mrp", "8021q")
 # Traffic generators of the guest, each made of one C file.
 PROGRAMS = ("traffic", "disk")
+# First processes: the one that PROGRAMS go with, and one that is chosen by rdinit=.
+INITS = ("init", "tcp")
 FETCH_SECONDS = 300
 BUILD_SECONDS = 60
 
@@ -59,8 +62,8 @@ class GuestImage:
             shutil.copy(_only(root, "bin/busybox"), busybox)
 
     def _build(self):
-        sources = (*(HERE / "guest" / f"{name}.c" for name in PROGRAMS), HERE / "guest" / "init",
-                   HERE / "tlbflush.c", HERE / "guestimage.py", self.kernel)
+        sources = (*(HERE / "guest" / f"{name}.c" for name in PROGRAMS),
+                   *(HERE / "guest" / name for name in INITS), HERE / "tlbflush.c", HERE / "guestimage.py", self.kernel)
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
         stamp = self.folder / "stamp"
         if stamp.exists() and stamp.read_text() == digest:
@@ -74,8 +77,9 @@ class GuestImage:
              BUILD_SECONDS)
         order = self.folder / "order"
         order.write_text("".join(f"{name}\n" for name in MODULES))
-        files = {"init": HERE / "guest" / "init", "bin/busybox": self.folder / "busybox",
-                 "modules/order": order}
+        files = {"bin/busybox": self.folder / "busybox", "modules/order": order}
+        for name in INITS:
+            files[name] = HERE / "guest" / name
         for name in PROGRAMS:
             files[name] = self.folder / name
         for name in MODULES:

@@ -14,11 +14,15 @@ LINKTYPE_ETHERNET = 1
 def write_random(path, sizes, seed):
     """Write one packet of random bytes per size. Same seed, same packets."""
     source = random.Random(seed)
+    write(path, (source.randbytes(size) for size in sizes))
+
+
+def write(path, packets):
     with open(path, "wb") as file:
         file.write(FILE_HEADER.pack(MAGIC_MICROSECONDS, 2, 4, 0, 0, 65535, LINKTYPE_ETHERNET))
-        for size in sizes:
-            file.write(PACKET_HEADER.pack(0, 0, size, size))
-            file.write(source.randbytes(size))
+        for packet in packets:
+            file.write(PACKET_HEADER.pack(0, 0, len(packet), len(packet)))
+            file.write(packet)
 
 
 def read(path):

@@ -13,6 +13,7 @@ import command_tests
 import content_tests
 import isolation_tests
 import lifecycle_tests
+import offload_tests
 import stats_tests
 from rig import Failed, Rig, Skipped
 from testpmd import TestpmdError
@@ -81,7 +82,8 @@ def run(test, options):
 def main():
     options = arguments()
     tests = (content_tests.tests(options.rings) + lifecycle_tests.tests(options.rings)
-             + isolation_tests.tests() + stats_tests.tests() + command_tests.tests())
+             + isolation_tests.tests() + stats_tests.tests() + command_tests.tests()
+             + offload_tests.tests())
     if options.only:
         tests = [test for test in tests if any(part in test[0] for part in options.only)]
         if not tests:

@@ -77,6 +77,8 @@ set_up(struct bench *bench, bool event_idx)
 	queue->driver_event = (void *)(bench->ram + PAGE);
 	queue->device_event = (void *)(bench->ram + 2 * PAGE);
 	queue->used_bitmap = bench->mem->regions[0].bitmap;
+	queue->event[0].bitmap = bench->mem->regions[0].bitmap;
+	queue->event[0].offset = 2 * PAGE;
 	queue->next_avail = WRAP;
 	assert_int_equal(dirtylog_device_open(bench->device, &queue->marker, GPA), 0);
 	frontend_log_clear(&bench->log);

@@ -64,6 +64,15 @@ class Pairs(unittest.TestCase):
         self.assertAlmostEqual(found[1000][0].kept, 9 / 10.1)
         self.assertEqual([len(p) for p in found.values()], [1, 1])
 
+    def test_a_guest_that_is_away_all_the_time_hurts_no_ratio(self):
+        def away(*shares):
+            run = [a_slice(phase, 10, away=share) for phase, share in zip(('baseline', 'rounds', 'baseline'), shares)]
+            return pairs(run, 'rx')[100][0]
+
+        self.assertTrue(away(0.03, 0.04, 0.03).agrees(0.02))
+        self.assertFalse(away(0.01, 0.04, 0.01).agrees(0.02))
+        self.assertFalse(away(0.01, 0.01, 0.04).agrees(0.02))
+
 
 class Good(unittest.TestCase):
     def test_runs_must_agree_among_each_other(self):

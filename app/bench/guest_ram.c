@@ -107,7 +107,8 @@ guest_ram_create(struct guest_ram *ram, const struct options *o, uint64_t need)
 	}
 	lay_out(ram, o, size);
 
-	ram->source = mmap(NULL, ram->size + REGION_ALIGN, PROT_NONE,
+	/* Whole units: the last region may be shorter, but is mapped to its unit's end. */
+	ram->source = mmap(NULL, align_up(ram->size, REGION_ALIGN) + REGION_ALIGN, PROT_NONE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (ram->source == MAP_FAILED) {
 		ram->source = NULL;

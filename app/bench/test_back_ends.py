@@ -332,7 +332,8 @@ def run_case(program, fault, status, pattern, options):
             return 'hangs'
         thread.join(5)
         if thread.is_alive():
-            return 'the back-end was left with an open connection'
+            return ('the back-end still waits, for a connection or on one that was left open; '
+                    f'exit status {done.returncode}:\n{done.stdout}')
     if done.returncode != status:
         return f'exit status {done.returncode}, not {status}:\n{done.stdout}'
     if not re.search(pattern, done.stdout, re.DOTALL):

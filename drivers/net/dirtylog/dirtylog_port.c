@@ -115,6 +115,28 @@ is_guest_rx(uint16_t index)
 	return index % 2 == 0;
 }
 
+/* A packed ring goes on where a back-end left it that went without being asked. */
+static void
+find_place(struct dirtylog_port *port, struct dirtylog_queue *queue)
+{
+	int place = dirtylog_predecessor_place(queue, queue->next_used);
+
+	if (place == queue->next_used)
+		return;
+	if (place < 0) {
+		DRIVER_LOG(WARNING, "port %u virtqueue %u: the front-end does not know how far its"
+				" packed ring was used, and the ring does not tell: packets will not"
+				" flow until the guest's driver starts anew", port->port_id,
+				queue->vring);
+		return;
+	}
+	DRIVER_LOG(NOTICE, "port %u virtqueue %u: goes on at 0x%x, where the packed ring was left,"
+			" not at 0x%x as the front-end says", port->port_id, queue->vring,
+			(unsigned int)place, queue->next_used);
+	queue->next_avail = (uint16_t)place;
+	queue->next_used = (uint16_t)place;
+}
+
 /* Open a queue if everything it needs is there. */
 static void
 open_queue(struct dirtylog_port *port, uint16_t index)
@@ -152,8 +174,9 @@ open_queue(struct dirtylog_port *port, uint16_t index)
 				"the ring is outside of guest memory");
 		return;
 	}
-	if (is_guest_rx(index) && !queue->packed && !vring->was_open &&
-			((port->features >> VHOST_F_LOG_ALL) & 1))
+	if (queue->packed && !vring->was_open && ((port->features >> VIRTIO_RING_F_INDIRECT_DESC) & 1))
+		find_place(port, queue);
+	if (is_guest_rx(index) && !vring->was_open && ((port->features >> VHOST_F_LOG_ALL) & 1))
 		dirtylog_predecessor_mark(queue, port->device);
 	if (open_marked(port, vring) < 0) {
 		DRIVER_LOG(ERR, "port %u virtqueue %u stays closed: its writes to the ring are to"

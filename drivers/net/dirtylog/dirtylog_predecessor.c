@@ -3,13 +3,52 @@
 #include "dirtylog_chain.h"
 #include "dirtylog_predecessor.h"
 
-void
-dirtylog_predecessor_mark(struct dirtylog_queue *queue, struct dirtylog_device *device)
+#define F_AVAIL (1 << VRING_PACKED_DESC_F_AVAIL)
+#define F_USED (1 << VRING_PACKED_DESC_F_USED)
+#define WRAP (1 << VRING_PACKED_EVENT_F_WRAP_CTR)
+
+int
+dirtylog_predecessor_place(const struct dirtylog_queue *queue, uint16_t told)
+{
+	uint16_t i, flags, last = 0, first = 0, changes = 0, place = 0;
+
+	for (i = 0; i < queue->size; i++) {
+		flags = dirtylog_read_tail(&queue->packed_desc[i]).flags;
+		if (flags & VRING_DESC_F_NEXT)
+			return told; /* chains: their other descriptors are never returned */
+		if (i == 0) {
+			first = flags & F_USED;
+		} else if ((flags & F_USED) != last) {
+			changes++;
+			place = i;
+		}
+		last = flags & F_USED;
+	}
+	if (changes > 1)
+		return -1;
+	/* Before the place it is this round's, from there on that of the round before. */
+	return place | ((first != 0) == (changes == 1) ? WRAP : 0);
+}
+
+static void
+mark_pieces(const struct dirtylog_queue *queue, struct dirtylog_device *device, int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++) {
+		const struct guest_piece *piece = &queue->pieces[i];
+
+		dirtylog_device_mark(device, piece->region->gpa +
+				(uint64_t)(piece->host - piece->region->host), piece->len);
+	}
+}
+
+static void
+mark_split(struct dirtylog_queue *queue, struct dirtylog_device *device)
 {
 	uint16_t end = __atomic_load_n(&queue->avail->idx, __ATOMIC_ACQUIRE);
 	uint16_t at = queue->next_avail;
 	uint64_t len;
-	int i, n;
 
 	if ((uint16_t)(end - at) > queue->size)
 		return; /* the first burst will say what is wrong */
@@ -17,12 +56,42 @@ dirtylog_predecessor_mark(struct dirtylog_queue *queue, struct dirtylog_device *
 		uint16_t head = __atomic_load_n(&queue->avail->ring[at & queue->mask],
 				__ATOMIC_RELAXED);
 
-		n = dirtylog_chain_walk(queue, head, true, 0, &len);
-		for (i = 0; i < n; i++) {
-			const struct guest_piece *piece = &queue->pieces[i];
+		mark_pieces(queue, device, dirtylog_chain_walk(queue, head, true, 0, &len));
+	}
+}
 
-			dirtylog_device_mark(device, piece->region->gpa +
-					(uint64_t)(piece->host - piece->region->host), piece->len);
+static void
+mark_packed(struct dirtylog_queue *queue, struct dirtylog_device *device)
+{
+	uint16_t index = queue->next_avail & (uint16_t)~WRAP, left = queue->size;
+	bool wrap = (queue->next_avail & WRAP) != 0;
+	struct dirtylog_packed_buffer buffer;
+	uint64_t len;
+
+	/* Descriptors that were returned, and not shown or not marked. */
+	dirtylog_device_mark(device, guest_mem_gpa(queue->mem, queue->packed_desc),
+			queue->size * sizeof(struct vring_packed_desc));
+	while (left != 0 && (dirtylog_read_tail(&queue->packed_desc[index]).flags &
+			(F_AVAIL | F_USED)) == (wrap ? F_AVAIL : F_USED)) {
+		int n = dirtylog_chain_walk_packed(queue, index, left, true, 0, &len, &buffer);
+
+		if (buffer.nb_desc == 0)
+			return;
+		mark_pieces(queue, device, n);
+		left -= buffer.nb_desc;
+		index += buffer.nb_desc;
+		if (index >= queue->size) {
+			index -= queue->size;
+			wrap = !wrap;
 		}
 	}
+}
+
+void
+dirtylog_predecessor_mark(struct dirtylog_queue *queue, struct dirtylog_device *device)
+{
+	if (queue->packed)
+		mark_packed(queue, device);
+	else
+		mark_split(queue, device);
 }

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Where a packed ring stands, told from its descriptors alone: a driver and a
+ * device use a ring at random, and after each step the place that is found
+ * must be the device's, whatever the front-end says. With chains nothing is
+ * concluded, and nothing from a burst that was cut off.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "dirtylog_predecessor.h"
+
+#define WRAP 0x8000U
+#define AVAIL (1U << VRING_PACKED_DESC_F_AVAIL)
+#define USED (1U << VRING_PACKED_DESC_F_USED)
+
+/* The driver's or the device's place. */
+struct side {
+	uint16_t index;
+	bool wrap;
+};
+
+static void
+step(struct side *side, uint16_t size)
+{
+	if (++side->index == size) {
+		side->index = 0;
+		side->wrap = !side->wrap;
+	}
+}
+
+static struct dirtylog_queue *
+make_queue(uint16_t size)
+{
+	struct dirtylog_queue *queue = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*queue));
+
+	assert_non_null(queue);
+	memset(queue, 0, sizeof(*queue));
+	queue->size = size;
+	queue->packed = true;
+	queue->packed_desc = calloc(size, sizeof(*queue->packed_desc));
+	assert_non_null(queue->packed_desc);
+	return queue;
+}
+
+static void
+destroy_queue(struct dirtylog_queue *queue)
+{
+	free(queue->packed_desc);
+	free(queue);
+}
+
+static void
+make_available(struct dirtylog_queue *queue, struct side *driver, uint16_t flags)
+{
+	queue->packed_desc[driver->index].flags =
+		(uint16_t)(flags | (driver->wrap ? AVAIL : USED));
+	step(driver, queue->size);
+}
+
+static void
+make_used(struct dirtylog_queue *queue, struct side *device)
+{
+	queue->packed_desc[device->index].flags = device->wrap ? AVAIL | USED : 0;
+	step(device, queue->size);
+}
+
+static void
+place_is_found(void **state)
+{
+	static const uint16_t sizes[] = { 1, 2, 3, 7, 64, 250 };
+	unsigned int i, n;
+
+	(void)state;
+	srandom(1);
+	for (i = 0; i < RTE_DIM(sizes); i++) {
+		struct dirtylog_queue *queue = make_queue(sizes[i]);
+		struct side driver = { 0, true }, device = { 0, true };
+		uint16_t ahead = 0; /* descriptors that the device has */
+
+		for (n = 0; n < 50U * sizes[i]; n++) {
+			uint16_t told = (uint16_t)(random() % sizes[i] | (random() % 2 ? WRAP : 0));
+
+			assert_int_equal(dirtylog_predecessor_place(queue, told),
+					device.index | (device.wrap ? WRAP : 0));
+			if (ahead < sizes[i] && random() % 2) {
+				make_available(queue, &driver, random() % 2 ? VRING_DESC_F_WRITE :
+						VRING_DESC_F_INDIRECT);
+				ahead++;
+			} else if (ahead > 0) {
+				make_used(queue, &device);
+				ahead--;
+			}
+		}
+		destroy_queue(queue);
+	}
+}
+
+static void
+chains_prove_nothing(void **state)
+{
+	struct dirtylog_queue *queue = make_queue(8);
+	struct side driver = { 0, true }, device = { 0, true };
+
+	(void)state;
+	make_available(queue, &driver, VRING_DESC_F_NEXT);
+	make_available(queue, &driver, VRING_DESC_F_NEXT);
+	make_available(queue, &driver, 0);
+	/* Its first descriptor is returned, the others stay as they are. */
+	make_used(queue, &device);
+	assert_int_equal(dirtylog_predecessor_place(queue, 3 | WRAP), 3 | WRAP);
+	destroy_queue(queue);
+}
+
+static void
+cut_off_bursts_are_seen(void **state)
+{
+	struct dirtylog_queue *queue = make_queue(8);
+	struct side driver = { 0, true }, device = { 0, true };
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 6; i++)
+		make_available(queue, &driver, VRING_DESC_F_WRITE);
+	make_used(queue, &device);
+	/* The next one is to be shown last. */
+	step(&device, 8);
+	make_used(queue, &device);
+	make_used(queue, &device);
+	assert_int_equal(dirtylog_predecessor_place(queue, 1 | WRAP), -1);
+	destroy_queue(queue);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(place_is_found),
+		cmocka_unit_test(chains_prove_nothing),
+		cmocka_unit_test(cut_off_bursts_are_seen),
+	};
+
+	return cmocka_run_group_tests_name("packed_place", tests, NULL, NULL);
+}

@@ -3,7 +3,7 @@
 
 import time
 
-from errors import Skip, TestError
+from errors import TestError
 from migration import LATE_MIN
 from steps import RESUME_SECONDS, add_target, migrate, resume, run_migration, start_source
 from vm import GIB, VIRTIO_MEM_START, Topology
@@ -14,7 +14,6 @@ PLUGGED_MIB = 128
 
 def backend_killed(lab):
     """the back-end is killed and started again, before a migration and in the middle of it"""
-    _needs_position(lab)
     topology = Topology()
     source, backend, relays = start_source(lab, topology)
     backend = _replace_killed(lab, backend, topology, "2")
@@ -32,7 +31,6 @@ def backend_killed(lab):
 
 def client_mode(lab):
     """the back-end connects to QEMU: QEMU goes and comes, then the back-end; another port goes on"""
-    _needs_position(lab)
     topology = Topology()
     backend = lab.backend("a", topology, devargs=",client=1", bystander=lab.bystander_socket())
     backend.echo()
@@ -79,7 +77,6 @@ def guest_restarts(lab):
 
 def port_replaced(lab):
     """the port is unplugged and plugged in again while its guest sends; another port goes on"""
-    _needs_position(lab)
     topology = Topology()
     source, backend, _ = start_source(lab, topology, relayed=False,
                                       bystander=lab.bystander_socket())
@@ -137,12 +134,6 @@ def memory_plugged(lab):
 LIFE = {each.__name__.replace("_", "-"): each for each in (
     backend_killed, client_mode, guest_restarts, port_replaced,
     announce, memory_plugged)}
-
-
-def _needs_position(lab):
-    """For scenarios in which a back-end goes without having been asked where it is in the ring."""
-    if lab.tools.packed:
-        raise Skip("QEMU does not know where a back-end that has gone was in a packed ring")
 
 
 def _start(guest):

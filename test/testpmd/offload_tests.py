@@ -141,9 +141,10 @@ def capabilities(rig):
                    "tx_offload tcp_cksum", "tx_offload tcp_tso"):
         for switch in ("on", "off"):
             backend.command(f"port config 0 {option} {switch}")
-    expect(backend.command("tso set 1400 0"), "TSO segment size for non-tunneled packets is 1400")
-    backend.command("port config 0 rx_offload tcp_lro on")
-    if "doesn't match Rx offloads" not in backend.command("port start 0"):
+    expect(backend.command("tso set 1400 0"), "segment size for non-tunneled packets is 1400")
+    # testpmd refuses it itself from 24.11 on, before that the start of the port fails.
+    refused = "doesn't support offload" in backend.command("port config 0 rx_offload tcp_lro on")
+    if "doesn't match Rx offloads" not in backend.command("port start 0") and not refused:
         raise r.Failed("an offload that there is not was accepted")
     backend.command("port config 0 rx_offload tcp_lro off")
     backend.command("port start 0")

@@ -126,8 +126,12 @@ def _look_at(vswitch, port):
     status = vswitch.interface(port, "status")
     if "driver_name=net_dirtylog" not in status or "max_rx_queues=\"2\"" not in status:
         raise TestError(f"{vswitch.name}: status of {port}: {status}")
-    if (state := vswitch.interface(port, "link_state")) != "up":
-        raise TestError(f"{vswitch.name}: link of {port}: {state}")
+    # OVS looks at links, and writes down what it saw, every few seconds.
+    deadline = time.monotonic() + STATISTICS_SECONDS
+    while (state := vswitch.interface(port, "link_state")) != "up":
+        if time.monotonic() > deadline:
+            raise TestError(f"{vswitch.name}: link of {port}: {state}")
+        time.sleep(0.2)
     wanted = ("rx_packets", "tx_packets", "rx_q0_packets", "rx_q1_packets")
     deadline = time.monotonic() + STATISTICS_SECONDS
     while True:

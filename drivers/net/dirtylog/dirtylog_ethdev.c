@@ -18,6 +18,7 @@
 #include "dirtylog_eth.h"
 #include "dirtylog_ext_buffers.h"
 #include "dirtylog_notify.h"
+#include "dirtylog_packet.h"
 #include "dirtylog_port.h"
 #include "dirtylog_port_dump.h"
 #include "dirtylog_rx_intr.h"

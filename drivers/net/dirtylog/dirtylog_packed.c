@@ -15,10 +15,10 @@
 #include <rte_common.h>
 #include <rte_memcpy.h>
 
-#include "dirtylog_burst.h"
 #include "dirtylog_chain.h"
 #include "dirtylog_notify.h"
 #include "dirtylog_packed.h"
+#include "dirtylog_packet.h"
 
 #define WRAP_BIT VRING_PACKED_EVENT_F_WRAP_CTR
 #define F_AVAIL (1 << VRING_PACKED_DESC_F_AVAIL)

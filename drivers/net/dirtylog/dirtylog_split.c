@@ -6,9 +6,9 @@
 #include <rte_common.h>
 #include <rte_memcpy.h>
 
-#include "dirtylog_burst.h"
 #include "dirtylog_chain.h"
 #include "dirtylog_notify.h"
+#include "dirtylog_packet.h"
 #include "dirtylog_split.h"
 
 int

@@ -6,5 +6,9 @@ class TestError(Exception):
     """The test failed or could not be run; the text says why."""
 
 
+class Inconclusive(TestError):
+    """No page differs, but so little happened that a loss might not have shown: to be repeated."""
+
+
 class Skip(Exception):
     """The machine lacks what the scenario needs; the text says what."""

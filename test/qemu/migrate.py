@@ -12,7 +12,7 @@ import time
 import traceback
 
 from demo import demo
-from errors import Skip, TestError
+from errors import Inconclusive, Skip, TestError
 from guestimage import GuestImage
 from lab import Lab, Tools
 from life import LIFE
@@ -22,6 +22,7 @@ from scenarios import MIGRATIONS
 
 SCENARIOS = MIGRATIONS | LIFE | POSTCOPY
 SCENARIO_SECONDS = 150
+ATTEMPTS = 3            # runs of a scenario that proved nothing
 BUILD = pathlib.Path(__file__).resolve().parents[2] / "build"
 BUILT_DRIVER = BUILD / "drivers/net/dirtylog/librte_net_dirtylog.so"
 BUILT_RAM_BLK = BUILD / "app/ram-blk/ram-blk"
@@ -66,12 +67,22 @@ def arguments():
     return options
 
 
-def run(name, scenario, tools, expect_loss=False, keep=False, lab_type=Lab,
-        seconds=SCENARIO_SECONDS):
-    """One scenario; returns its result. What it started is gone afterwards, whatever happens."""
+def run(name, scenario, tools, *how, **also_how):
+    """One scenario, again if it was inconclusive; returns its result."""
+    for attempt in range(1, ATTEMPTS + 1):
+        result = run_once(name, scenario, tools, *how, **also_how)
+        if not result["inconclusive"] or attempt == ATTEMPTS:
+            return result
+        print(f"AGAIN {name}: {result['details']}", file=sys.stderr, flush=True)
+    return result
+
+
+def run_once(name, scenario, tools, expect_loss=False, keep=False, lab_type=Lab,
+             seconds=SCENARIO_SECONDS):
+    """One scenario, once. What it started is gone afterwards, whatever happens."""
     began = time.monotonic()
     lab = lab_type(tools)
-    result, details, tails = None, "", ""
+    result, details, tails, inconclusive = None, "", "", False
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         details = scenario(lab)
@@ -84,7 +95,7 @@ def run(name, scenario, tools, expect_loss=False, keep=False, lab_type=Lab,
         result = "PASS" if expect_loss else "FAIL"
         details = f"{'loss seen' if expect_loss else 'PAGES LOST'}: {loss}"
     except TestError as error:
-        result, details = "FAIL", str(error)
+        result, details, inconclusive = "FAIL", str(error), isinstance(error, Inconclusive)
     except OutOfTime:
         result, details = "FAIL", f"not done after {seconds} seconds"
     except Exception:   # a fault of the harness: the other scenarios go on
@@ -95,7 +106,7 @@ def run(name, scenario, tools, expect_loss=False, keep=False, lab_type=Lab,
         if result == "FAIL":
             tails = lab.tails()
         lab.close(keep)
-    return {"name": name, "result": result, "seconds": round(time.monotonic() - began, 1),
+    return {"name": name, "result": result, "inconclusive": inconclusive, "seconds": round(time.monotonic() - began, 1),
             "details": details, "migrations": [verdict.numbers() for verdict in lab.verdicts],
             "logs": str(lab.folder) if keep else None, "tails": tails}
 

@@ -5,7 +5,7 @@ import dataclasses
 import threading
 import time
 
-from errors import TestError
+from errors import Inconclusive, TestError
 from oracle import Ram
 
 MIB = 1 << 20
@@ -223,14 +223,14 @@ class Migration:
 
 def check(verdict):
     """Raise if pages differ, or if the comparison could not have shown it."""
-    if verdict.rounds <= ROUNDS_MIN:
-        raise TestError(f"only {verdict.rounds} dirty syncs")
-    if verdict.changed < CHANGED_MIN:
-        raise TestError(f"only {verdict.changed} pages changed after the first pass")
-    if verdict.late is not None and len(verdict.late) < LATE_MIN:
-        raise TestError(f"only {len(verdict.late)} pages were written after the CPUs had stopped")
     if verdict.differing:
         raise PagesDiffer(verdict)
+    if verdict.rounds <= ROUNDS_MIN:
+        raise Inconclusive(f"only {verdict.rounds} dirty syncs")
+    if verdict.changed < CHANGED_MIN:
+        raise Inconclusive(f"only {verdict.changed} pages changed after the first pass")
+    if verdict.late is not None and len(verdict.late) < LATE_MIN:
+        raise Inconclusive(f"only {len(verdict.late)} pages were written after the CPUs had stopped")
 
 
 class PagesDiffer(TestError):

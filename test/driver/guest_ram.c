@@ -66,7 +66,7 @@ find(const struct guest_ram *ram, uint64_t gpa)
 }
 
 /* What is done to a range, one region at a time. */
-enum access { ACCESS_WRITE, ACCESS_READ, ACCESS_EXPECT, ACCESS_ACCEPT };
+enum access { ACCESS_WRITE, ACCESS_FORESEE, ACCESS_READ, ACCESS_EXPECT, ACCESS_ACCEPT };
 
 static void
 walk(struct guest_ram *ram, enum access access, uint64_t gpa, uint8_t *data, uint64_t len)
@@ -81,7 +81,7 @@ walk(struct guest_ram *ram, enum access access, uint64_t gpa, uint8_t *data, uin
 			memcpy(data, region->host + offset, n);
 		if (access == ACCESS_WRITE)
 			memcpy(region->host + offset, data, n);
-		if (access == ACCESS_WRITE || access == ACCESS_EXPECT)
+		if (access == ACCESS_WRITE || access == ACCESS_FORESEE || access == ACCESS_EXPECT)
 			memcpy(region->image + offset, data, n);
 		if (access == ACCESS_ACCEPT)
 			memcpy(region->image + offset, region->host + offset, n);
@@ -107,6 +107,12 @@ void
 ram_write(struct guest_ram *ram, uint64_t gpa, const void *data, uint64_t len)
 {
 	walk(ram, ACCESS_WRITE, gpa, (uint8_t *)(uintptr_t)data, len);
+}
+
+void
+ram_foresee(struct guest_ram *ram, uint64_t gpa, const void *data, uint64_t len)
+{
+	walk(ram, ACCESS_FORESEE, gpa, (uint8_t *)(uintptr_t)data, len);
 }
 
 void

@@ -43,6 +43,9 @@ void *ram_host(struct guest_ram *ram, uint64_t gpa);
 /* The guest's processor writes. A range may cross adjacent regions. */
 void ram_write(struct guest_ram *ram, uint64_t gpa, const void *data, uint64_t len);
 
+/* The guest's processor is going to write: to the image only. */
+void ram_foresee(struct guest_ram *ram, uint64_t gpa, const void *data, uint64_t len);
+
 void ram_read(struct guest_ram *ram, uint64_t gpa, void *data, uint64_t len);
 
 /* The back-end is expected to have written. */

@@ -125,13 +125,17 @@ ring_set_packed(struct ring_writer *ring, unsigned int ahead, uint64_t addr, uin
 	struct vring_packed_desc desc = { .addr = addr, .len = len, .id = id,
 		.flags = flags | (position & WRAP ? F_AVAIL : F_USED) };
 
-	ram_write(ring->ram, at, &desc, sizeof(desc));
-	if (ring->held != 0)
+	if (ring->held == 0) {
+		/* Never in memory before it is published: a back-end may be looking. */
+		ring->held = at + offsetof(struct vring_packed_desc, flags);
+		ring->held_flags = desc.flags;
+		desc.flags = old_flags(position);
+		ram_write(ring->ram, at, &desc, sizeof(desc));
+		/* A test may say what the back-end writes before it publishes. */
+		ram_foresee(ring->ram, ring->held, &ring->held_flags, sizeof(ring->held_flags));
 		return;
-	/* In memory only: a test may say what the back-end writes before it publishes. */
-	ring->held = at + offsetof(struct vring_packed_desc, flags);
-	ring->held_flags = desc.flags;
-	*(uint16_t *)ram_host(ring->ram, ring->held) = old_flags(position);
+	}
+	ram_write(ring->ram, at, &desc, sizeof(desc));
 }
 
 static uint16_t

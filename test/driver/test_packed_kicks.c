@@ -79,7 +79,7 @@ set_up(struct bench *bench, bool event_idx)
 	queue->used_bitmap = bench->mem->regions[0].bitmap;
 	queue->event[0].bitmap = bench->mem->regions[0].bitmap;
 	queue->event[0].offset = 2 * PAGE;
-	queue->next_avail = WRAP;
+	queue->next_avail = queue->next_used = WRAP;
 	assert_int_equal(dirtylog_device_open(bench->device, &queue->marker, GPA), 0);
 	frontend_log_clear(&bench->log);
 }
@@ -133,7 +133,7 @@ asking_is_marked(void **state)
 	set_up(&bench, true);
 	asked(&bench, true, VRING_PACKED_EVENT_FLAG_DESC, WRAP);
 	asked(&bench, false, VRING_PACKED_EVENT_FLAG_DISABLE, 0);
-	bench.queue->next_avail = 3;
+	bench.queue->next_avail = bench.queue->next_used = 3;
 	asked(&bench, true, VRING_PACKED_EVENT_FLAG_DESC, 3);
 	tear_down(&bench);
 }
@@ -164,7 +164,7 @@ what_is_there_is_seen(void **state)
 	(void)state;
 	set_up(&bench, true);
 	for (i = 0; i < 2 * SIZE + 1; i++) {
-		bench.queue->next_avail = place;
+		bench.queue->next_avail = bench.queue->next_used = place;
 		assert_int_equal(dirtylog_notify_waiting(bench.queue), 0);
 		assert_int_equal(dirtylog_notify_monitor(bench.queue, &cond), 0);
 		assert_int_equal(look(&cond), 0);
@@ -181,7 +181,7 @@ what_is_there_is_seen(void **state)
 			place = (place & WRAP) ^ WRAP;
 	}
 	/* All at once, across the end of the ring; not more than there are. */
-	bench.queue->next_avail = place;
+	bench.queue->next_avail = bench.queue->next_used = place;
 	for (i = 0; i < SIZE; i++) {
 		offer(&bench, place);
 		if ((++place & ~WRAP) == SIZE)

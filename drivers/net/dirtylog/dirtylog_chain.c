@@ -6,6 +6,7 @@
 #include <rte_memcpy.h>
 
 #include "dirtylog_chain.h"
+#include "dirtylog_packed_desc.h"
 
 /* Bytes of a descriptor, of either kind of ring. */
 #define ENTRY_LEN ((uint32_t)sizeof(struct vring_desc))

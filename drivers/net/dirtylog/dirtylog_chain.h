@@ -29,37 +29,6 @@ dirtylog_read_desc(const struct vring_desc *desc)
 }
 
 /*
- * A packed descriptor behind its address, read and written as one: what it
- * describes is never mixed with what it described before.
- */
-union dirtylog_packed_tail {
-	uint64_t raw;
-	struct {
-		uint32_t len;
-		uint16_t id;
-		uint16_t flags;
-	};
-};
-
-static inline union dirtylog_packed_tail
-dirtylog_read_tail(const struct vring_packed_desc *desc)
-{
-	/*
-	 * Acquire: orders the load of the flags before those of the address and of
-	 * the descriptors that follow in the chain; else stale ones could be taken.
-	 */
-	return (union dirtylog_packed_tail){
-		.raw = __atomic_load_n((const uint64_t *)desc + 1, __ATOMIC_ACQUIRE),
-	};
-}
-
-static inline uint64_t
-dirtylog_read_addr(const struct vring_packed_desc *desc)
-{
-	return __atomic_load_n((const uint64_t *)desc, __ATOMIC_RELAXED);
-}
-
-/*
  * List the pieces of the chain that starts at a descriptor of the split ring,
  * in queue->pieces from index `from` on.
  *

@@ -7,41 +7,22 @@
 #include "dirtylog_doorbell.h"
 #include "dirtylog_notify.h"
 
-#define PACKED_WRAP (1U << VRING_PACKED_EVENT_F_WRAP_CTR)
-#define PACKED_AVAIL (1U << VRING_PACKED_DESC_F_AVAIL)
-#define PACKED_USED (1U << VRING_PACKED_DESC_F_USED)
-
-/* What both bits of a packed descriptor are when it is available in a round. */
-static uint16_t
-packed_available(uint16_t place)
-{
-	return place & PACKED_WRAP ? PACKED_AVAIL : PACKED_USED;
-}
-
-static bool
-packed_is_available(const struct dirtylog_queue *queue, uint16_t place)
-{
-	const struct vring_packed_desc *desc =
-		&queue->packed_desc[place & (uint16_t)~PACKED_WRAP];
-
-	return (__atomic_load_n(&desc->flags, __ATOMIC_RELAXED) & (PACKED_AVAIL | PACKED_USED)) ==
-		packed_available(place);
-}
-
 /* Inside a burst: buffers that the guest has made available; descriptors of a packed ring. */
 static uint16_t
 waiting(const struct dirtylog_queue *queue)
 {
-	uint16_t n, place = queue->next_avail;
+	struct dirtylog_place place;
+	uint16_t n;
 
 	if (!queue->packed) {
-		n = (uint16_t)(__atomic_load_n(&queue->avail->idx, __ATOMIC_RELAXED) - place);
+		n = (uint16_t)(__atomic_load_n(&queue->avail->idx, __ATOMIC_RELAXED) -
+				queue->next_avail);
 		return RTE_MIN(n, queue->size);
 	}
-	for (n = 0; n < queue->size && packed_is_available(queue, place); n++)
-		if ((++place & (uint16_t)~PACKED_WRAP) == queue->size)
-			place = (place & PACKED_WRAP) ^ PACKED_WRAP;
-	return n;
+	place = dirtylog_place_now(queue);
+	while (dirtylog_place_is_available(queue, &place))
+		dirtylog_place_advance(queue, &place, 1);
+	return (uint16_t)(queue->size - place.left);
 }
 
 /*
@@ -160,9 +141,11 @@ dirtylog_notify_monitor(void *opaque, struct rte_power_monitor_cond *cond)
 	cond->size = sizeof(uint16_t);
 	cond->fn = monitored;
 	if (queue->packed) {
-		cond->addr = &queue->packed_desc[queue->next_avail & (uint16_t)~PACKED_WRAP].flags;
-		cond->opaque[MONITOR_MASK] = PACKED_AVAIL | PACKED_USED;
-		cond->opaque[MONITOR_VALUE] = packed_available(queue->next_avail);
+		struct dirtylog_place place = dirtylog_place_now(queue);
+
+		cond->addr = &queue->packed_desc[place.index].flags;
+		cond->opaque[MONITOR_MASK] = DIRTYLOG_PACKED_OWNER;
+		cond->opaque[MONITOR_VALUE] = dirtylog_packed_available(place.wrap);
 		cond->opaque[MONITOR_IDLE_IF_EQUAL] = false;
 	} else {
 		/* All 16 bits: those of the ring's size are the same when it is filled at once. */

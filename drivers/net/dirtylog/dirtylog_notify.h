@@ -15,6 +15,7 @@
 #include <sys/eventfd.h>
 
 #include "dirtylog_dpdk.h"
+#include "dirtylog_packed_desc.h"
 #include "dirtylog_queue.h"
 
 /* The driver's used_event, behind the available ring. */
@@ -52,7 +53,7 @@ dirtylog_split_wants(const struct dirtylog_queue *queue, uint16_t old, uint16_t 
 static inline bool
 dirtylog_packed_wants(const struct dirtylog_queue *queue, uint16_t old, uint16_t now)
 {
-	const uint16_t wrap = 1 << VRING_PACKED_EVENT_F_WRAP_CTR;
+	const uint16_t wrap = DIRTYLOG_PACKED_WRAP;
 	union {
 		uint32_t raw;
 		struct {

@@ -18,29 +18,19 @@
 #include "dirtylog_chain.h"
 #include "dirtylog_notify.h"
 #include "dirtylog_packed.h"
+#include "dirtylog_packed_desc.h"
 #include "dirtylog_packet.h"
 
-#define WRAP_BIT VRING_PACKED_EVENT_F_WRAP_CTR
-#define F_AVAIL (1 << VRING_PACKED_DESC_F_AVAIL)
-#define F_USED (1 << VRING_PACKED_DESC_F_USED)
-#define F_OWNER (F_AVAIL | F_USED)
 #define F_SHAPE (VRING_DESC_F_WRITE | VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT)
 
 #define MAX_SIZE 32768 /* virtio 1.1, 2.7 */
 
-/* How far a burst has come. */
-struct place {
-	uint16_t index; /* of the next descriptor */
-	bool wrap;      /* the wrap counters there: the driver's, and so ours */
-	/*
-	 * Descriptors that the burst may still take, at most the whole ring: the
-	 * first one's flags are not shown yet, and would be read again.
-	 */
-	uint16_t left;
-};
-
+/*
+ * A burst takes each descriptor once at most: the first one's flags are not
+ * shown yet, and would be read again.
+ */
 struct burst {
-	struct place next;
+	struct dirtylog_place next;
 	uint16_t first;                  /* index of the first descriptor; */
 	bool holds;                      /* it is used, */
 	union dirtylog_packed_tail held; /* with this, which is stored last */
@@ -49,7 +39,7 @@ struct burst {
 int
 dirtylog_packed_start(struct dirtylog_queue *queue)
 {
-	uint16_t index = queue->next_used & (uint16_t)~(1 << WRAP_BIT);
+	uint16_t index = queue->next_used & (uint16_t)~DIRTYLOG_PACKED_WRAP;
 
 	if (queue->size == 0 || queue->size > MAX_SIZE || index >= queue->size ||
 			queue->next_avail != queue->next_used ||
@@ -75,48 +65,16 @@ dirtylog_packed_start(struct dirtylog_queue *queue)
 static inline struct burst
 begin(const struct dirtylog_queue *queue)
 {
-	struct burst burst = {
-		.next = {
-			.index = queue->next_used & (uint16_t)~(1 << WRAP_BIT),
-			.wrap = queue->next_used >> WRAP_BIT,
-			.left = queue->size,
-		},
-	};
+	struct burst burst = { .next = dirtylog_place_now(queue) };
 
 	burst.first = burst.next.index;
 	return burst;
 }
 
-static inline void
-advance(const struct dirtylog_queue *queue, struct place *place, uint16_t n)
-{
-	place->left -= n;
-	place->index += n; /* both at most 32768, their sum at most 65535 */
-	if (place->index >= queue->size) {
-		place->index -= queue->size;
-		place->wrap = !place->wrap;
-	}
-}
-
-/* The flags that tell whose a descriptor is: the driver gives it, we return it. */
-static inline uint16_t
-available_flags(bool wrap)
-{
-	return wrap ? F_AVAIL : F_USED;
-}
-
 static inline uint16_t
 used_flags(bool wrap, uint32_t len)
 {
-	return (wrap ? F_OWNER : 0) | (len != 0 ? VRING_DESC_F_WRITE : 0);
-}
-
-static inline bool
-is_available(const struct dirtylog_queue *queue, const struct place *place)
-{
-	return place->left != 0 &&
-		(dirtylog_read_tail(&queue->packed_desc[place->index]).flags & F_OWNER) ==
-			available_flags(place->wrap);
+	return (wrap ? DIRTYLOG_PACKED_OWNER : 0) | (len != 0 ? VRING_DESC_F_WRITE : 0);
 }
 
 /* Return the buffer at the burst's place; nothing is shown while the first one is held. */
@@ -144,7 +102,7 @@ return_buffer(struct dirtylog_queue *queue, struct burst *burst,
 	};
 
 	put_used(queue, burst, burst->next.index, tail);
-	advance(queue, &burst->next, buffer->nb_desc);
+	dirtylog_place_advance(queue, &burst->next, buffer->nb_desc);
 }
 
 /* Mark the descriptors that the burst has passed; not all of them are written. */
@@ -180,14 +138,15 @@ publish(struct dirtylog_queue *queue, const struct burst *burst)
 			__ATOMIC_RELEASE);
 	dirtylog_mark_flags(&queue->marker, queue->used_offset +
 			burst->first * sizeof(struct vring_packed_desc));
-	queue->next_used = (uint16_t)(burst->next.index | burst->next.wrap << WRAP_BIT);
+	queue->next_used = (uint16_t)(burst->next.index |
+			(burst->next.wrap ? DIRTYLOG_PACKED_WRAP : 0));
 	queue->next_avail = queue->next_used;
 	dirtylog_notify_guest(queue);
 }
 
 /* Descriptors that a chunk looks at: none beyond the end, where the wrap counter changes. */
 static inline uint16_t
-chunk_limit(const struct dirtylog_queue *queue, const struct place *place, uint16_t n)
+chunk_limit(const struct dirtylog_queue *queue, const struct dirtylog_place *place, uint16_t n)
 {
 	return RTE_MIN(RTE_MIN(n, (uint16_t)DIRTYLOG_CHUNK),
 			RTE_MIN(place->left, (uint16_t)(queue->size - place->index)));
@@ -201,7 +160,7 @@ put_chunk(struct dirtylog_queue *queue, struct burst *burst,
 
 	for (i = 0; i < n; i++)
 		put_used(queue, burst, burst->next.index + i, tails[i]);
-	advance(queue, &burst->next, n);
+	dirtylog_place_advance(queue, &burst->next, n);
 }
 
 /*
@@ -214,7 +173,7 @@ transmit_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbu
 		uint16_t n)
 {
 	const struct vring_packed_desc *descs = &queue->packed_desc[burst->next.index];
-	const uint16_t wanted = available_flags(burst->next.wrap) | VRING_DESC_F_WRITE;
+	const uint16_t wanted = dirtylog_packed_available(burst->next.wrap) | VRING_DESC_F_WRITE;
 	union dirtylog_packed_tail tails[DIRTYLOG_CHUNK];
 	struct dirtylog_tx_offload offloads[DIRTYLOG_CHUNK]; /* of packets with work */
 	const struct guest_region *regions[DIRTYLOG_CHUNK];
@@ -228,7 +187,7 @@ transmit_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbu
 		uint64_t addr;
 
 		tails[i] = dirtylog_read_tail(&descs[i]);
-		if (unlikely((tails[i].flags & (F_OWNER | F_SHAPE)) != wanted ||
+		if (unlikely((tails[i].flags & (DIRTYLOG_PACKED_OWNER | F_SHAPE)) != wanted ||
 				tails[i].len < len || !dirtylog_is_plain(queue, pkts[i], &offloads[i])))
 			break;
 		addr = dirtylog_read_addr(&descs[i]);
@@ -281,7 +240,7 @@ transmit_any(struct dirtylog_queue *queue, struct burst *burst, const struct rte
 {
 	struct dirtylog_tx_offload offload = { .nb_patches = 0 };
 	uint64_t need, room = 0, len;
-	struct place ahead = burst->next; /* nothing is written before it is known to fit */
+	struct dirtylog_place ahead = burst->next; /* nothing is written before it is known to fit */
 	struct dirtylog_packed_buffer buffer;
 	uint16_t i, n;
 	int nb_pieces = 0;
@@ -292,7 +251,7 @@ transmit_any(struct dirtylog_queue *queue, struct burst *burst, const struct rte
 	for (n = 0; room < need; n++) {
 		if (n == 1 && !queue->mergeable)
 			return DIRTYLOG_DROPPED;
-		if (!is_available(queue, &ahead))
+		if (!dirtylog_place_is_available(queue, &ahead))
 			return ahead.left == 0 && burst->next.left == queue->size ?
 					DIRTYLOG_DROPPED : DIRTYLOG_WAIT;
 		nb_pieces = dirtylog_chain_walk_packed(queue, ahead.index, ahead.left, true,
@@ -309,7 +268,7 @@ transmit_any(struct dirtylog_queue *queue, struct burst *burst, const struct rte
 		}
 		buffer.len = (uint32_t)RTE_MIN(len, need - room);
 		queue->buffers[n] = buffer; /* each has a piece at least: there is room */
-		advance(queue, &ahead, buffer.nb_desc);
+		dirtylog_place_advance(queue, &ahead, buffer.nb_desc);
 		room += len;
 	}
 
@@ -337,7 +296,7 @@ dirtylog_packed_transmit(struct dirtylog_queue *queue, struct rte_mbuf **pkts, u
 		done += went;
 		if (went != 0)
 			continue;
-		if (!is_available(queue, &burst.next))
+		if (!dirtylog_place_is_available(queue, &burst.next))
 			break;
 		outcome = transmit_any(queue, &burst, pkts[done]);
 		if (outcome == DIRTYLOG_WAIT ||
@@ -370,7 +329,7 @@ receive_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbuf
 		uint16_t n, uint32_t room)
 {
 	const struct vring_packed_desc *descs = &queue->packed_desc[burst->next.index];
-	const uint16_t wanted = available_flags(burst->next.wrap);
+	const uint16_t wanted = dirtylog_packed_available(burst->next.wrap);
 	union dirtylog_packed_tail tails[DIRTYLOG_CHUNK];
 	const struct guest_region *region;
 	const uint8_t *hosts[DIRTYLOG_CHUNK];
@@ -382,7 +341,7 @@ receive_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbuf
 		uint64_t addr;
 
 		tails[i] = dirtylog_read_tail(&descs[i]);
-		if (unlikely((tails[i].flags & (F_OWNER | F_SHAPE)) != wanted ||
+		if (unlikely((tails[i].flags & (DIRTYLOG_PACKED_OWNER | F_SHAPE)) != wanted ||
 				tails[i].len <= queue->header_len ||
 				tails[i].len - queue->header_len > room))
 			break;
@@ -470,7 +429,7 @@ dirtylog_packed_receive(struct dirtylog_queue *queue, struct rte_mbuf **pkts, ui
 		done += (uint16_t)came;
 		if (came != 0)
 			continue;
-		if (!is_available(queue, &burst.next))
+		if (!dirtylog_place_is_available(queue, &burst.next))
 			break;
 		outcome = receive_any(queue, &burst, &pkts[done]);
 		if (outcome == DIRTYLOG_WAIT ||

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include "dirtylog_chain.h"
+#include "dirtylog_packed_desc.h"
 #include "dirtylog_predecessor.h"
-
-#define F_AVAIL (1 << VRING_PACKED_DESC_F_AVAIL)
-#define F_USED (1 << VRING_PACKED_DESC_F_USED)
-#define WRAP (1 << VRING_PACKED_EVENT_F_WRAP_CTR)
 
 int
 dirtylog_predecessor_place(const struct dirtylog_queue *queue, uint16_t told)
@@ -17,17 +14,17 @@ dirtylog_predecessor_place(const struct dirtylog_queue *queue, uint16_t told)
 		if (flags & VRING_DESC_F_NEXT)
 			return told; /* chains: their other descriptors are never returned */
 		if (i == 0) {
-			first = flags & F_USED;
-		} else if ((flags & F_USED) != last) {
+			first = flags & DIRTYLOG_PACKED_USED;
+		} else if ((flags & DIRTYLOG_PACKED_USED) != last) {
 			changes++;
 			place = i;
 		}
-		last = flags & F_USED;
+		last = flags & DIRTYLOG_PACKED_USED;
 	}
 	if (changes > 1)
 		return -1;
 	/* Before the place it is this round's, from there on that of the round before. */
-	return place | ((first != 0) == (changes == 1) ? WRAP : 0);
+	return place | ((first != 0) == (changes == 1) ? DIRTYLOG_PACKED_WRAP : 0);
 }
 
 static void
@@ -63,27 +60,21 @@ mark_split(struct dirtylog_queue *queue, struct dirtylog_device *device)
 static void
 mark_packed(struct dirtylog_queue *queue, struct dirtylog_device *device)
 {
-	uint16_t index = queue->next_avail & (uint16_t)~WRAP, left = queue->size;
-	bool wrap = (queue->next_avail & WRAP) != 0;
+	struct dirtylog_place place = dirtylog_place_now(queue);
 	struct dirtylog_packed_buffer buffer;
 	uint64_t len;
 
 	/* Descriptors that were returned, and not shown or not marked. */
 	dirtylog_device_mark(device, guest_mem_gpa(queue->mem, queue->packed_desc),
 			queue->size * sizeof(struct vring_packed_desc));
-	while (left != 0 && (dirtylog_read_tail(&queue->packed_desc[index]).flags &
-			(F_AVAIL | F_USED)) == (wrap ? F_AVAIL : F_USED)) {
-		int n = dirtylog_chain_walk_packed(queue, index, left, true, 0, &len, &buffer);
+	while (dirtylog_place_is_available(queue, &place)) {
+		int n = dirtylog_chain_walk_packed(queue, place.index, place.left, true, 0,
+				&len, &buffer);
 
 		if (buffer.nb_desc == 0)
 			return;
 		mark_pieces(queue, device, n);
-		left -= buffer.nb_desc;
-		index += buffer.nb_desc;
-		if (index >= queue->size) {
-			index -= queue->size;
-			wrap = !wrap;
-		}
+		dirtylog_place_advance(queue, &place, buffer.nb_desc);
 	}
 }
 

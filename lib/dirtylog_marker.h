@@ -21,8 +21,8 @@
  *     if (!dirtylog_burst_begin(m))
  *             return 0;                          queue is closed
  *     write the buffers and the ring entries
- *     dirtylog_mark(m, ...)                      after the writes
- *     dirtylog_flush(m)
+ *     dirtylog_mark(m, ...)                      or, before the writes, a run
+ *     dirtylog_flush(m)                          after the writes
  *     store the used index (release)             the guest can see them now
  *     dirtylog_mark_index(m)                     marked by the next burst
  *     dirtylog_burst_end(m)
@@ -55,7 +55,10 @@ extern "C" {
 #endif
 
 /** (word, mask) pairs that a marker collects before it has to flush. */
-#define DIRTYLOG_BATCH 64
+#define DIRTYLOG_BATCH 128
+
+/** Ranges that a run takes. Each needs two pairs at most. */
+#define DIRTYLOG_RUN_RANGES 32
 
 /** Bytes of what is stored after the flush: a used index, or a packed descriptor's flags. */
 #define DIRTYLOG_INDEX_LEN 4
@@ -188,6 +191,116 @@ dirtylog_mark(struct dirtylog_marker *marker, const struct dirtylog_bitmap *bitm
 			(UINT64_C(2) << (last % 64)) - (UINT64_C(1) << (first % 64)));
 }
 
+/**
+ * A run: marks of up to DIRTYLOG_RUN_RANGES ranges that are about to be written.
+ *
+ * A page's bit must be tested after the page is written; that is the flush's
+ * part. Collecting the marks beforehand has two advantages: the log's words are
+ * fetched together with the buffers, and the pairs' stores do not wait behind
+ * those to buffers whose cache lines are still on their way. So a run makes
+ * room for its marks when it begins, and nothing is flushed until it is over:
+ *
+ *     run = dirtylog_run_begin(m)
+ *     for each range:
+ *             if (!dirtylog_run_mark(&run, addr, len))
+ *                     dirtylog_run_move(m, &run, bitmap, base, addr, len)
+ *     dirtylog_run_end(m, &run)
+ *     write them
+ *
+ * Ranges are named by addresses in a space in which each region is one piece,
+ * such as the back-end's own: while they stay within one word's span, neither
+ * region nor view has to be looked at.
+ */
+struct dirtylog_run {
+	uint64_t start; /**< address of the first page of the word */
+	uint64_t mask;
+	uint64_t index; /**< of the word */
+	const struct dirtylog_view *view;
+	uint32_t nb_marks;
+};
+
+/** What a run is without a word: no range lies so high. */
+#define DIRTYLOG_RUN_EMPTY { .start = UINT64_C(1) << 63 }
+
+/** Begin a run. No other marks until it ends. */
+static inline struct dirtylog_run
+dirtylog_run_begin(struct dirtylog_marker *marker)
+{
+	if (unlikely(marker->nb_marks > DIRTYLOG_BATCH - 2 * DIRTYLOG_RUN_RANGES))
+		dirtylog_flush(marker);
+	return (struct dirtylog_run)DIRTYLOG_RUN_EMPTY;
+}
+
+/** End it, before the flush. */
+static inline void
+dirtylog_run_end(struct dirtylog_marker *marker, const struct dirtylog_run *run)
+{
+	if (run->mask != 0) {
+		dirtylog_collect(marker, run->view, run->index, run->mask);
+		marker->nb_merged += run->nb_marks - 1;
+	}
+}
+
+/**
+ * Mark a range, if it lies in the word that the run is at.
+ *
+ * @param len
+ *   bytes, at least 1
+ * @return
+ *   false: it does not, or not all of it; call dirtylog_run_move()
+ */
+static inline bool
+dirtylog_run_mark(struct dirtylog_run *run, uint64_t addr, uint32_t len)
+{
+	uint64_t first = addr - run->start, last = first + len - 1;
+
+	/* One comparison: the span is a power of two. */
+	if ((first | last) >= DIRTYLOG_WORD_SPAN)
+		return false;
+	run->mask |= (UINT64_C(2) << (last >> DIRTYLOG_PAGE_SHIFT)) -
+		(UINT64_C(1) << (first >> DIRTYLOG_PAGE_SHIFT));
+	run->nb_marks++;
+	return true;
+}
+
+/**
+ * Mark a range wherever it lies, and go on with its word.
+ *
+ * @param bitmap
+ *   of the region
+ * @param base
+ *   address of the region's start
+ * @param addr
+ *   of the range
+ * @param len
+ *   bytes, 1 to 256 Ki (DIRTYLOG_WORD_SPAN): longer ones need more pairs
+ */
+static inline void
+dirtylog_run_move(struct dirtylog_marker *marker, struct dirtylog_run *run,
+		const struct dirtylog_bitmap *bitmap, uint64_t base, uint64_t addr, uint32_t len)
+{
+	/* Acquire: as in dirtylog_mark(). */
+	const struct dirtylog_view *view = __atomic_load_n(&bitmap->view, __ATOMIC_ACQUIRE);
+	uint64_t offset = addr - base, in_word;
+
+	dirtylog_run_end(marker, run);
+	*run = (struct dirtylog_run)DIRTYLOG_RUN_EMPTY;
+	if (view == NULL)
+		return;
+	in_word = (view->start + offset) % DIRTYLOG_WORD_SPAN;
+	/* Of a word that is not the region's as a whole, other addresses could be another region's. */
+	if (unlikely(in_word > offset || in_word + len > DIRTYLOG_WORD_SPAN ||
+			offset - in_word + DIRTYLOG_WORD_SPAN > view->len)) {
+		dirtylog_mark(marker, bitmap, offset, len);
+		return;
+	}
+	run->start = addr - in_word;
+	run->index = (view->start + offset) / DIRTYLOG_WORD_SPAN;
+	run->view = view;
+	rte_prefetch0(&view->words[run->index]);
+	dirtylog_run_mark(run, addr, len);
+}
+
 /** As dirtylog_mark(), at an offset into a slice. */
 static inline void
 dirtylog_slice_mark(struct dirtylog_marker *marker, struct dirtylog_slice slice,
@@ -201,7 +314,7 @@ dirtylog_slice_mark(struct dirtylog_marker *marker, struct dirtylog_slice slice,
  * long before the mark.
  *
  * dirtylog_mark() fetches it too, which is early enough if the flush comes
- * after a burst of several buffers: call this where bursts are short.
+ * after a burst of several buffers; so does a run. Call this elsewhere.
  */
 static inline void
 dirtylog_mark_prefetch(const struct dirtylog_bitmap *bitmap, uint64_t offset)

@@ -3,8 +3,9 @@
 /*
  * Torture: no page is lost, whatever happens to the log while queues run.
  *
- *     writers (queues)   write packets into the source RAM, mark them, flush,
- *                        store their used index, have its page marked
+ *     writers (queues)   write packets into the source RAM, mark them (before
+ *                        that, as a run, or after it), flush, store their
+ *                        used index, have its page marked
  *     harvester          the front-end: xchg(word, 0) of the log it has now,
  *                        copies each dirty page into the destination RAM
  *     control            the front-end's messages: swaps the log, leaves it and
@@ -196,6 +197,26 @@ mark_packet(struct writer *writer, const struct packet *packet)
 			packet->offset, packet->len);
 }
 
+/* The marks of all packets, as a run: before they are written. */
+static void
+mark_run(struct writer *writer, const struct packet *packets, unsigned int nb)
+{
+	struct dirtylog_run run = dirtylog_run_begin(&writer->marker);
+	unsigned int i;
+
+	for (i = 0; i < nb; i++) {
+		const struct packet *packet = &packets[i];
+		uint64_t base = (uintptr_t)writer->torture->source +
+			layout[packet->region].ram * PAGE;
+
+		if (!dirtylog_run_mark(&run, base + packet->offset, (uint32_t)packet->len))
+			dirtylog_run_move(&writer->marker, &run,
+					writer->torture->bitmaps[packet->region], base,
+					base + packet->offset, (uint32_t)packet->len);
+	}
+	dirtylog_run_end(&writer->marker, &run);
+}
+
 /* A burst as a driver's. False: the queue is closed. */
 static bool
 burst(struct writer *writer)
@@ -224,9 +245,14 @@ burst(struct writer *writer)
 		for (i = 0; i < nb; i++)
 			write_packet(writer, &packets[i]);
 	} else {
+		bool as_run = draw(&writer->random) % 2 == 0;
+
+		if (as_run)
+			mark_run(writer, packets, nb);
 		for (i = 0; i < nb; i++) {
 			write_packet(writer, &packets[i]);
-			mark_packet(writer, &packets[i]);
+			if (!as_run)
+				mark_packet(writer, &packets[i]);
 		}
 		if (stop_wrongly)
 			marker->nb_marks = 0;

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -97,6 +98,106 @@ batch_merges_neighbours(void **state)
 	dirtylog_flush(marker);
 	dirtylog_burst_end(marker);
 	assert_int_equal(frontend_log_count(&room->log), 0);
+}
+
+struct range {
+	struct dirtylog_bitmap *bitmap;
+	uint64_t base, offset;
+	uint32_t len;
+};
+
+/*
+ * Any ranges, with neighbours likely: of a bitmap, of a region that begins and
+ * ends inside of words and lies right behind it in the address space, and of
+ * one whose marks are not wanted.
+ */
+static void
+draw_ranges(struct dirtylog_bitmap *const *bitmaps, struct range *ranges)
+{
+	static const uint64_t lens[] = { PAGES * PAGE, 1000 * PAGE, 1000 * PAGE };
+	static const uint32_t sizes[] = { 1, 76, 76, 76, 2048, 9000, 65547, DIRTYLOG_WORD_SPAN };
+	uint64_t at = (uint64_t)random() % (PAGES * PAGE);
+	unsigned int i, kind = 0;
+
+	for (i = 0; i < DIRTYLOG_RUN_RANGES; i++) {
+		uint64_t base = UINT64_C(0x7f0000000000);
+		unsigned int dice = (unsigned int)random() % 64;
+
+		if (dice < 6)
+			kind = dice < 3 ? 1 : dice < 5 ? 0 : 2;
+		at = dice < 10 ? (uint64_t)random() : dice < 12 ? lens[kind] - 100 :
+			dice < 14 ? 0 : at + 2048;
+		at %= lens[kind];
+		ranges[i] = (struct range){
+			.bitmap = bitmaps[kind],
+			.base = kind == 0 ? base : kind == 1 ? base + lens[0] : base - lens[2],
+			.offset = at,
+			.len = sizes[random() % 8],
+		};
+	}
+}
+
+/* A run marks what single marks do, and nothing before the flush. */
+static void
+runs_mark_as_single_marks_do(void **state)
+{
+	struct room *room = *state;
+	struct dirtylog_marker *marker = &room->marker;
+	struct dirtylog_bitmap *bitmaps[3] = { room->bitmap };
+	struct range ranges[DIRTYLOG_RUN_RANGES];
+	uint8_t *expected = malloc(room->log.len);
+	struct dirtylog_view *view;
+	uint64_t counted, pairs = 0;
+	unsigned int round, i;
+
+	assert_non_null(expected);
+	assert_int_equal(dirtylog_view_create(room->shm, 77 * PAGE, 1000 * PAGE, &view), 0);
+	assert_int_equal(dirtylog_bitmap_create(&room->epoch, 1000 * PAGE, &bitmaps[1]), 0);
+	dirtylog_bitmap_replace(bitmaps[1], view);
+	assert_int_equal(dirtylog_bitmap_create(&room->epoch, 1000 * PAGE, &bitmaps[2]), 0);
+	srandom(1);
+	for (round = 0; round < 20000; round++) {
+		unsigned int before = (unsigned int)random() % DIRTYLOG_BATCH;
+		struct dirtylog_run run;
+
+		draw_ranges(bitmaps, ranges);
+		counted = marker->stats.marks;
+		assert_true(dirtylog_burst_begin(marker));
+		/* Whatever was collected already. */
+		for (i = 0; i < before; i++)
+			dirtylog_mark(marker, room->bitmap, i * 64 * PAGE, 1);
+		run = dirtylog_run_begin(marker);
+		memcpy(expected, room->log.bytes, room->log.len);
+		for (i = 0; i < DIRTYLOG_RUN_RANGES; i++) {
+			struct range *r = &ranges[i];
+
+			if (!dirtylog_run_mark(&run, r->base + r->offset, r->len))
+				dirtylog_run_move(marker, &run, r->bitmap, r->base,
+						r->base + r->offset, r->len);
+		}
+		dirtylog_run_end(marker, &run);
+		assert_memory_equal(expected, room->log.bytes, room->log.len);
+		pairs += marker->nb_marks;
+		dirtylog_burst_end(marker);
+		memcpy(expected, room->log.bytes, room->log.len);
+		frontend_log_clear(&room->log);
+		counted = marker->stats.marks - counted;
+
+		assert_true(dirtylog_burst_begin(marker));
+		for (i = 0; i < before; i++)
+			dirtylog_mark(marker, room->bitmap, i * 64 * PAGE, 1);
+		for (i = 0; i < DIRTYLOG_RUN_RANGES; i++)
+			dirtylog_mark(marker, ranges[i].bitmap, ranges[i].offset, ranges[i].len);
+		dirtylog_burst_end(marker);
+		assert_memory_equal(expected, room->log.bytes, room->log.len);
+		frontend_log_clear(&room->log);
+	}
+	/* Some merged, some not; each of them counted. */
+	assert_true(pairs > 20000 * 4 && counted >= DIRTYLOG_RUN_RANGES / 2);
+	assert_true(frontend_log_canary_alive(&room->log));
+	dirtylog_bitmap_unref(bitmaps[1]);
+	dirtylog_bitmap_unref(bitmaps[2]);
+	free(expected);
 }
 
 static void
@@ -396,6 +497,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(batch_merges_neighbours, setup, teardown),
+		cmocka_unit_test_setup_teardown(runs_mark_as_single_marks_do, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_batch_is_written, setup, teardown),
 		cmocka_unit_test_setup_teardown(end_of_burst_flushes, setup, teardown),
 		cmocka_unit_test_setup_teardown(marked_pages_are_not_written, setup, teardown),

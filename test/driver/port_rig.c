@@ -245,6 +245,12 @@ port_exchange(struct port_rig *port, struct frontend *frontend, unsigned int pai
 		port_from_guest(port, frontend, pair, number + n, n);
 }
 
+void
+port_offer_room(struct frontend *frontend, unsigned int pair)
+{
+	offer(frontend, 2 * pair, 1600);
+}
+
 bool
 port_send(struct port_rig *port, struct frontend *frontend, unsigned int pair,
 		struct rte_mbuf *pkt)
@@ -252,7 +258,7 @@ port_send(struct port_rig *port, struct frontend *frontend, unsigned int pair,
 	struct vring_used_elem used;
 	uint64_t end = deadline();
 
-	offer(frontend, 2 * pair, 1600);
+	port_offer_room(frontend, pair);
 	while (rte_eth_tx_burst(port->id, (uint16_t)pair, &pkt, 1) == 0) {
 		if (rte_rdtsc() > end) {
 			rte_pktmbuf_free(pkt);

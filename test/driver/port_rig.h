@@ -58,6 +58,9 @@ bool port_from_guest(struct port_rig *port, struct frontend *frontend, unsigned 
 void port_offer_packet(struct frontend *frontend, unsigned int pair, uint32_t number);
 bool port_packet_is(const struct rte_mbuf *pkt, uint32_t number);
 
+/* The guest makes a buffer of 1600 bytes available. */
+void port_offer_room(struct frontend *frontend, unsigned int pair);
+
 /* Send this one packet; false if it does not go within five seconds. */
 bool port_send(struct port_rig *port, struct frontend *frontend, unsigned int pair,
 		struct rte_mbuf *pkt);

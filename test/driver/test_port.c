@@ -841,7 +841,83 @@ counts_packets(void **state)
 	pair_destroy(pair);
 }
 
-/* Device arguments that mean nothing: no port, and a line that says why. */
+/* A packet in an mbuf of some kind, of which the test keeps `*kept` if it is shared. */
+static struct rte_mbuf *
+mbuf_of_kind(unsigned int kind, struct rte_mempool *pool, struct rte_mempool *other,
+		uint32_t number, struct rte_mbuf **kept)
+{
+	struct rte_mbuf *pkt;
+
+	*kept = NULL;
+	switch (kind) {
+	case 0: /* of another pool */
+		return packet_mbuf(other, number, 100, 0, false);
+	case 1: /* in segments */
+		return packet_mbuf(pool, number, 100, 30, false);
+	case 2: /* that the application goes on using */
+		pkt = packet_mbuf(pool, number, 100, 0, false);
+		rte_mbuf_refcnt_update(pkt, 1);
+		*kept = pkt;
+		return pkt;
+	case 3: /* that borrows another one's data */
+		*kept = packet_mbuf(pool, number, 100, 0, false);
+		return rte_pktmbuf_clone(*kept, pool);
+	default:
+		return packet_mbuf(pool, number, 100, 0, false);
+	}
+}
+
+/* Each mbuf that was sent goes back where it came from, in bursts of one kind and mixed. */
+static void
+frees_what_it_sent(void **state)
+{
+	struct pair *pair = pair_create(0, MODERN, 1, 0);
+	struct rte_mempool *pool = pair->port.pool;
+	struct rte_mempool *other = rte_pktmbuf_pool_create("other", 255, 16, 0, 2048, 0);
+	unsigned int before = rte_mempool_avail_count(pool), round, i;
+	struct rte_mbuf **all = calloc(before, sizeof(all[0]));
+	uint64_t random = 3;
+
+	(void)state;
+	assert_non_null(other);
+	assert_non_null(all);
+	assert_true(port_to_guest(&pair->port, &pair->frontend, 0, 0, 1));
+	for (round = 0; round < 2000; round++) {
+		unsigned int odd = (unsigned int)packet_random(&random) % 4;
+		struct rte_mbuf *pkts[32], *kept[32];
+		struct vring_used_elem used;
+
+		for (i = 0; i < 32; i++) {
+			bool is_odd = packet_random(&random) % 4 == 0;
+
+			pkts[i] = mbuf_of_kind(is_odd && round % 2 ? odd : 9, pool, other, i, &kept[i]);
+			assert_non_null(pkts[i]);
+			port_offer_room(&pair->frontend, 0);
+		}
+		assert_int_equal(rte_eth_tx_burst(pair->port.id, 0, pkts, 32), 32);
+		for (i = 0; i < 32; i++) {
+			assert_true(ring_take_used(&pair->frontend.rings[0], &used));
+			if (kept[i] == NULL)
+				continue;
+			assert_int_equal(rte_mbuf_refcnt_read(kept[i]), 1);
+			assert_true(packet_is(kept[i], i, 100));
+			rte_pktmbuf_free(kept[i]);
+		}
+		assert_int_equal(rte_mempool_avail_count(pool), before);
+		assert_int_equal(rte_mempool_avail_count(other), 255);
+	}
+	/* As mbufs in a pool have to be. */
+	assert_int_equal(rte_mempool_get_bulk(pool, (void **)all, before), 0);
+	for (i = 0; i < before; i++) {
+		assert_true(RTE_MBUF_DIRECT(all[i]) && all[i]->nb_segs == 1 && all[i]->next == NULL);
+		assert_int_equal(rte_mbuf_refcnt_read(all[i]), 1);
+	}
+	rte_mempool_put_bulk(pool, (void **)all, before);
+	free(all);
+	rte_mempool_free(other);
+	pair_destroy(pair);
+}
+
 /* Poll until a packet is there; at most five seconds. */
 static struct rte_mbuf *
 poll_for_one(const struct port_rig *port)
@@ -898,6 +974,7 @@ announces_the_guest(void **state)
 	pair_destroy(pair);
 }
 
+/* Device arguments that mean nothing: no port, and a line that says why. */
 static void
 bad_arguments_are_refused(void **state)
 {
@@ -969,6 +1046,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(packed_ring_goes_on_where_it_was_left),
 		cmocka_unit_test(marks_what_a_dead_back_end_may_have_written),
 		cmocka_unit_test(counts_packets),
+		cmocka_unit_test(frees_what_it_sent),
 	};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(passes_packets),
@@ -988,6 +1066,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(socket_in_use_is_an_error),
 		cmocka_unit_test(client_mode),
 		cmocka_unit_test(counts_packets),
+		cmocka_unit_test(frees_what_it_sent),
 		cmocka_unit_test(announces_the_guest),
 		cmocka_unit_test(bad_arguments_are_refused),
 	};

@@ -48,9 +48,10 @@ static const void *
 find_indirect(struct dirtylog_queue *queue, uint64_t table, uint32_t index)
 {
 	uint64_t gpa = table + index * ENTRY_LEN;
-	const struct guest_region *region = guest_mem_find(queue->mem, gpa, &queue->hint);
+	const struct guest_region *region = guest_mem_find_range(queue->mem, gpa, ENTRY_LEN,
+			&queue->hint);
 
-	if (region == NULL || !guest_region_holds(region, gpa, ENTRY_LEN) ||
+	if (region == NULL ||
 			(uintptr_t)guest_region_host(region, gpa) % _Alignof(uint64_t) != 0) {
 		dirtylog_queue_fault(queue, DIRTYLOG_FAULT_INDIRECT, gpa, 0);
 		return NULL;

@@ -63,6 +63,16 @@ guest_region_holds(const struct guest_region *region, uint64_t gpa, uint32_t len
 	return len <= region->len - (gpa - region->gpa);
 }
 
+/* The region that holds all of [gpa, gpa + len), or NULL. */
+static inline const struct guest_region *
+guest_mem_find_range(const struct guest_mem *mem, uint64_t gpa, uint32_t len,
+		const struct guest_region **hint)
+{
+	const struct guest_region *region = guest_mem_find(mem, gpa, hint);
+
+	return likely(region != NULL && guest_region_holds(region, gpa, len)) ? region : NULL;
+}
+
 static inline uint8_t *
 guest_region_host(const struct guest_region *region, uint64_t gpa)
 {

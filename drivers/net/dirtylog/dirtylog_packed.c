@@ -13,7 +13,6 @@
 #include <errno.h>
 
 #include <rte_common.h>
-#include <rte_memcpy.h>
 
 #include "dirtylog_chain.h"
 #include "dirtylog_notify.h"
@@ -176,33 +175,25 @@ transmit_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbu
 	const uint16_t wanted = dirtylog_packed_available(burst->next.wrap) | VRING_DESC_F_WRITE;
 	union dirtylog_packed_tail tails[DIRTYLOG_CHUNK];
 	struct dirtylog_tx_offload offloads[DIRTYLOG_CHUNK]; /* of packets with work */
-	const struct guest_region *regions[DIRTYLOG_CHUNK];
+	struct dirtylog_run run = dirtylog_run_begin(&queue->marker);
 	uint8_t *hosts[DIRTYLOG_CHUNK];
 	uint64_t bytes = 0;
 	uint16_t i;
 
 	n = chunk_limit(queue, &burst->next, n);
 	for (i = 0; i < n; i++) {
-		uint32_t len = pkts[i]->pkt_len + queue->header_len;
-		uint64_t addr;
+		uint32_t len = pkts[i]->data_len + queue->header_len;
 
 		tails[i] = dirtylog_read_tail(&descs[i]);
 		if (unlikely((tails[i].flags & (DIRTYLOG_PACKED_OWNER | F_SHAPE)) != wanted ||
 				tails[i].len < len || !dirtylog_is_plain(queue, pkts[i], &offloads[i])))
 			break;
-		addr = dirtylog_read_addr(&descs[i]);
-		regions[i] = guest_mem_find(queue->mem, addr, &queue->hint);
-		/* All of the buffer, not just what is needed: bad ones are found sooner. */
-		if (unlikely(regions[i] == NULL ||
-				!guest_region_holds(regions[i], addr, tails[i].len)))
+		hosts[i] = dirtylog_prepare_buffer(queue, &run, dirtylog_read_addr(&descs[i]),
+				tails[i].len, len);
+		if (unlikely(hosts[i] == NULL))
 			break;
-		hosts[i] = guest_region_host(regions[i], addr);
-		__builtin_prefetch(hosts[i], 1);
-		__builtin_prefetch(hosts[i] + RTE_CACHE_LINE_SIZE, 1);
-		if (queue->marker.logging)
-			dirtylog_mark_prefetch(regions[i]->bitmap,
-					(uint64_t)(hosts[i] - regions[i]->host));
 	}
+	dirtylog_run_end(&queue->marker, &run);
 	n = i;
 	for (i = 0; i < n; i++) {
 		uint32_t len = pkts[i]->data_len;
@@ -212,9 +203,6 @@ transmit_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbu
 		len += queue->header_len;
 		tails[i].len = len;
 		tails[i].flags = used_flags(burst->next.wrap, len);
-		if (queue->marker.logging)
-			dirtylog_mark(&queue->marker, regions[i]->bitmap,
-					(uint64_t)(hosts[i] - regions[i]->host), len);
 	}
 	put_chunk(queue, burst, tails, n);
 	dirtylog_count(&queue->stats.packets, n);
@@ -331,28 +319,20 @@ receive_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbuf
 	const struct vring_packed_desc *descs = &queue->packed_desc[burst->next.index];
 	const uint16_t wanted = dirtylog_packed_available(burst->next.wrap);
 	union dirtylog_packed_tail tails[DIRTYLOG_CHUNK];
-	const struct guest_region *region;
 	const uint8_t *hosts[DIRTYLOG_CHUNK];
 	uint64_t bytes = 0;
 	uint16_t i;
 
 	n = chunk_limit(queue, &burst->next, n);
 	for (i = 0; i < n; i++) {
-		uint64_t addr;
-
 		tails[i] = dirtylog_read_tail(&descs[i]);
 		if (unlikely((tails[i].flags & (DIRTYLOG_PACKED_OWNER | F_SHAPE)) != wanted ||
 				tails[i].len <= queue->header_len ||
 				tails[i].len - queue->header_len > room))
 			break;
-		addr = dirtylog_read_addr(&descs[i]);
-		region = guest_mem_find(queue->mem, addr, &queue->hint);
-		if (unlikely(region == NULL || !guest_region_holds(region, addr, tails[i].len)))
+		hosts[i] = dirtylog_find_packet(queue, dirtylog_read_addr(&descs[i]), tails[i].len);
+		if (unlikely(hosts[i] == NULL))
 			break;
-		hosts[i] = guest_region_host(region, addr) + queue->header_len;
-		rte_prefetch0(hosts[i]);
-		if (queue->offloads)
-			rte_prefetch0(hosts[i] - queue->header_len);
 	}
 	n = i;
 	if (n == 0)
@@ -364,16 +344,11 @@ receive_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbuf
 	for (i = 0; i < n; i++) {
 		uint32_t len = tails[i].len - queue->header_len;
 
-		rte_memcpy(rte_pktmbuf_mtod(pkts[i], void *), hosts[i], len);
-		pkts[i]->data_len = (uint16_t)len;
-		pkts[i]->pkt_len = len;
 		/* A bad one is left for receive_any(), which counts it. */
-		if (queue->offloads && unlikely(!dirtylog_offload_received(queue,
-				hosts[i] - queue->header_len, pkts[i]))) {
+		if (unlikely(!dirtylog_read_packet(queue, hosts[i], len, pkts[i]))) {
 			rte_pktmbuf_free_bulk(&pkts[i], n - i);
 			break;
 		}
-		pkts[i]->port = queue->port_id;
 		tails[i].len = 0;
 		tails[i].flags = used_flags(burst->next.wrap, 0);
 		bytes += len;

@@ -58,27 +58,91 @@ dirtylog_is_plain(const struct dirtylog_queue *queue, const struct rte_mbuf *pkt
 			(dirtylog_offload_transmit(queue, pkt, offload) && offload->tag_len == 0));
 }
 
+/*
+ * A buffer for dirtylog_write_packet(): all of its `room` bytes must lie in one
+ * region, since bad ones are found sooner so. Fetches its first lines and has
+ * the `len` bytes marked that will be written. Returns NULL if it is not there.
+ */
+static inline uint8_t *
+dirtylog_prepare_buffer(struct dirtylog_queue *queue, struct dirtylog_run *run, uint64_t gpa,
+		uint32_t room, uint32_t len)
+{
+	const struct guest_region *region = guest_mem_find_range(queue->mem, gpa, room,
+			&queue->hint);
+	uint8_t *host;
+
+	if (unlikely(region == NULL))
+		return NULL;
+	host = guest_region_host(region, gpa);
+	__builtin_prefetch(host, 1);
+	__builtin_prefetch(host + RTE_CACHE_LINE_SIZE, 1);
+	if (queue->marker.logging && unlikely(!dirtylog_run_mark(run, (uintptr_t)host, len)))
+		dirtylog_run_move(&queue->marker, run, region->bitmap, (uintptr_t)region->host,
+				(uintptr_t)host, len);
+	return host;
+}
+
 /* A packet of one segment and its header, to one buffer that has the room. */
 static inline void
 dirtylog_write_packet(const struct dirtylog_queue *queue, uint8_t *host,
 		const struct rte_mbuf *pkt, const struct dirtylog_tx_offload *offload)
 {
-	struct virtio_net_hdr_mrg_rxbuf header = { .num_buffers = 1 };
+	/*
+	 * Not built on the stack: the load of a header that was just stored there
+	 * in parts would wait until all stores before it are done.
+	 */
+	static const struct virtio_net_hdr_mrg_rxbuf plain = { .num_buffers = 1 };
 	uint8_t *packet = host + queue->header_len;
 	uint16_t i;
 
 	rte_memcpy(packet, rte_pktmbuf_mtod(pkt, const void *), pkt->data_len);
-	if (dirtylog_has_work(pkt)) {
-		header.hdr = offload->header;
-		for (i = 0; i < offload->nb_patches; i++)
-			memcpy(packet + offload->patches[i].offset, &offload->patches[i].value,
-					sizeof(offload->patches[i].value));
-	}
 	/* Two fixed sizes: a legacy guest without mergeable buffers has no num_buffers. */
-	if (likely(queue->header_len == sizeof(header)))
-		memcpy(host, &header, sizeof(header));
+	if (likely(queue->header_len == sizeof(plain)))
+		memcpy(host, &plain, sizeof(plain));
 	else
-		memcpy(host, &header, sizeof(header.hdr));
+		memcpy(host, &plain, sizeof(plain.hdr));
+	if (likely(!dirtylog_has_work(pkt)))
+		return;
+	memcpy(host, &offload->header, sizeof(offload->header));
+	for (i = 0; i < offload->nb_patches; i++)
+		memcpy(packet + offload->patches[i].offset, &offload->patches[i].value,
+				sizeof(offload->patches[i].value));
+}
+
+/*
+ * The counterpart: a buffer that dirtylog_read_packet() can read, all in one
+ * region. Fetches the packet; returns NULL if it is not there.
+ */
+static inline const uint8_t *
+dirtylog_find_packet(struct dirtylog_queue *queue, uint64_t gpa, uint32_t len)
+{
+	const struct guest_region *region = guest_mem_find_range(queue->mem, gpa, len,
+			&queue->hint);
+	const uint8_t *host;
+
+	if (unlikely(region == NULL))
+		return NULL;
+	host = guest_region_host(region, gpa);
+	rte_prefetch0(host + queue->header_len);
+	if (queue->offloads)
+		rte_prefetch0(host);
+	return host;
+}
+
+/*
+ * A packet of `len` bytes, and its header before it, to a fresh mbuf that has
+ * the room. Returns false if the header cannot be followed: the mbuf is not
+ * fresh any more then.
+ */
+static inline bool
+dirtylog_read_packet(const struct dirtylog_queue *queue, const uint8_t *host, uint32_t len,
+		struct rte_mbuf *pkt)
+{
+	rte_memcpy(rte_pktmbuf_mtod(pkt, void *), host + queue->header_len, len);
+	pkt->data_len = (uint16_t)len;
+	pkt->pkt_len = len;
+	pkt->port = queue->port_id;
+	return !queue->offloads || likely(dirtylog_offload_received(queue, host, pkt));
 }
 
 /* Any packet and its header, to queue->pieces, which are `nb_buffers` buffers. */

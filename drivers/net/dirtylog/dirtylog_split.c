@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
-#include <string.h>
 
 #include <rte_common.h>
-#include <rte_memcpy.h>
 
 #include "dirtylog_chain.h"
 #include "dirtylog_notify.h"
@@ -133,7 +131,7 @@ static inline uint16_t
 transmit_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct dirtylog_tx_offload offloads[DIRTYLOG_CHUNK]; /* of packets with work */
-	const struct guest_region *regions[DIRTYLOG_CHUNK];
+	struct dirtylog_run run = dirtylog_run_begin(&queue->marker);
 	uint8_t *hosts[DIRTYLOG_CHUNK];
 	uint16_t heads[DIRTYLOG_CHUNK];
 	uint64_t bytes = 0;
@@ -142,24 +140,17 @@ transmit_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 	n = fetch_heads(queue, heads, n);
 	for (i = 0; i < n; i++) {
 		struct vring_desc desc = dirtylog_read_desc(&queue->desc[heads[i]]);
-		uint32_t len = pkts[i]->pkt_len + queue->header_len;
+		uint32_t len = pkts[i]->data_len + queue->header_len;
 
 		if (unlikely((desc.flags & (VRING_DESC_F_WRITE | VRING_DESC_F_NEXT |
 				VRING_DESC_F_INDIRECT)) != VRING_DESC_F_WRITE ||
 				desc.len < len || !dirtylog_is_plain(queue, pkts[i], &offloads[i])))
 			break;
-		regions[i] = guest_mem_find(queue->mem, desc.addr, &queue->hint);
-		/* All of the buffer, not just what is needed: bad ones are found sooner. */
-		if (unlikely(regions[i] == NULL ||
-				!guest_region_holds(regions[i], desc.addr, desc.len)))
+		hosts[i] = dirtylog_prepare_buffer(queue, &run, desc.addr, desc.len, len);
+		if (unlikely(hosts[i] == NULL))
 			break;
-		hosts[i] = guest_region_host(regions[i], desc.addr);
-		__builtin_prefetch(hosts[i], 1);
-		__builtin_prefetch(hosts[i] + RTE_CACHE_LINE_SIZE, 1);
-		if (queue->marker.logging)
-			dirtylog_mark_prefetch(regions[i]->bitmap,
-					(uint64_t)(hosts[i] - regions[i]->host));
 	}
+	dirtylog_run_end(&queue->marker, &run);
 	n = i;
 	for (i = 0; i < n; i++) {
 		uint32_t len = pkts[i]->data_len;
@@ -167,10 +158,6 @@ transmit_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 		dirtylog_write_packet(queue, hosts[i], pkts[i], &offloads[i]);
 		put_used(queue, i, heads[i], len + queue->header_len);
 		bytes += len;
-		if (queue->marker.logging)
-			dirtylog_mark(&queue->marker, regions[i]->bitmap,
-					(uint64_t)(hosts[i] - regions[i]->host),
-					len + queue->header_len);
 	}
 	queue->next_avail += n;
 	queue->next_used += n;
@@ -290,7 +277,6 @@ dirtylog_split_transmit(struct dirtylog_queue *queue, struct rte_mbuf **pkts, ui
 static inline uint16_t
 receive_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	const struct guest_region *region;
 	const uint8_t *hosts[DIRTYLOG_CHUNK];
 	uint32_t lens[DIRTYLOG_CHUNK];
 	uint16_t heads[DIRTYLOG_CHUNK];
@@ -305,27 +291,18 @@ receive_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 				VRING_DESC_F_INDIRECT)) != 0 || desc.len <= queue->header_len ||
 				desc.len - queue->header_len > rte_pktmbuf_tailroom(pkts[i])))
 			break;
-		region = guest_mem_find(queue->mem, desc.addr, &queue->hint);
-		if (unlikely(region == NULL || !guest_region_holds(region, desc.addr, desc.len)))
+		hosts[i] = dirtylog_find_packet(queue, desc.addr, desc.len);
+		if (unlikely(hosts[i] == NULL))
 			break;
-		hosts[i] = guest_region_host(region, desc.addr) + queue->header_len;
 		lens[i] = desc.len - queue->header_len;
-		rte_prefetch0(hosts[i]);
-		if (queue->offloads)
-			rte_prefetch0(hosts[i] - queue->header_len);
 	}
 	n = i;
 	for (i = 0; i < n; i++) {
-		rte_memcpy(rte_pktmbuf_mtod(pkts[i], void *), hosts[i], lens[i]);
-		pkts[i]->data_len = (uint16_t)lens[i];
-		pkts[i]->pkt_len = lens[i];
 		/* A bad one is left for receive_any(), which counts it. */
-		if (queue->offloads && unlikely(!dirtylog_offload_received(queue,
-				hosts[i] - queue->header_len, pkts[i]))) {
+		if (unlikely(!dirtylog_read_packet(queue, hosts[i], lens[i], pkts[i]))) {
 			rte_pktmbuf_reset(pkts[i]);
 			break;
 		}
-		pkts[i]->port = queue->port_id;
 		put_used(queue, i, heads[i], 0);
 		bytes += lens[i];
 	}

@@ -92,22 +92,20 @@ take_iommu(struct dirtylog_port *port __rte_unused, const struct argument *argum
 	return -ENOTSUP;
 }
 
+const char *const dirtylog_placement_names[] = {
+	[DIRTYLOG_PLACEMENT_AUTO] = "auto",
+	[DIRTYLOG_PLACEMENT_DIRECT] = "direct",
+	[DIRTYLOG_PLACEMENT_STAGED] = "staged",
+};
+
 static int
 take_placement(struct dirtylog_port *port, const struct argument *argument, const char *value)
 {
-	static const struct {
-		const char *name;
-		enum dirtylog_placement placement;
-	} names[] = {
-		{ "auto", DIRTYLOG_PLACEMENT_AUTO },
-		{ "direct", DIRTYLOG_PLACEMENT_DIRECT },
-		{ "staged", DIRTYLOG_PLACEMENT_STAGED },
-	};
 	unsigned int i;
 
-	for (i = 0; i < RTE_DIM(names); i++) {
-		if (strcmp(value, names[i].name) == 0) {
-			port->log_options.placement = names[i].placement;
+	for (i = 0; i < RTE_DIM(dirtylog_placement_names); i++) {
+		if (strcmp(value, dirtylog_placement_names[i]) == 0) {
+			port->log_options.placement = i;
 			return 0;
 		}
 	}

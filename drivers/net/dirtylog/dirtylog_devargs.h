@@ -14,4 +14,7 @@
  */
 int dirtylog_devargs_parse(struct dirtylog_port *port, const char *name, const char *args);
 
+/* What log-placement= takes, by enum dirtylog_placement. */
+extern const char *const dirtylog_placement_names[];
+
 #endif /* DIRTYLOG_DEVARGS_H */

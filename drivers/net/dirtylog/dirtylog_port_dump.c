@@ -4,6 +4,7 @@
 
 #include <rte_common.h>
 
+#include "dirtylog_devargs.h"
 #include "dirtylog_port_dump.h"
 
 static const char *
@@ -15,15 +16,9 @@ on_off(bool on)
 static void
 dump_settings(const struct dirtylog_port *port, FILE *stream)
 {
-	static const char *const placements[] = {
-		[DIRTYLOG_PLACEMENT_AUTO] = "auto",
-		[DIRTYLOG_PLACEMENT_DIRECT] = "direct",
-		[DIRTYLOG_PLACEMENT_STAGED] = "staged",
-	};
-
 	fprintf(stream, "port %u: %s %s, %u queue pairs, log placement %s\n", port->port_id,
 			port->client ? "connects to" : "listens on", port->iface,
-			port->nb_queue_pairs, placements[port->log_options.placement]);
+			port->nb_queue_pairs, dirtylog_placement_names[port->log_options.placement]);
 	fprintf(stream, "  postcopy %s, tso %s, linear buffers %s, external buffers %s,"
 			" legacy offload flags %s\n", on_off(port->postcopy), on_off(port->tso),
 			on_off(port->linear_buffers), on_off(port->ext_buffers),

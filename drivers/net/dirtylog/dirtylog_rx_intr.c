@@ -11,12 +11,6 @@
 #include "dirtylog_port.h"
 #include "dirtylog_rx_intr.h"
 
-static struct dirtylog_port *
-port_of(const struct rte_eth_dev *dev)
-{
-	return dev->data->dev_private;
-}
-
 /* Doorbells for the first `n` receive queues, and for no other. */
 static int
 open_doorbells(struct dirtylog_port *port, uint16_t n)
@@ -40,6 +34,7 @@ open_doorbells(struct dirtylog_port *port, uint16_t n)
 static int
 fill_handle(struct rte_eth_dev *dev, uint16_t n)
 {
+	const struct dirtylog_port *port = dev->data->dev_private;
 	struct rte_intr_handle *handle = dev->intr_handle;
 	uint16_t i;
 
@@ -53,7 +48,7 @@ fill_handle(struct rte_eth_dev *dev, uint16_t n)
 	for (i = 0; i < n; i++)
 		if (rte_intr_vec_list_index_set(handle, i, RTE_INTR_VEC_RXTX_OFFSET + i) != 0 ||
 				rte_intr_efds_index_set(handle, i,
-					port_of(dev)->vrings[2 * i + 1].doorbell.epoll_fd) != 0)
+					port->vrings[2 * i + 1].doorbell.epoll_fd) != 0)
 			return -ENOMEM;
 	return 0;
 }
@@ -68,7 +63,7 @@ dirtylog_rx_intr_remove(struct rte_eth_dev *dev)
 		rte_intr_instance_free(dev->intr_handle);
 		dev->intr_handle = NULL;
 	}
-	open_doorbells(port_of(dev), 0);
+	open_doorbells(dev->data->dev_private, 0);
 }
 
 int
@@ -82,7 +77,7 @@ dirtylog_rx_intr_start(struct rte_eth_dev *dev)
 	dirtylog_rx_intr_remove(dev);
 	if (n == 0)
 		return 0;
-	ret = open_doorbells(port_of(dev), n);
+	ret = open_doorbells(dev->data->dev_private, n);
 	if (ret < 0)
 		goto failed;
 	dev->intr_handle = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);

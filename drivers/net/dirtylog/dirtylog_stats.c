@@ -87,12 +87,6 @@ _Static_assert(RTE_DIM(fault_rows) == DIRTYLOG_NB_FAULTS, "each kind of fault ha
 /* The counters are shown in this order. */
 #define NB_PORT_ROWS (RTE_DIM(device_rows) + RTE_DIM(state_rows) + 1 + RTE_DIM(fault_rows))
 
-static struct dirtylog_port *
-port_of(const struct rte_eth_dev *dev)
-{
-	return dev->data->dev_private;
-}
-
 /* Words that another thread counts in, less what they were at the reset. */
 static void
 read_words(void *to, const void *from, const void *at_reset, size_t len)
@@ -174,7 +168,7 @@ reset_queue(struct dirtylog_queue *queue)
 int
 dirtylog_stats_reset(struct rte_eth_dev *dev)
 {
-	struct dirtylog_port *port = port_of(dev);
+	struct dirtylog_port *port = dev->data->dev_private;
 	uint16_t i;
 
 	for (i = 0; i < dev->data->nb_rx_queues; i++)
@@ -261,7 +255,7 @@ put_queue(struct cursor *cursor, const struct dirtylog_queue *queue, uint64_t *f
 int
 dirtylog_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, unsigned int n)
 {
-	struct dirtylog_port *port = port_of(dev);
+	struct dirtylog_port *port = dev->data->dev_private;
 	uint64_t faults[DIRTYLOG_NB_FAULTS] = { 0 };
 	struct cursor cursor = { .xstats = xstats };
 	struct dirtylog_device_stats now;

@@ -7,7 +7,7 @@ class TestError(Exception):
 
 
 class Inconclusive(TestError):
-    """No page differs, but so little happened that a loss might not have shown: to be repeated."""
+    """Nothing was proved, since too little happened or QEMU was in the way: to be repeated."""
 
 
 class Skip(Exception):

@@ -3,7 +3,7 @@
 
 import time
 
-from errors import TestError
+from errors import Inconclusive, TestError
 from migration import LATE_MIN
 from steps import RESUME_SECONDS, add_target, migrate, resume, run_migration, start_source
 from vm import GIB, VIRTIO_MEM_START, Topology
@@ -17,13 +17,13 @@ def backend_killed(lab):
     topology = Topology()
     source, backend, relays = start_source(lab, topology)
     backend = _replace_killed(lab, backend, topology, "2")
-    source.wait_for_traffic(RESUME_SECONDS)
+    _unless_spoilt(backend, lambda: source.wait_for_traffic(RESUME_SECONDS))
 
     def kill(migration):
         migration.run_rounds(2)
         migration.hold_round()
         migration.backend = _replace_killed(lab, migration.backend, topology, "3")
-        _until_traffic(migration)
+        _unless_spoilt(migration.backend, lambda: _until_traffic(migration))
         migration.release_round()
 
     return migrate(lab, source, backend, relays, "b", topology, meanwhile=kill).text()
@@ -149,6 +149,19 @@ def _replace_killed(lab, backend, topology, again, **options):
     backend = lab.backend("a", topology, again=again, **options)
     backend.echo()
     return backend
+
+
+def _unless_spoilt(backend, wait):
+    """Wait for the traffic. Without a back-end QEMU answers the guest's kicks by itself: it
+    returns a buffer at the beginning of a packed ring, if one happens to be available there,
+    and then nobody can tell the ring's place. The port says so; no back-end can help it."""
+    try:
+        wait()
+    except TestError as error:
+        if "the ring does not tell" in backend.process.log.read_text(errors="replace"):
+            raise Inconclusive("QEMU returned a buffer of the packed ring while there was no "
+                               f"back-end: {error}") from error
+        raise
 
 
 def _until_traffic(migration):

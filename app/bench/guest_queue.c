@@ -42,6 +42,7 @@ guest_queue_create(struct guest_queue *q, unsigned int index, struct guest_ram *
 {
 	unsigned int i;
 
+	q->kick_fd = q->call_fd = -1;
 	q->index = index;
 	q->tx = index % 2 == 1;
 	q->packed = o->packed;
@@ -87,6 +88,23 @@ guest_queue_create(struct guest_queue *q, unsigned int index, struct guest_ram *
 		return -ENOMEM;
 	}
 	return 0;
+}
+
+void
+guest_queue_destroy(struct guest_queue *q)
+{
+	unsigned int i;
+
+	if (q->kick_fd >= 0)
+		close(q->kick_fd);
+	if (q->call_fd >= 0)
+		close(q->call_fd);
+	for (i = 0; i < SEEN_SETS; i++)
+		free(q->seen[i]);
+	free(q->slot);
+	free(q->stats);
+	free(q->pool.fifo);
+	*q = (struct guest_queue) { .kick_fd = -1, .call_fd = -1 };
 }
 
 void

@@ -120,6 +120,8 @@ struct guest_queue {
 /* Lays the ring out in RAM and prepares the queue; the pool is there already. */
 int guest_queue_create(struct guest_queue *q, unsigned int index, struct guest_ram *ram,
 		       const struct options *o);
+/* With its pool; also where its creation failed. */
+void guest_queue_destroy(struct guest_queue *q);
 uint64_t guest_queue_need(const struct options *o);
 
 /* Posts a full ring of buffers. */

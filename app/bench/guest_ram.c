@@ -108,15 +108,16 @@ guest_ram_create(struct guest_ram *ram, const struct options *o, uint64_t need)
 	lay_out(ram, o, size);
 
 	/* Whole units: the last region may be shorter, but is mapped to its unit's end. */
-	ram->source = mmap(NULL, align_up(ram->size, REGION_ALIGN) + REGION_ALIGN, PROT_NONE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (ram->source == MAP_FAILED) {
-		ram->source = NULL;
+	ram->reserved_size = align_up(ram->size, REGION_ALIGN) + REGION_ALIGN;
+	ram->reserved = mmap(NULL, ram->reserved_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			     -1, 0);
+	if (ram->reserved == MAP_FAILED) {
+		ram->reserved = NULL;
 		warn("address space for guest memory");
 		return -ENOMEM;
 	}
-	/* Huge pages can be mapped at their own alignment only; the slack is never given back. */
-	ram->source = (uint8_t *)align_up((uintptr_t)ram->source, REGION_ALIGN);
+	/* Huge pages can be mapped at their own alignment only. */
+	ram->source = (uint8_t *)align_up((uintptr_t)ram->reserved, REGION_ALIGN);
 	for (i = 0; i < ram->n_regions; i++) {
 		struct ram_region *r = &ram->regions[i];
 
@@ -133,6 +134,8 @@ guest_ram_create(struct guest_ram *ram, const struct options *o, uint64_t need)
 			return ret;
 	}
 
+	if (!o->migrate)
+		return 0;
 	/* Populated now, so that no page fault lies in the measurement. */
 	ram->destination = mmap(NULL, ram->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 				-1, 0);
@@ -145,6 +148,21 @@ guest_ram_create(struct guest_ram *ram, const struct options *o, uint64_t need)
 	/* Nothing may look as if it had arrived: not zero, which fresh memory holds. */
 	memset(ram->destination, 0x5a, ram->size);
 	return 0;
+}
+
+void
+guest_ram_destroy(struct guest_ram *ram)
+{
+	unsigned int i;
+
+	if (ram->destination != NULL)
+		munmap(ram->destination, ram->size);
+	if (ram->reserved != NULL)
+		munmap(ram->reserved, ram->reserved_size);
+	for (i = 0; i < ram->n_regions; i++)
+		if (ram->regions[i].fd >= 0 && (i == 0 || ram->regions[i].fd != ram->regions[0].fd))
+			close(ram->regions[i].fd);
+	*ram = (struct guest_ram) { 0 };
 }
 
 /* The region that holds an offset. */

@@ -24,6 +24,8 @@ struct ram_region {
 };
 
 struct guest_ram {
+	uint8_t *reserved;	/* addresses for source, which is aligned */
+	uint64_t reserved_size;
 	uint8_t *source;	/* what back-end and guest write */
 	uint8_t *destination;	/* what the migration copied */
 	uint64_t size;		/* of all regions */
@@ -33,8 +35,9 @@ struct guest_ram {
 	uint64_t allocated;	/* guest_ram_alloc() gave away what lies below */
 };
 
-/* need: bytes that buffers and rings will take. */
+/* need: bytes that buffers and rings will take. Without a migration there is no destination. */
 int guest_ram_create(struct guest_ram *ram, const struct options *o, uint64_t need);
+void guest_ram_destroy(struct guest_ram *ram);
 
 /* Whole pages of their own; the offset, or 0 when RAM is full (nothing lies at 0). */
 uint64_t guest_ram_alloc(struct guest_ram *ram, uint64_t size, uint64_t align);

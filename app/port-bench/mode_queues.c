@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Mode "queues": two queues of one port, each with a core of its own, and one
+ * dirty log. Each core is the guest of its queue too, in turn, so that two cores
+ * are enough; the first one also harvests.
+ */
+#include <err.h>
+#include <errno.h>
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include "bursts.h"
+#include "rig.h"
+#include "worker.h"
+
+#define SIZE 64u
+#define START_MS 2	/* until a core's first burst: both are awake by then */
+#define WARM_UP_MS 1
+
+struct core {
+	struct port_bench *b;
+	const struct rig *rig;
+	uint16_t queue;
+	struct harvest *harvest;	/* of the first core */
+	uint64_t start, cycles;
+	uint64_t calls, empty, packets;
+};
+
+struct queues {
+	struct port_bench *b;
+	struct rig rig;
+	struct core cores[2];
+	struct turns turns;
+};
+
+static int
+run_core(void *arg)
+{
+	struct core *c = arg;
+	struct guest_queue *guest = &c->rig->guest.queues[2 * c->queue];
+	const uint64_t warm = c->start - WARM_UP_MS * c->b->cycles_per_ms, end = c->start + c->cycles;
+	struct rte_mbuf *mbufs[BURST];
+	unsigned int have = 0;
+	uint64_t now, last;
+	bool counts;
+	uint16_t n;
+
+	while (rte_rdtsc() < warm)
+		;
+	for (last = warm; (now = rte_rdtsc()) < end; last = now) {
+		counts = now >= c->start;
+		if (have == 0) {
+			if (bursts_alloc(c->b->pool, mbufs, BURST, SIZE) < 0)
+				return -ENOMEM;
+			have = BURST;
+		}
+		n = rte_eth_tx_burst(c->rig->port, c->queue, mbufs + BURST - have, (uint16_t)have);
+		have -= n;
+		guest_queue_poll(guest, PHASE_ROUNDS);
+		harvest_step(c->harvest, now - last);
+		c->packets += counts ? n : 0u;
+		c->calls += counts;
+		c->empty += counts && n == 0;
+	}
+	rte_pktmbuf_free_bulk(mbufs + BURST - have, have);
+	return 0;
+}
+
+static int
+take_turn(struct queues *q, unsigned int n, struct turn *turn)
+{
+	static const unsigned int lcores[2] = { LCORE_BURSTS, LCORE_GUEST };
+	const uint64_t start = rte_rdtsc() + START_MS * q->b->cycles_per_ms;
+	unsigned int i, started = 0;
+	int ret = 0, end;
+
+	*turn = (struct turn) { .who = n == 1 ? "one" : "two", .cycles = q->turns.cycles };
+	for (i = 0; ret == 0 && i < n; i++) {
+		q->cores[i] = (struct core) {
+			.b = q->b, .rig = &q->rig, .queue = (uint16_t)i, .start = start, .cycles = q->turns.cycles,
+			.harvest = i == 0 ? &q->rig.harvest : NULL,
+		};
+		ret = worker_start(lcores[i], run_core, &q->cores[i]);
+		started += ret == 0;
+	}
+	/* Their CPUs are this thread's too. */
+	sleep_us((unsigned int)((double)(START_MS * q->b->cycles_per_ms + q->turns.cycles) / q->b->hz * 1e6));
+	for (i = 0; i < started; i++) {
+		end = worker_wait(lcores[i]);
+		ret = ret < 0 ? ret : end;
+		turn->packets += q->cores[i].packets;
+		turn->calls += q->cores[i].calls;
+		turn->empty += q->cores[i].empty;
+		if (ret == 0 && q->cores[i].packets == 0) {
+			warnx("%s: no packet in a turn of queue %u", q->rig.driver, i);
+			ret = -EIO;
+		}
+	}
+	return ret;
+}
+
+static int
+one_setting(struct queues *q, bool log, const char *comma)
+{
+	FILE *out = q->b->out;
+	struct turns *t = &q->turns;
+	int ret = 0;
+
+	for (t->n = 0; ret == 0 && t->n < t->blocks * t->per_block; t->n++)
+		ret = take_turn(q, 1 + turns_whose(t->n), &t->turn[t->n]);
+	if (ret < 0)
+		return ret;
+	fprintf(out, "%s\n    {\"ring\": \"%s\", \"buffers\": %u, \"log\": %s, \"driver\": \"%s\", ", comma,
+		ring_name(q->rig.o.packed), q->rig.o.buffers, json_bool(log), q->rig.driver);
+	turns_print(t, q->b);
+	fprintf(out, "}");
+	return 0;
+}
+
+int
+mode_queues(struct port_bench *b)
+{
+	const unsigned int n_buffers = b->settings.quick ? 1 : 2;
+	const unsigned int n = 2 * n_buffers * NB_DRIVERS;
+	static struct queues q;
+	const char *comma = "";
+	unsigned int i, log;
+	int ret = 0, closed;
+
+	q.b = b;
+	turns_plan(&q.turns, b, 2 * n, 4);
+	fprintf(b->out, "  \"queues\": [");
+	for (i = 0; ret == 0 && i < n; i++) {
+		struct options o = guest_options(b, i / NB_DRIVERS % 2, DIRECTION_RX,
+						 i / NB_DRIVERS / 2 == 0 ? FEW_BUFFERS : MANY_BUFFERS, SIZE);
+
+		o.queue_pairs = 2;
+		ret = rig_open(&q.rig, b, i % NB_DRIVERS, &o);
+		for (log = 0; ret == 0 && log < 2; log++, comma = ",") {
+			ret = rig_logging(&q.rig, b, log);
+			if (ret == 0)
+				ret = one_setting(&q, log, comma);
+		}
+		closed = rig_close(&q.rig);
+		if (ret == 0)
+			ret = closed;
+	}
+	fprintf(b->out, "],\n");
+	return ret;
+}

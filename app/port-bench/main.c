@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cycles.h"
+#include "doorbell.h"
 #include "eal.h"
 
 #define MIN_HUGE_PAGES 400	/* of 2 MiB, for the EAL and the largest guests */
@@ -249,11 +250,14 @@ main(int argc, char **argv)
 		return EXIT_FAILURE;
 	ret = eal_start(&b, argv[0]);
 	if (ret == 0)
+		ret = doorbell_create(b.folder);
+	if (ret == 0)
 		ret = run_modes(&b);
 	if (fflush(b.out) != 0 || ferror(b.out) != 0) {
 		warn("%s", b.settings.json);
 		ret = -EIO;
 	}
+	doorbell_destroy();
 	eal_stop();
 	rmdir(b.folder);
 	return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

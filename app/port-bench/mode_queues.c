@@ -26,7 +26,7 @@ struct core {
 	struct harvest *harvest;	/* of the first core */
 	uint64_t start, cycles;
 	uint64_t calls, empty, packets;
-};
+} __attribute__((aligned(128)));
 
 struct queues {
 	struct port_bench *b;

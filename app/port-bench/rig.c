@@ -10,6 +10,7 @@
 #include <rte_ethdev.h>
 
 #include "cycles.h"
+#include "doorbell.h"
 #include "rig.h"
 #include "worker.h"
 
@@ -71,6 +72,7 @@ open_port(struct rig *r, struct port_bench *b)
 	if (ret < 0)
 		return failed(r, "start of the port", ret);
 	r->started = true;
+	doorbell_ring();
 	return 0;
 }
 

@@ -8,6 +8,9 @@
 #ifndef DELAYS_H
 #define DELAYS_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "gap_histogram.h"
 
 enum event { EVENT_LOG_ON, EVENT_LOG_SWAP, EVENT_LOG_OFF, EVENT_NONE, NB_EVENTS };
@@ -26,6 +29,7 @@ struct delays {
 	/* by the bursts, but for what a window begins with */
 	struct gap_histogram delay[NB_EVENTS] __attribute__((aligned(128)));
 	struct gap_histogram outside;
+	uint64_t dry[NB_EVENTS];	/* bursts that found no buffer: what would have waited is not known */
 	struct window windows[MAX_WINDOWS];
 };
 
@@ -55,21 +59,37 @@ delays_close(struct delays *d, uint64_t length)
 	__atomic_store_n(&d->at, d->at + 1, __ATOMIC_RELEASE);
 }
 
-/* A delay that began when delays_at() was before, and ended when it was after. */
+/* The window of a time that began when delays_at() was before, and ended when it was after. */
+static inline struct window *
+delays_window(struct delays *d, uint32_t before, uint32_t after)
+{
+	if (before == after && before % 2 == 0)
+		return NULL;
+	/* That which is open, else the one that was last. */
+	return &d->windows[after % 2 == 1 ? after / 2 : after / 2 - 1];
+}
+
 static inline void
 delays_add(struct delays *d, uint32_t before, uint32_t after, uint64_t delay)
 {
-	struct window *w;
+	struct window *w = delays_window(d, before, after);
 
-	if (before == after && before % 2 == 0) {
+	if (w == NULL) {
 		gap_add(&d->outside, delay);
 		return;
 	}
-	/* The window that is open, else the one that was last. */
-	w = &d->windows[after % 2 == 1 ? after / 2 : after / 2 - 1];
 	gap_add(&d->delay[w->event], delay);
 	if (delay > w->worst)
 		w->worst = delay;
+}
+
+static inline void
+delays_add_dry(struct delays *d, uint32_t before, uint32_t after)
+{
+	const struct window *w = delays_window(d, before, after);
+
+	if (w != NULL)
+		d->dry[w->event]++;
 }
 
 #endif

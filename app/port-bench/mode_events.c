@@ -144,11 +144,13 @@ make_bursts(void *arg)
 			s->turned_away++;
 			continue;
 		}
-		if (n > 0)
+		if (n > 0) {
 			delays_add(s->delays, since_at, at, now - since);
-		else
+			s->bursts++;
+		} else {
+			delays_add_dry(s->delays, since_at, at);
 			s->dry++;
-		s->bursts++;
+		}
 		s->moved += n;
 		since = now;
 		since_at = at;
@@ -390,7 +392,7 @@ print_subject(const struct subject *s, bool packed, const char *comma)
 			continue;
 		fprintf(s->b->out, "%s\n        \"%s\": {", comma, event_names[e]);
 		print_delays(s, &s->delays->delay[e]);
-		fprintf(s->b->out, ", ");
+		fprintf(s->b->out, ", \"dry\": %" PRIu64 ", ", s->delays->dry[e]);
 		print_windows(s, (enum event)e, true);
 		fprintf(s->b->out, ", ");
 		print_windows(s, (enum event)e, false);

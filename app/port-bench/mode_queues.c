@@ -2,10 +2,12 @@
 /*
  * Mode "queues": two queues of one port, each with a core of its own, and one
  * dirty log. Each core is the guest of its queue too, in turn, so that two cores
- * are enough; the first one also harvests.
+ * are enough; the first one also harvests. Beside it the same two cores with work that
+ * they do not share: what one core does while the other has work, too, is the machine's.
  */
 #include <err.h>
 #include <errno.h>
+#include <string.h>
 
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
@@ -18,6 +20,9 @@
 #define SIZE 64u
 #define START_MS 2	/* until a core's first burst: both are awake by then */
 #define WARM_UP_MS 1
+#define PER_BLOCK 8u
+#define ITEM 64u	/* bytes that the machine alone copies at once, within its first-level cache */
+#define ITEMS 64u
 
 struct core {
 	struct port_bench *b;
@@ -69,20 +74,43 @@ run_core(void *arg)
 }
 
 static int
-take_turn(struct queues *q, unsigned int n, struct turn *turn)
+run_machine(void *arg)
+{
+	struct core *c = arg;
+	const uint64_t end = c->start + c->cycles;
+	uint8_t from[ITEMS][ITEM], to[ITEMS][ITEM];
+	unsigned int i;
+
+	memset(from, 1, sizeof(from));
+	while (rte_rdtsc() < c->start)
+		;
+	while (rte_rdtsc() < end) {
+		for (i = 0; i < ITEMS; i++)
+			memcpy(to[i], from[i], ITEM);
+		/* Not to be optimised away. */
+		__asm__ volatile("" : : "r"(to), "r"(from) : "memory");
+		c->packets += ITEMS;
+		c->calls++;
+	}
+	return 0;
+}
+
+static int
+take_turn(struct queues *q, bool machine, unsigned int n, struct turn *turn)
 {
 	static const unsigned int lcores[2] = { LCORE_BURSTS, LCORE_GUEST };
+	static const char *const names[2][2] = { { "one", "two" }, { "machine one", "machine two" } };
 	const uint64_t start = rte_rdtsc() + START_MS * q->b->cycles_per_ms;
 	unsigned int i, started = 0;
 	int ret = 0, end;
 
-	*turn = (struct turn) { .who = n == 1 ? "one" : "two", .cycles = q->turns.cycles };
+	*turn = (struct turn) { .who = names[machine][n - 1], .cycles = q->turns.cycles };
 	for (i = 0; ret == 0 && i < n; i++) {
 		q->cores[i] = (struct core) {
 			.b = q->b, .rig = &q->rig, .queue = (uint16_t)i, .start = start, .cycles = q->turns.cycles,
 			.harvest = i == 0 ? &q->rig.harvest : NULL,
 		};
-		ret = worker_start(lcores[i], run_core, &q->cores[i]);
+		ret = worker_start(lcores[i], machine ? run_machine : run_core, &q->cores[i]);
 		started += ret == 0;
 	}
 	/* Their CPUs are this thread's too. */
@@ -104,12 +132,18 @@ take_turn(struct queues *q, unsigned int n, struct turn *turn)
 static int
 one_setting(struct queues *q, bool log, const char *comma)
 {
+	static const struct {
+		bool machine;
+		unsigned int n;
+	} order[PER_BLOCK] = {
+		{ true, 1 }, { false, 1 }, { false, 2 }, { true, 2 }, { true, 2 }, { false, 2 }, { false, 1 }, { true, 1 },
+	};
 	FILE *out = q->b->out;
 	struct turns *t = &q->turns;
 	int ret = 0;
 
 	for (t->n = 0; ret == 0 && t->n < t->blocks * t->per_block; t->n++)
-		ret = take_turn(q, 1 + turns_whose(t->n), &t->turn[t->n]);
+		ret = take_turn(q, order[t->n % PER_BLOCK].machine, order[t->n % PER_BLOCK].n, &t->turn[t->n]);
 	if (ret < 0)
 		return ret;
 	fprintf(out, "%s\n    {\"ring\": \"%s\", \"buffers\": %u, \"log\": %s, \"driver\": \"%s\", ", comma,
@@ -130,7 +164,7 @@ mode_queues(struct port_bench *b)
 	int ret = 0, closed;
 
 	q.b = b;
-	turns_plan(&q.turns, b, 2 * n, 4);
+	turns_plan(&q.turns, b, 2 * n, PER_BLOCK);
 	fprintf(b->out, "  \"queues\": [");
 	for (i = 0; ret == 0 && i < n; i++) {
 		struct options o = guest_options(b, i / NB_DRIVERS % 2, DIRECTION_RX,

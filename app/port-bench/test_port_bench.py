@@ -62,7 +62,7 @@ def check_idle(cells):
 def check_queues(cells):
     check_settings(cells, ('ring', 'buffers', 'log', 'driver'), RINGS, (256,), ON_OFF, DRIVERS)
     for c in cells:
-        check_turns(c, ['one', 'two', 'two', 'one'])
+        check_turns(c, ['machine one', 'one', 'two', 'machine two', 'machine two', 'two', 'one', 'machine one'])
         assert all(t['packets'] > 0 for t in c['turns'])
 
 

@@ -111,7 +111,7 @@ dirtylog_write_packet(const struct dirtylog_queue *queue, uint8_t *host,
 
 /*
  * The counterpart: a buffer that dirtylog_read_packet() can read, all in one
- * region. Fetches the packet; returns NULL if it is not there.
+ * region. Fetches its first lines; returns NULL if it is not there.
  */
 static inline const uint8_t *
 dirtylog_find_packet(struct dirtylog_queue *queue, uint64_t gpa, uint32_t len)
@@ -123,9 +123,9 @@ dirtylog_find_packet(struct dirtylog_queue *queue, uint64_t gpa, uint32_t len)
 	if (unlikely(region == NULL))
 		return NULL;
 	host = guest_region_host(region, gpa);
-	rte_prefetch0(host + queue->header_len);
-	if (queue->offloads)
-		rte_prefetch0(host);
+	/* Even the smallest packet lies in two lines with its header. */
+	rte_prefetch0(host);
+	rte_prefetch0(host + RTE_CACHE_LINE_SIZE);
 	return host;
 }
 

@@ -334,6 +334,27 @@ receive_any(struct dirtylog_queue *queue, struct rte_mbuf *pkt)
 	return DIRTYLOG_DONE;
 }
 
+/*
+ * Fetch the buffers of the next burst, which are available already: they come
+ * while the caller is busy with this one's packets. What is read here is read
+ * again, and checked, when its turn comes.
+ */
+static inline void
+fetch_ahead(struct dirtylog_queue *queue, uint16_t n)
+{
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		uint16_t head = avail_head(queue, i);
+		struct vring_desc desc;
+
+		if (unlikely(head >= queue->size))
+			return;
+		desc = dirtylog_read_desc(&queue->desc[head]);
+		dirtylog_find_packet(queue, desc.addr, desc.len);
+	}
+}
+
 uint16_t
 dirtylog_split_receive(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
@@ -374,6 +395,7 @@ dirtylog_split_receive(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uin
 		}
 		nb_avail = (uint16_t)(end - queue->next_avail);
 	}
+	fetch_ahead(queue, RTE_MIN(nb_avail, done));
 	publish(queue, first);
 	if (fresh != 0)
 		rte_pktmbuf_free_bulk(&pkts[done], fresh);

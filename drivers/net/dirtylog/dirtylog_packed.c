@@ -163,6 +163,33 @@ put_chunk(struct dirtylog_queue *queue, struct burst *burst,
 }
 
 /*
+ * Write the packets of a chunk, all found to fit, and make their descriptors
+ * used; returns the bytes. Compiled twice.
+ */
+static __rte_always_inline uint64_t
+write_chunk(const struct dirtylog_queue *queue, uint8_t *const *hosts,
+		union dirtylog_packed_tail *tails, struct rte_mbuf *const *pkts,
+		const struct dirtylog_tx_offload *offloads, uint16_t n, bool wrap, bool are_long)
+{
+	uint64_t bytes = 0;
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		uint32_t len = pkts[i]->data_len;
+
+		if (are_long && i + DIRTYLOG_FETCH_AHEAD < n)
+			dirtylog_fetch_rest(hosts[i + DIRTYLOG_FETCH_AHEAD],
+					pkts[i + DIRTYLOG_FETCH_AHEAD]->data_len);
+		dirtylog_write_packet(queue, hosts[i], pkts[i], &offloads[i], are_long);
+		bytes += len;
+		len += queue->header_len;
+		tails[i].len = len;
+		tails[i].flags = used_flags(wrap, len);
+	}
+	return bytes;
+}
+
+/*
  * Packets of one segment into buffers of one descriptor inside one region:
  * what nearly every packet is. Stops at the first one that is not, and where
  * nothing is available; returns how many went.
@@ -177,13 +204,15 @@ transmit_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbu
 	struct dirtylog_tx_offload offloads[DIRTYLOG_CHUNK]; /* of packets with work */
 	struct dirtylog_run run = dirtylog_run_begin(&queue->marker);
 	uint8_t *hosts[DIRTYLOG_CHUNK];
-	uint64_t bytes = 0;
+	uint32_t longest = 0;
+	uint64_t bytes;
 	uint16_t i;
 
 	n = chunk_limit(queue, &burst->next, n);
 	for (i = 0; i < n; i++) {
 		uint32_t len = pkts[i]->data_len + queue->header_len;
 
+		longest = RTE_MAX(longest, len);
 		tails[i] = dirtylog_read_tail(&descs[i]);
 		if (unlikely((tails[i].flags & (DIRTYLOG_PACKED_OWNER | F_SHAPE)) != wanted ||
 				tails[i].len < len || !dirtylog_is_plain(queue, pkts[i], &offloads[i])))
@@ -195,15 +224,10 @@ transmit_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbu
 	}
 	dirtylog_run_end(&queue->marker, &run);
 	n = i;
-	for (i = 0; i < n; i++) {
-		uint32_t len = pkts[i]->data_len;
-
-		dirtylog_write_packet(queue, hosts[i], pkts[i], &offloads[i]);
-		bytes += len;
-		len += queue->header_len;
-		tails[i].len = len;
-		tails[i].flags = used_flags(burst->next.wrap, len);
-	}
+	if (longest > DIRTYLOG_FIRST_LINES)
+		bytes = write_chunk(queue, hosts, tails, pkts, offloads, n, burst->next.wrap, true);
+	else
+		bytes = write_chunk(queue, hosts, tails, pkts, offloads, n, burst->next.wrap, false);
 	put_chunk(queue, burst, tails, n);
 	dirtylog_count(&queue->stats.packets, n);
 	dirtylog_count(&queue->stats.bytes, bytes);
@@ -309,6 +333,37 @@ mbuf_room(const struct dirtylog_queue *queue)
 }
 
 /*
+ * The counterpart: read the packets of a chunk, up to one that cannot be
+ * followed; returns how many came. Compiled twice.
+ */
+static __rte_always_inline uint16_t
+read_chunk(struct dirtylog_queue *queue, const uint8_t *const *hosts,
+		union dirtylog_packed_tail *tails, struct rte_mbuf **pkts, uint16_t n, bool wrap,
+		bool are_long)
+{
+	uint64_t bytes = 0;
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		uint32_t len = tails[i].len - queue->header_len;
+
+		if (are_long && i + DIRTYLOG_FETCH_AHEAD < n)
+			dirtylog_fetch_rest(hosts[i + DIRTYLOG_FETCH_AHEAD],
+					tails[i + DIRTYLOG_FETCH_AHEAD].len);
+		/* A bad one is left for receive_any(), which counts it. */
+		if (unlikely(!dirtylog_read_packet(queue, hosts[i], len, pkts[i], are_long))) {
+			rte_pktmbuf_free_bulk(&pkts[i], n - i);
+			break;
+		}
+		tails[i].len = 0;
+		tails[i].flags = used_flags(wrap, 0);
+		bytes += len;
+	}
+	dirtylog_count(&queue->stats.bytes, bytes);
+	return i;
+}
+
+/*
  * The counterpart of transmit_chunk(). Allocates the mbufs; returns how many
  * packets came, or -1: there are no mbufs.
  */
@@ -320,7 +375,7 @@ receive_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbuf
 	const uint16_t wanted = dirtylog_packed_available(burst->next.wrap);
 	union dirtylog_packed_tail tails[DIRTYLOG_CHUNK];
 	const uint8_t *hosts[DIRTYLOG_CHUNK];
-	uint64_t bytes = 0;
+	uint32_t longest = 0;
 	uint16_t i;
 
 	n = chunk_limit(queue, &burst->next, n);
@@ -333,6 +388,7 @@ receive_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbuf
 		hosts[i] = dirtylog_find_packet(queue, dirtylog_read_addr(&descs[i]), tails[i].len);
 		if (unlikely(hosts[i] == NULL))
 			break;
+		longest = RTE_MAX(longest, tails[i].len);
 	}
 	n = i;
 	if (n == 0)
@@ -341,22 +397,12 @@ receive_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbuf
 		dirtylog_count(&queue->stats.no_mbuf, n);
 		return -1;
 	}
-	for (i = 0; i < n; i++) {
-		uint32_t len = tails[i].len - queue->header_len;
-
-		/* A bad one is left for receive_any(), which counts it. */
-		if (unlikely(!dirtylog_read_packet(queue, hosts[i], len, pkts[i]))) {
-			rte_pktmbuf_free_bulk(&pkts[i], n - i);
-			break;
-		}
-		tails[i].len = 0;
-		tails[i].flags = used_flags(burst->next.wrap, 0);
-		bytes += len;
-	}
-	n = i;
+	if (longest > DIRTYLOG_FIRST_LINES)
+		n = read_chunk(queue, hosts, tails, pkts, n, burst->next.wrap, true);
+	else
+		n = read_chunk(queue, hosts, tails, pkts, n, burst->next.wrap, false);
 	put_chunk(queue, burst, tails, n);
 	dirtylog_count(&queue->stats.packets, n);
-	dirtylog_count(&queue->stats.bytes, bytes);
 	return n;
 }
 

@@ -122,6 +122,28 @@ publish(struct dirtylog_queue *queue, uint16_t first)
 	dirtylog_notify_guest(queue);
 }
 
+/* Write the packets of a chunk, all found to fit; returns their bytes. Compiled twice. */
+static __rte_always_inline uint64_t
+write_chunk(struct dirtylog_queue *queue, uint8_t *const *hosts, const uint16_t *heads,
+		struct rte_mbuf *const *pkts, const struct dirtylog_tx_offload *offloads,
+		uint16_t n, bool are_long)
+{
+	uint64_t bytes = 0;
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		uint32_t len = pkts[i]->data_len;
+
+		if (are_long && i + DIRTYLOG_FETCH_AHEAD < n)
+			dirtylog_fetch_rest(hosts[i + DIRTYLOG_FETCH_AHEAD],
+					pkts[i + DIRTYLOG_FETCH_AHEAD]->data_len);
+		dirtylog_write_packet(queue, hosts[i], pkts[i], &offloads[i], are_long);
+		put_used(queue, i, heads[i], len + queue->header_len);
+		bytes += len;
+	}
+	return bytes;
+}
+
 /*
  * Packets of one segment into buffers of one descriptor inside one region:
  * what nearly every packet is. Stops at the first one that is not; returns how
@@ -134,7 +156,8 @@ transmit_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 	struct dirtylog_run run = dirtylog_run_begin(&queue->marker);
 	uint8_t *hosts[DIRTYLOG_CHUNK];
 	uint16_t heads[DIRTYLOG_CHUNK];
-	uint64_t bytes = 0;
+	uint32_t longest = 0;
+	uint64_t bytes;
 	uint16_t i;
 
 	n = fetch_heads(queue, heads, n);
@@ -142,6 +165,7 @@ transmit_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 		struct vring_desc desc = dirtylog_read_desc(&queue->desc[heads[i]]);
 		uint32_t len = pkts[i]->data_len + queue->header_len;
 
+		longest = RTE_MAX(longest, len);
 		if (unlikely((desc.flags & (VRING_DESC_F_WRITE | VRING_DESC_F_NEXT |
 				VRING_DESC_F_INDIRECT)) != VRING_DESC_F_WRITE ||
 				desc.len < len || !dirtylog_is_plain(queue, pkts[i], &offloads[i])))
@@ -152,13 +176,10 @@ transmit_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 	}
 	dirtylog_run_end(&queue->marker, &run);
 	n = i;
-	for (i = 0; i < n; i++) {
-		uint32_t len = pkts[i]->data_len;
-
-		dirtylog_write_packet(queue, hosts[i], pkts[i], &offloads[i]);
-		put_used(queue, i, heads[i], len + queue->header_len);
-		bytes += len;
-	}
+	if (longest > DIRTYLOG_FIRST_LINES)
+		bytes = write_chunk(queue, hosts, heads, pkts, offloads, n, true);
+	else
+		bytes = write_chunk(queue, hosts, heads, pkts, offloads, n, false);
 	queue->next_avail += n;
 	queue->next_used += n;
 	dirtylog_count(&queue->stats.packets, n);
@@ -273,6 +294,33 @@ dirtylog_split_transmit(struct dirtylog_queue *queue, struct rte_mbuf **pkts, ui
 	return done;
 }
 
+/*
+ * The counterpart: read the packets of a chunk, up to one that cannot be
+ * followed; returns how many came. Compiled twice.
+ */
+static __rte_always_inline uint16_t
+read_chunk(struct dirtylog_queue *queue, const uint8_t *const *hosts, const uint16_t *heads,
+		const uint32_t *lens, struct rte_mbuf **pkts, uint16_t n, bool are_long)
+{
+	uint64_t bytes = 0;
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		if (are_long && i + DIRTYLOG_FETCH_AHEAD < n)
+			dirtylog_fetch_rest(hosts[i + DIRTYLOG_FETCH_AHEAD],
+					lens[i + DIRTYLOG_FETCH_AHEAD]);
+		/* A bad one is left for receive_any(), which counts it. */
+		if (unlikely(!dirtylog_read_packet(queue, hosts[i], lens[i], pkts[i], are_long))) {
+			rte_pktmbuf_reset(pkts[i]);
+			break;
+		}
+		put_used(queue, i, heads[i], 0);
+		bytes += lens[i];
+	}
+	dirtylog_count(&queue->stats.bytes, bytes);
+	return i;
+}
+
 /* The counterpart of transmit_chunk(); the mbufs are fresh. */
 static inline uint16_t
 receive_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
@@ -280,7 +328,7 @@ receive_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 	const uint8_t *hosts[DIRTYLOG_CHUNK];
 	uint32_t lens[DIRTYLOG_CHUNK];
 	uint16_t heads[DIRTYLOG_CHUNK];
-	uint64_t bytes = 0;
+	uint32_t longest = 0;
 	uint16_t i;
 
 	n = fetch_heads(queue, heads, n);
@@ -295,22 +343,15 @@ receive_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 		if (unlikely(hosts[i] == NULL))
 			break;
 		lens[i] = desc.len - queue->header_len;
+		longest = RTE_MAX(longest, desc.len);
 	}
-	n = i;
-	for (i = 0; i < n; i++) {
-		/* A bad one is left for receive_any(), which counts it. */
-		if (unlikely(!dirtylog_read_packet(queue, hosts[i], lens[i], pkts[i]))) {
-			rte_pktmbuf_reset(pkts[i]);
-			break;
-		}
-		put_used(queue, i, heads[i], 0);
-		bytes += lens[i];
-	}
-	n = i;
+	if (longest > DIRTYLOG_FIRST_LINES)
+		n = read_chunk(queue, hosts, heads, lens, pkts, i, true);
+	else
+		n = read_chunk(queue, hosts, heads, lens, pkts, i, false);
 	queue->next_avail += n;
 	queue->next_used += n;
 	dirtylog_count(&queue->stats.packets, n);
-	dirtylog_count(&queue->stats.bytes, bytes);
 	return n;
 }
 

@@ -555,6 +555,75 @@ head_beyond_ring(void **state)
 	rig_destroy(rig);
 }
 
+/* A packet of the guest, of which the model expects nothing yet. */
+static uint16_t
+offer_packet(struct rig *rig, uint32_t number)
+{
+	struct rig_chain chain;
+
+	rig->cursor = 0x10000 + number * 0x1000;
+	rig_offer(rig, &rig->from_guest, rig->header_len + 600U, SHAPE_ONE, &chain);
+	rig_fill(rig, &chain, number, 600);
+	return chain.head;
+}
+
+static void
+receive_one_of(struct rig *rig, uint16_t nb_wanted, uint32_t number)
+{
+	struct rte_mbuf *pkts[32];
+
+	assert_int_equal(rig_receive(rig, rig->pool, pkts, nb_wanted), 1);
+	assert_true(packet_is(pkts[0], number, 600));
+	rte_pktmbuf_free(pkts[0]);
+	rig_check(rig);
+}
+
+/*
+ * What a burst leaves for the next one is fetched by it: nothing bad is counted
+ * or returned before its turn. `bad` NULL: a head that is no descriptor.
+ */
+static void
+one_bad_ahead(const struct bad_case *bad)
+{
+	struct rig *rig = rig_create(&plain);
+	struct rig_side *side = &rig->from_guest;
+	uint16_t first = offer_packet(rig, 1);
+	uint16_t head = bad == NULL ? 65535 : bad->make(rig, side);
+	uint16_t last;
+
+	print_message("%s\n", bad == NULL ? "head_beyond_ring" : bad->name);
+	ring_add(&side->ring, head);
+	last = offer_packet(rig, 2);
+	ring_publish(&side->ring);
+
+	rig_expect_used(rig, side, first, 0);
+	receive_one_of(rig, 1, 1);
+	assert_int_equal(rig_faults(side), 0);
+
+	if (bad != NULL)
+		rig_expect_used(rig, side, head, 0);
+	rig_expect_used(rig, side, last, 0);
+	receive_one_of(rig, 32, 2);
+	assert_int_equal(side->queue->stats.faults[bad == NULL ? DIRTYLOG_FAULT_HEAD :
+			bad->fault], 1);
+	assert_int_equal(rig_faults(side), 1);
+	rig_close(rig);
+	rig_destroy(rig);
+}
+
+static void
+bad_ones_ahead(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < RTE_DIM(bad_cases); i++)
+		if (applies(&bad_cases[i], false))
+			one_bad_ahead(&bad_cases[i]);
+	if (!rig_packed)
+		one_bad_ahead(NULL);
+}
+
 /* The available index moves by more than the ring: nothing is taken until it is sane. */
 static void
 avail_index_jumps(void **state)
@@ -933,6 +1002,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest split[] = {
 		cmocka_unit_test(bad_chains),
+		cmocka_unit_test(bad_ones_ahead),
 		cmocka_unit_test(head_beyond_ring),
 		cmocka_unit_test(avail_index_jumps),
 		cmocka_unit_test(bad_merged_buffer),
@@ -943,6 +1013,7 @@ main(int argc, char **argv)
 	};
 	const struct CMUnitTest packed[] = {
 		cmocka_unit_test(bad_chains),
+		cmocka_unit_test(bad_ones_ahead),
 		cmocka_unit_test(bad_merged_buffer),
 		cmocka_unit_test(chains_of_many_gib),
 		cmocka_unit_test(direction_of_table_is_ignored),

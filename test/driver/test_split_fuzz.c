@@ -46,7 +46,9 @@ random_gpa(uint64_t *random, const struct rig *rig)
 	case 1:
 		return borders[(x >> 8) % RTE_DIM(borders)] + (x >> 32) % 512 - 256;
 	case 2:
-		return end + (x >> 32) % 512 - 256;
+		/* Near the end, or in what comes before it: the rings, the other one's too. */
+		return (x >> 60) % 2 == 0 ? end + (x >> 32) % 512 - 256 :
+				RIG_HIGH + (x >> 32) % (end - RIG_HIGH);
 	case 3:
 		return TABLES + (x >> 32) % NB_TABLES * TABLE_LEN * 16;
 	default:
@@ -299,7 +301,23 @@ one_burst(struct rig *rig, struct rig_side *side, uint64_t *random)
 	}
 }
 
-/* After all that, the ring made good again works. */
+/* An empty ring, where the driver is in it. */
+static void
+make_good(struct rig *rig, struct rig_side *side)
+{
+	side->ring.next_avail = side->queue->next_avail;
+	side->ring.next_used = side->queue->next_used;
+	side->model_used = side->queue->next_used;
+	side->shown_used = side->model_used;
+	if (rig_packed)
+		ring_clear(&side->ring);
+	else
+		ram_write(&rig->ram, side->ring.used + 2, &side->model_used,
+				sizeof(side->model_used));
+	ring_publish(&side->ring);
+}
+
+/* After all that, rings made good again work. */
 static void
 recovers(struct rig *rig, struct rig_side *side)
 {
@@ -307,17 +325,15 @@ recovers(struct rig *rig, struct rig_side *side)
 	struct rte_mbuf *pkt;
 	unsigned int i;
 
-	/* What the driver wrote is the model from here on, and so is the index. */
+	if (!rig_packed)
+		assert_int_equal(ring_used_index(&side->ring), side->queue->next_used);
+	/* What the driver wrote is the model from here on, and so are the indices. */
 	for (i = 0; i < rig->ram.nb_regions; i++)
 		memcpy(rig->ram.regions[i].image, rig->ram.regions[i].host,
 				rig->ram.regions[i].len);
-	side->ring.next_avail = side->queue->next_avail;
-	side->ring.next_used = side->queue->next_used;
-	side->model_used = side->queue->next_used;
-	side->shown_used = side->model_used;
-	if (rig_packed)
-		ring_clear(&side->ring);
-	ring_publish(&side->ring);
+	/* Both: a buffer of the one may have lain over the other. */
+	make_good(rig, &rig->to_guest);
+	make_good(rig, &rig->from_guest);
 	frontend_log_clear(&rig->log);
 	ram_forget_written(&rig->ram);
 	rig_transmit(rig, NULL, 0);

@@ -83,12 +83,9 @@ def kept_is_good(runs):
             max(uncertainty(everything), uncertainty(medians)) <= GOOD)
 
 
-def block_ratio(first, second):
-    """Of turns A B B A: B to A, or None where the two turns of one of them do not agree."""
-    for halves in (first, second):
-        if len(halves) != 2 or min(halves) <= 0 or apart(*halves) > HALVES:
-            return None
-    return sum(second) / sum(first)
+def ratios_in_turn(first, second):
+    """Of what two sides measured under the same conditions, in turn: B to A, the n-th to the n-th."""
+    return [b / a for a, b in zip(first, second) if a > 0 and b > 0]
 
 
 def ratio_is_good(ratios):

@@ -501,6 +501,210 @@ marks_entries_not_shown(void **state)
 	rig_destroy(rig);
 }
 
+/* Buffers that a split ring's queue knows of; for a packed one nothing is remembered. */
+static void
+assert_known(const struct rig_side *side, uint16_t n)
+{
+	if (!rig_packed)
+		assert_int_equal((uint16_t)(side->queue->avail_seen - side->queue->next_avail), n);
+}
+
+/*
+ * A burst that leaves buffers behind may remember no more than those. A packet
+ * that needs more gets what was offered since at once, and so do the packets
+ * behind one that took several.
+ */
+static void
+takes_later_buffers_at_once(void **state)
+{
+	struct rig_options options = mergeable;
+	struct rig *rig;
+	struct rig_side *side;
+	struct fifo fifo = { .n = 0 };
+	struct rte_mbuf *pkts[4];
+	unsigned int i, n;
+
+	(void)state;
+	options.size = 8;
+	rig = rig_create(&options);
+	side = &rig->to_guest;
+	fifo_offer(rig, &fifo, 4, MERGEABLE, SHAPE_ONE);
+	pkts[0] = packet_mbuf(rig->pool, 1, 200, 0, false);
+	fifo_drop(&fifo, rig_expect_packet(rig, fifo.chains, 1, 200));
+	assert_int_equal(rig_transmit(rig, pkts, 1), 1);
+	rig_check(rig);
+
+	/* Six buffers, where three are known. */
+	assert_known(side, 3);
+	fifo_offer(rig, &fifo, 5, MERGEABLE, SHAPE_ONE);
+	pkts[0] = packet_mbuf(rig->large, 2, 9000, 0, false);
+	n = rig_expect_packet(rig, fifo.chains, 2, 9000);
+	assert_int_equal(n, 6);
+	fifo_drop(&fifo, n);
+	assert_int_equal(rig_transmit(rig, pkts, 1), 1);
+	rig_check(rig);
+
+	/* Four packets, where four buffers are known, and the first packet takes two. */
+	for (i = 0; i < 2; i++) {
+		pkts[i] = packet_mbuf(rig->pool, 3 + i, 100, 0, false);
+		fifo_drop(&fifo, rig_expect_packet(rig, fifo.chains, 3 + i, 100));
+	}
+	assert_int_equal(rig_transmit(rig, pkts, 2), 2);
+	fifo_offer(rig, &fifo, 5, MERGEABLE, SHAPE_ONE);
+	pkts[0] = packet_mbuf(rig->pool, 5, 100, 0, false);
+	fifo_drop(&fifo, rig_expect_packet(rig, fifo.chains, 5, 100));
+	assert_int_equal(rig_transmit(rig, pkts, 1), 1);
+	assert_known(side, 4);
+	fifo_offer(rig, &fifo, 1, MERGEABLE, SHAPE_ONE);
+	for (i = 0; i < 4; i++) {
+		uint32_t len = i == 0 ? 3000 : 100;
+
+		pkts[i] = packet_mbuf(rig->large, 6 + i, len, 0, false);
+		fifo_drop(&fifo, rig_expect_packet(rig, fifo.chains, 6 + i, len));
+	}
+	assert_int_equal(fifo.n, 0);
+	assert_int_equal(rig_transmit(rig, pkts, 4), 4);
+	rig_check(rig);
+	assert_int_equal(side->queue->stats.dropped, 0);
+
+	/* Longer than the whole ring, of which three are known: dropped, not waited for. */
+	fifo_offer(rig, &fifo, 4, 500, SHAPE_ONE);
+	pkts[0] = packet_mbuf(rig->pool, 10, 100, 0, false);
+	fifo_drop(&fifo, rig_expect_packet(rig, fifo.chains, 10, 100));
+	assert_int_equal(rig_transmit(rig, pkts, 1), 1);
+	assert_known(side, 3);
+	fifo_offer(rig, &fifo, 5, 500, SHAPE_ONE);
+	pkts[0] = packet_mbuf(rig->large, 11, 4000, 0, false);
+	pkts[1] = packet_mbuf(rig->large, 12, 3988, 0, false);
+	fifo_drop(&fifo, rig_expect_packet(rig, fifo.chains, 12, 3988));
+	assert_int_equal(fifo.n, 0);
+	assert_int_equal(rig_transmit(rig, pkts, 2), 2);
+	rig_check(rig);
+	assert_int_equal(side->queue->stats.dropped, 1);
+	assert_int_equal(rig_faults(side), 0);
+	rig_close(rig);
+	rig_destroy(rig);
+}
+
+/*
+ * What a burst remembers is for the open ring alone: one that its guest's driver
+ * has started anew, elsewhere, holds nothing before that driver offers it.
+ */
+static void
+reopened_elsewhere(void **state)
+{
+	/* Against where the first driver's buffers end: before, at and behind it, and far off. */
+	static const int places[] = { -2, 0, 1, -1000, 30000 };
+	unsigned int i, s, n;
+
+	(void)state;
+	if (rig_packed)
+		skip(); /* its queue remembers nothing */
+	for (i = 0; i < RTE_DIM(places); i++) {
+		struct rig *rig = rig_create(&modern);
+		struct rig_side *const sides[] = { &rig->to_guest, &rig->from_guest };
+		struct rig_chain chains[4];
+		struct rte_mbuf *pkts[4];
+
+		/* Of four buffers one is taken; three are known to be there. */
+		for (n = 0; n < 4; n++)
+			rig_offer(rig, sides[0], WHOLE, SHAPE_ONE, &chains[n]);
+		ring_publish(&sides[0]->ring);
+		pkts[0] = packet_mbuf(rig->pool, 1, 100, 0, false);
+		rig_expect_packet(rig, chains, 1, 100);
+		assert_int_equal(rig_transmit(rig, pkts, 1), 1);
+		for (n = 0; n < 4; n++) {
+			rig_offer(rig, sides[1], 12 + 60, SHAPE_ONE, &chains[n]);
+			rig_fill(rig, &chains[n], n, 60);
+		}
+		ring_publish(&sides[1]->ring);
+		rig_expect_used(rig, sides[1], chains[0].head, 0);
+		assert_int_equal(rig_receive(rig, rig->pool, pkts, 1), 1);
+		assert_true(packet_is(pkts[0], 0, 60));
+		rte_pktmbuf_free(pkts[0]);
+		rig_check(rig);
+
+		assert_known(sides[0], 3);
+		assert_known(sides[1], 3);
+		rig_close(rig);
+		for (s = 0; s < 2; s++) {
+			struct rig_side *side = sides[s];
+			uint16_t place = (uint16_t)(side->ring.next_avail + places[i]);
+
+			ring_init(&side->ring, &rig->ram, side->ring.desc, rig->options.size,
+					place, NULL);
+			side->model_used = side->shown_used = place;
+			side->queue->next_avail = side->queue->next_used = place;
+		}
+		rig_open(rig);
+		frontend_log_clear(&rig->log);
+		ram_forget_written(&rig->ram);
+
+		/* Nothing there. */
+		pkts[0] = packet_mbuf(rig->pool, 2, 100, 0, false);
+		assert_int_equal(rig_transmit(rig, pkts, 1), 0);
+		assert_int_equal(rig_receive(rig, rig->pool, pkts + 1, 1), 0);
+		rig_check(rig);
+
+		/* What the new driver offers is taken. */
+		rig_offer(rig, sides[0], WHOLE, SHAPE_ONE, &chains[0]);
+		ring_publish(&sides[0]->ring);
+		rig_expect_packet(rig, chains, 2, 100);
+		assert_int_equal(rig_transmit(rig, pkts, 1), 1);
+		rig_offer(rig, sides[1], 12 + 60, SHAPE_ONE, &chains[0]);
+		rig_fill(rig, &chains[0], 7, 60);
+		ring_publish(&sides[1]->ring);
+		rig_expect_used(rig, sides[1], chains[0].head, 0);
+		assert_int_equal(rig_receive(rig, rig->pool, pkts, 4), 1);
+		assert_true(packet_is(pkts[0], 7, 60));
+		rte_pktmbuf_free(pkts[0]);
+		rig_check(rig);
+		assert_int_equal(rig_faults(sides[0]) + rig_faults(sides[1]), 0);
+		rig_close(rig);
+		rig_destroy(rig);
+	}
+}
+
+/*
+ * Bursts of every size against a guest that offers more before each: what was
+ * remembered is taken first, then what came since, each packet once and in order.
+ */
+static void
+receives_later_packets(void **state)
+{
+	struct rig *rig = rig_create(&modern);
+	struct rig_chain chain;
+	struct rte_mbuf *pkts[BURST];
+	uint16_t heads[512];
+	unsigned int sent = 0, came = 0, size, i, n;
+
+	(void)state;
+	for (size = 1; size <= BURST; size++) {
+		/* Now and then fewer than the burst asks for, now and then more. */
+		unsigned int more = size % 3 == 0 ? 0 : size % 3 == 1 ? size + 3 : size / 2;
+
+		for (i = 0; i < more; i++, sent++) {
+			rig_offer(rig, &rig->from_guest, 12 + 60, SHAPE_ONE, &chain);
+			rig_fill(rig, &chain, sent, 60);
+			heads[sent % RTE_DIM(heads)] = chain.head;
+		}
+		ring_publish(&rig->from_guest.ring);
+		n = RTE_MIN(size, sent - came);
+		for (i = 0; i < n; i++)
+			rig_expect_used(rig, &rig->from_guest,
+					heads[(came + i) % RTE_DIM(heads)], 0);
+		assert_int_equal(rig_receive(rig, rig->pool, pkts, (uint16_t)size), n);
+		for (i = 0; i < n; i++)
+			assert_true(packet_is(pkts[i], came + i, 60));
+		rte_pktmbuf_free_bulk(pkts, n);
+		came += n;
+		rig_check(rig);
+	}
+	assert_int_equal(rig_faults(&rig->from_guest), 0);
+	rig_close(rig);
+	rig_destroy(rig);
+}
+
 /* A packet that no buffer of the guest can take is dropped, and the next one goes. */
 static void
 drops_what_never_fits(void **state)
@@ -753,6 +957,9 @@ main(int argc, char **argv)
 		cmocka_unit_test(longest_packets),
 		cmocka_unit_test(waits_for_buffers),
 		cmocka_unit_test(marks_entries_not_shown),
+		cmocka_unit_test(takes_later_buffers_at_once),
+		cmocka_unit_test(receives_later_packets),
+		cmocka_unit_test(reopened_elsewhere),
 		cmocka_unit_test(drops_what_never_fits),
 		cmocka_unit_test(survives_without_mbufs),
 		cmocka_unit_test(closed_queue),

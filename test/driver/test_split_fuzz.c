@@ -301,10 +301,14 @@ one_burst(struct rig *rig, struct rig_side *side, uint64_t *random)
 	}
 }
 
-/* An empty ring, where the driver is in it. */
+/*
+ * An empty ring, where the driver is in it. That takes buffers back, which a
+ * guest can do only to a closed ring: the driver forgets them, as if reopened.
+ */
 static void
 make_good(struct rig *rig, struct rig_side *side)
 {
+	side->queue->avail_seen = side->queue->next_avail;
 	side->ring.next_avail = side->queue->next_avail;
 	side->ring.next_used = side->queue->next_used;
 	side->model_used = side->queue->next_used;

@@ -118,6 +118,7 @@ struct dirtylog_queue {
 	 */
 	uint16_t next_avail;
 	uint16_t next_used;
+	uint16_t avail_seen;                 /* split: the guest's index when it was last read */
 	uint16_t signalled;                  /* next_used when the guest was last notified */
 	bool signalled_valid;
 	const struct guest_region *hint;

@@ -29,26 +29,38 @@ dirtylog_split_start(struct dirtylog_queue *queue)
 	queue->mask = (uint16_t)(size - 1);
 	queue->hint = &queue->mem->regions[0];
 	queue->signalled_valid = false;
+	queue->avail_seen = queue->next_avail;
 	/* Beside the index; its page is marked with the index. */
 	__atomic_store_n(&queue->used->flags, VRING_USED_F_NO_NOTIFY, __ATOMIC_RELAXED);
 	return 0;
 }
 
-/* Buffers that the guest has made available and we have not taken yet. */
+/*
+ * Buffers that the guest has made available and we have not taken yet: all that
+ * are known if these are as many as wanted, else all that there are. The guest
+ * writes the line of the index, so each read can cost a miss. What was read once
+ * stays true: a guest takes no buffer back from a ring that is open.
+ */
 static inline uint16_t
-available(struct dirtylog_queue *queue)
+available(struct dirtylog_queue *queue, uint16_t wanted)
 {
+	uint16_t n = (uint16_t)(queue->avail_seen - queue->next_avail);
+	uint16_t index;
+
+	if (n >= wanted)
+		return n;
 	/*
 	 * Acquire: orders the load of the index before the loads of the entries
-	 * and descriptors it covers; else a stale entry could be taken.
+	 * and descriptors it covers, in this burst or a later one; else a stale
+	 * entry could be taken.
 	 */
-	uint16_t index = __atomic_load_n(&queue->avail->idx, __ATOMIC_ACQUIRE);
-	uint16_t n = (uint16_t)(index - queue->next_avail);
-
+	index = __atomic_load_n(&queue->avail->idx, __ATOMIC_ACQUIRE);
+	n = (uint16_t)(index - queue->next_avail);
 	if (unlikely(n > queue->size)) {
 		dirtylog_queue_fault(queue, DIRTYLOG_FAULT_AVAIL_INDEX, n, queue->size);
 		return 0;
 	}
+	queue->avail_seen = index;
 	return n;
 }
 
@@ -221,7 +233,7 @@ give_up(struct dirtylog_queue *queue, uint16_t n, enum dirtylog_outcome outcome)
 
 /* A packet in any shape into buffers in any shape. */
 static enum dirtylog_outcome
-transmit_any(struct dirtylog_queue *queue, const struct rte_mbuf *pkt, uint16_t nb_avail)
+transmit_any(struct dirtylog_queue *queue, const struct rte_mbuf *pkt)
 {
 	struct dirtylog_tx_offload offload = { .nb_patches = 0 };
 	uint64_t need, room = 0, len;
@@ -234,7 +246,8 @@ transmit_any(struct dirtylog_queue *queue, const struct rte_mbuf *pkt, uint16_t 
 	for (n = 0; room < need; n++) {
 		uint16_t head;
 
-		if (n == nb_avail)
+		/* There may be more than were known when the burst began. */
+		if (available(queue, n + 1) <= n)
 			return give_up(queue, n, n == queue->size ? DIRTYLOG_DROPPED :
 					DIRTYLOG_WAIT);
 		if (n == 1 && !queue->mergeable)
@@ -266,29 +279,29 @@ transmit_any(struct dirtylog_queue *queue, const struct rte_mbuf *pkt, uint16_t 
 uint16_t
 dirtylog_split_transmit(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
-	uint16_t first = queue->next_used, nb_avail = available(queue);
-	uint16_t end, done = 0, bad = 0;
+	uint16_t first = queue->next_used, nb_avail = available(queue, nb_pkts);
+	uint16_t done = 0, bad = 0;
 
-	end = (uint16_t)(queue->next_avail + nb_avail);
 	while (done < nb_pkts && nb_avail != 0) {
 		uint16_t n = RTE_MIN(RTE_MIN((uint16_t)(nb_pkts - done), nb_avail),
 				(uint16_t)DIRTYLOG_CHUNK);
 		uint16_t went = transmit_chunk(queue, &pkts[done], n);
-		enum dirtylog_outcome outcome = DIRTYLOG_DONE;
+		enum dirtylog_outcome outcome;
 
 		done += went;
-		if (went < n) {
-			outcome = transmit_any(queue, pkts[done],
-					(uint16_t)(end - queue->next_avail));
-			if (outcome == DIRTYLOG_WAIT ||
-					(outcome == DIRTYLOG_AGAIN && ++bad == DIRTYLOG_MAX_BAD))
-				break;
-			if (outcome == DIRTYLOG_DROPPED)
-				dirtylog_count(&queue->stats.dropped, 1);
-			if (outcome != DIRTYLOG_AGAIN)
-				done++;
-		}
-		nb_avail = (uint16_t)(end - queue->next_avail);
+		nb_avail -= went;
+		if (likely(went == n))
+			continue;
+		outcome = transmit_any(queue, pkts[done]);
+		if (outcome == DIRTYLOG_WAIT ||
+				(outcome == DIRTYLOG_AGAIN && ++bad == DIRTYLOG_MAX_BAD))
+			break;
+		if (outcome == DIRTYLOG_DROPPED)
+			dirtylog_count(&queue->stats.dropped, 1);
+		if (outcome != DIRTYLOG_AGAIN)
+			done++;
+		/* It may have taken more buffers than one, of those for the packets after it. */
+		nb_avail = available(queue, nb_pkts - done);
 	}
 	publish(queue, first);
 	return done;
@@ -399,7 +412,7 @@ fetch_ahead(struct dirtylog_queue *queue, uint16_t n)
 uint16_t
 dirtylog_split_receive(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
-	uint16_t first = queue->next_used, nb_avail = available(queue);
+	uint16_t first = queue->next_used, nb_avail = available(queue, nb_pkts);
 	uint16_t end, fresh = 0, done = 0, bad = 0;
 
 	end = (uint16_t)(queue->next_avail + nb_avail);

@@ -88,5 +88,13 @@ def ratios_in_turn(first, second):
     return [b / a for a, b in zip(first, second) if a > 0 and b > 0]
 
 
+def block_ratio(first, second):
+    """Of turns A B B A: B to A, or None where the two turns of one of them do not agree."""
+    for halves in (first, second):
+        if len(halves) != 2 or min(halves) <= 0 or apart(*halves) > HALVES:
+            return None
+    return sum(second) / sum(first)
+
+
 def ratio_is_good(ratios):
     return len(ratios) >= 2 and uncertainty(ratios) <= GOOD

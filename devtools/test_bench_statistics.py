@@ -5,7 +5,7 @@ import math
 import random
 import unittest
 
-from bench_statistics import (GOOD, Pair, apart, interval, kept_is_good, pairs, ratio_is_good,
+from bench_statistics import (GOOD, Pair, apart, block_ratio, interval, kept_is_good, pairs, ratio_is_good,
                               ratios_in_turn, uncertainty)
 
 
@@ -90,6 +90,18 @@ class Good(unittest.TestCase):
             self.assertAlmostEqual(ratio, 2.0, 1)
         self.assertEqual(ratios_in_turn([0.0], [1.0]), [])
         self.assertEqual(ratios_in_turn([], [1.0]), [])
+
+    def test_turns_that_disagree_give_no_ratio(self):
+        self.assertAlmostEqual(apart(19, 21), 0.1)
+        self.assertAlmostEqual(block_ratio([10, 10.2], [20, 20.4]), 2.0)
+        self.assertIsNone(block_ratio([10, 12], [20, 20]))
+        self.assertIsNone(block_ratio([10, 10], [20, 25]))
+        self.assertIsNone(block_ratio([10], [20, 20]))
+        self.assertIsNone(block_ratio([0, 0], [20, 20]))
+
+    def test_drift_cancels_in_a_block(self):
+        # A machine that gets slower steadily: 1 % per turn.
+        self.assertAlmostEqual(block_ratio([10.0, 9.7], [19.8, 19.6]), 2.0)
 
     def test_one_ratio_is_not_enough(self):
         self.assertFalse(ratio_is_good([2.0]))

@@ -151,6 +151,19 @@ chunk_limit(const struct dirtylog_queue *queue, const struct dirtylog_place *pla
 			RTE_MIN(place->left, (uint16_t)(queue->size - place->index)));
 }
 
+/*
+ * Fetch the lines of descriptors for writing that were read as available. Not
+ * of any that may not be yet: the guest is about to write those.
+ */
+static inline void
+fetch_used(const struct vring_packed_desc *descs, uint16_t n)
+{
+	uint16_t i;
+
+	for (i = 0; i < n; i += RTE_CACHE_LINE_SIZE / sizeof(*descs))
+		__builtin_prefetch(&descs[i], 1);
+}
+
 static inline void
 put_chunk(struct dirtylog_queue *queue, struct burst *burst,
 		const union dirtylog_packed_tail *tails, uint16_t n)
@@ -224,6 +237,7 @@ transmit_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbu
 	}
 	dirtylog_run_end(&queue->marker, &run);
 	n = i;
+	fetch_used(descs, n);
 	if (longest > DIRTYLOG_FIRST_LINES)
 		bytes = write_chunk(queue, hosts, tails, pkts, offloads, n, burst->next.wrap, true);
 	else
@@ -393,6 +407,7 @@ receive_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbuf
 	n = i;
 	if (n == 0)
 		return 0;
+	fetch_used(descs, n);
 	if (unlikely(rte_pktmbuf_alloc_bulk(queue->pool, pkts, n) != 0)) {
 		dirtylog_count(&queue->stats.no_mbuf, n);
 		return -1;

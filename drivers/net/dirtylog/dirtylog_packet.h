@@ -84,8 +84,9 @@ dirtylog_prepare_buffer(struct dirtylog_queue *queue, struct dirtylog_run *run, 
 	if (unlikely(region == NULL))
 		return NULL;
 	host = guest_region_host(region, gpa);
-	__builtin_prefetch(host, 1);
-	__builtin_prefetch(host + RTE_CACHE_LINE_SIZE, 1);
+	/* For writing is no gain: lines that the guest has not read come writable. */
+	rte_prefetch0(host);
+	rte_prefetch0(host + RTE_CACHE_LINE_SIZE);
 	if (queue->marker.logging && unlikely(!dirtylog_run_mark(run, (uintptr_t)host, len)))
 		dirtylog_run_move(&queue->marker, run, region->bitmap, (uintptr_t)region->host,
 				(uintptr_t)host, len);

@@ -100,14 +100,16 @@ put_used(struct dirtylog_queue *queue, uint16_t ahead, uint16_t head, uint32_t l
 /*
  * Fetch the lines of the next burst's used entries, as many as this one's, for
  * writing. The guest has read them since they were written; without this the
- * stores to each line wait for it in turn, and all stores behind them too.
+ * stores to each line wait for it in turn, and all stores behind them too. Only
+ * whole lines: one that this burst shares with the next, the guest reads now.
  */
 static inline void
 fetch_used(const struct dirtylog_queue *queue, uint16_t n)
 {
+	const uint16_t in_line = RTE_CACHE_LINE_SIZE / sizeof(struct vring_used_elem);
 	uint16_t i;
 
-	for (i = 0; i < n; i += RTE_CACHE_LINE_SIZE / sizeof(struct vring_used_elem))
+	for (i = 0; i + in_line <= n; i += in_line)
 		__builtin_prefetch(&queue->used->ring[(uint16_t)(queue->next_used + i) &
 				queue->mask], 1);
 }
@@ -332,7 +334,7 @@ read_chunk(struct dirtylog_queue *queue, const uint8_t *const *hosts, const uint
 		const uint32_t *lens, struct rte_mbuf **pkts, uint16_t n, bool are_long)
 {
 	uint64_t bytes = 0;
-	uint16_t i, came;
+	uint16_t i;
 
 	for (i = 0; i < n; i++) {
 		if (are_long && i + DIRTYLOG_FETCH_AHEAD < n)
@@ -343,13 +345,11 @@ read_chunk(struct dirtylog_queue *queue, const uint8_t *const *hosts, const uint
 			rte_pktmbuf_reset(pkts[i]);
 			break;
 		}
+		put_used(queue, i, heads[i], 0);
 		bytes += lens[i];
 	}
 	dirtylog_count(&queue->stats.bytes, bytes);
-	/* Not between the packets, whose stores would wait with these for the ring's lines. */
-	for (came = i, i = 0; i < came; i++)
-		put_used(queue, i, heads[i], 0);
-	return came;
+	return i;
 }
 
 /* The counterpart of transmit_chunk(); the mbufs are fresh. */

@@ -6,7 +6,7 @@
 
 #include "cycles.h"
 #include "distance.h"
-#include "stay.h"
+#include "pin.h"
 
 #define ROUNDS 21
 #define TRIPS 500 /* there and back, in a round */

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "distance.h"
-#include "stay.h"
+#include "pin.h"
 #include "width.h"
 
 static int

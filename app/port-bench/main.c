@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "cycles.h"
-#include "doorbell.h"
+#include "vhost_poke.h"
 #include "eal.h"
 
 #define MIN_HUGE_PAGES 400	/* of 2 MiB, for the EAL and the largest guests */
@@ -32,7 +32,7 @@ static const struct {
 static const char usage[] =
 "usage: dirtylog-port-bench [options]\n"
 "Times the bursts of ports of net_vhost and net_dirtylog, in turns, in one process that\n"
-"is also their VMM and guest. Prints raw turns as JSON; devtools/bench_ports.py makes\n"
+"is also their VMM and guest. Prints raw turns as JSON; app/compare/port_bench.py makes\n"
 "tables of them.\n"
 "  --mode LIST      of small,idle,events,queues,memcpy (all):\n"
 "                     small   rates in bursts of 1, 2, 3, 4 and 32 packets\n"

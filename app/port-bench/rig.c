@@ -10,7 +10,7 @@
 #include <rte_ethdev.h>
 
 #include "cycles.h"
-#include "doorbell.h"
+#include "vhost_poke.h"
 #include "rig.h"
 #include "worker.h"
 

@@ -11,10 +11,10 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'devtools'))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'compare'))
 sys.dont_write_bytecode = True
 
-import bench_ports  # noqa: E402
+import port_bench  # noqa: E402
 
 DRIVERS = ['net_vhost', 'net_dirtylog']
 RINGS, WAYS, ON_OFF = ('split', 'packed'), ('rx', 'tx'), (False, True)
@@ -122,7 +122,7 @@ def main():
     for mode, check in CHECKS.items():
         check(data[mode])
         print(f'ok   {mode}: {len(data[mode])} settings')
-    told = bench_ports.tables(data)
+    told = port_bench.tables(data)
     for title in ('Bursts of few', 'Polls that', 'Delays of', 'Two queues', 'Only copying'):
         assert told.count(title) == 1, told
     print(done.stderr + 'ok   tables, wrong usage')

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Short measurements of two ports or more, in turns; devtools/bench_ports.py says
+ * Short measurements of two ports or more, in turns; app/compare/port_bench.py says
  * what they say together.
  */
 #ifndef TURNS_H

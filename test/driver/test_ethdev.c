@@ -25,9 +25,9 @@
 #include <cmocka.h>
 
 #include "dirtylog_eth.h"
-#include "dirtylog_stats.h"
-#include "eal.h"
-#include "port_rig.h"
+#include "stats.h"
+#include "rig/eal.h"
+#include "rig/port_rig.h"
 
 #define MODERN (FRONTEND_F_V1 | FRONTEND_F_MRG)
 

@@ -20,10 +20,10 @@
 
 #include <cmocka.h>
 
-#include "dirtylog_ext_buffers.h"
-#include "eal.h"
-#include "frame.h"
-#include "split_rig.h"
+#include "datapath/ext_buffers.h"
+#include "rig/eal.h"
+#include "rig/frame.h"
+#include "rig/ring_rig.h"
 
 #define BIT(feature) (1ULL << VIRTIO_NET_F_ ## feature)
 #define HOST_GSO (BIT(HOST_TSO4) | BIT(HOST_TSO6) | BIT(HOST_UFO) | BIT(HOST_ECN))

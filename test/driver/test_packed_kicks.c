@@ -18,10 +18,10 @@
 
 #include <cmocka.h>
 
-#include "dirtylog_device.h"
-#include "dirtylog_doorbell.h"
-#include "dirtylog_notify.h"
-#include "eal.h"
+#include "dirtylog.h"
+#include "datapath/rx_wakeup.h"
+#include "datapath/notify.h"
+#include "rig/eal.h"
 #include "frontend_log.h"
 
 #define PAGE UINT64_C(4096)

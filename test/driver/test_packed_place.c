@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "dirtylog_predecessor.h"
+#include "crash_recovery.h"
 
 #define WRAP 0x8000U
 #define AVAIL (1U << VRING_PACKED_DESC_F_AVAIL)

@@ -23,8 +23,8 @@
 
 #include <cmocka.h>
 
-#include "eal.h"
-#include "port_rig.h"
+#include "rig/eal.h"
+#include "rig/port_rig.h"
 
 #define FEATURES (FRONTEND_F_V1 | FRONTEND_F_MRG)
 #define RING_SIZE 256

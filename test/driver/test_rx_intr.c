@@ -26,9 +26,9 @@
 
 #include <cmocka.h>
 
-#include "eal.h"
-#include "port_rig.h"
-#include "split_rig.h"
+#include "rig/eal.h"
+#include "rig/port_rig.h"
+#include "rig/ring_rig.h"
 
 #define MODERN (FRONTEND_F_V1 | FRONTEND_F_MRG)
 /* With 512 entries avail_event is on another page than the flags and the index. */

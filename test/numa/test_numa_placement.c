@@ -25,7 +25,7 @@
 
 #include <cmocka.h>
 
-#include "dirtylog_device.h"
+#include "dirtylog.h"
 #include "frontend_log.h"
 
 #define MIB (UINT64_C(1) << 20)

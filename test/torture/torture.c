@@ -36,7 +36,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "dirtylog_device.h"
+#include "dirtylog.h"
 #include "frontend_log.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE

@@ -4,7 +4,7 @@
  * Shows what becomes of marks on a machine with two NUMA nodes, which this
  * test plays: the functions of libnuma are its own (linked with --wrap). Guest
  * memory is addresses that it knows the node of; all else that is mapped, such
- * as a log, is on node 0 until it is moved. test/qemu shows the same with a
+ * as a log, is on node 0 until it is moved. test/system/qemu shows the same with a
  * real kernel.
  */
 
@@ -19,8 +19,8 @@
 
 #include <cmocka.h>
 
-#include "dirtylog_device.h"
-#include "dirtylog_numa.h"
+#include "dirtylog.h"
+#include "numa_node.h"
 #include "frontend_log.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE

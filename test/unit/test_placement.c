@@ -22,7 +22,7 @@
 
 #include <cmocka.h>
 
-#include "dirtylog_device.h"
+#include "dirtylog.h"
 #include "frontend_log.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE

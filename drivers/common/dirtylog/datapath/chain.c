@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <string.h>
+
+#include <rte_common.h>
+#include <rte_memcpy.h>
+
+#include "datapath/chain.h"
+#include "datapath/packed_desc.h"
+
+/* Bytes of a descriptor, of either kind of ring. */
+#define ENTRY_LEN ((uint32_t)sizeof(struct vring_desc))
+
+/* Append the pieces of one buffer; more than one where it crosses regions. */
+static int
+add_buffer(struct dirtylog_queue *queue, uint64_t gpa, uint32_t len, int n)
+{
+	/* Else chains of them could be walked for long without any progress. */
+	if (len == 0) {
+		dirtylog_queue_fault(queue, DIRTYLOG_FAULT_SHORT, 0, 1);
+		return -1;
+	}
+	while (len != 0) {
+		const struct guest_region *region = guest_mem_find(queue->mem, gpa, &queue->hint);
+		struct guest_piece *piece = &queue->pieces[n];
+
+		if (region == NULL) {
+			dirtylog_queue_fault(queue, DIRTYLOG_FAULT_ADDRESS, gpa, 0);
+			return -1;
+		}
+		if (n == DIRTYLOG_MAX_PIECES) {
+			dirtylog_queue_fault(queue, DIRTYLOG_FAULT_LOOP, (uint64_t)n,
+					DIRTYLOG_MAX_PIECES);
+			return -1;
+		}
+		piece->region = region;
+		piece->host = guest_region_host(region, gpa);
+		piece->len = (uint32_t)RTE_MIN(len, region->len - (gpa - region->gpa));
+		gpa += piece->len; /* wraps to 0 at worst, which is checked again */
+		len -= piece->len;
+		n++;
+	}
+	return n;
+}
+
+/* An entry of an indirect table, which can lie anywhere in guest memory; or NULL. */
+static const void *
+find_indirect(struct dirtylog_queue *queue, uint64_t table, uint32_t index)
+{
+	uint64_t gpa = table + index * ENTRY_LEN;
+	const struct guest_region *region = guest_mem_find_range(queue->mem, gpa, ENTRY_LEN,
+			&queue->hint);
+
+	if (region == NULL ||
+			(uintptr_t)guest_region_host(region, gpa) % _Alignof(uint64_t) != 0) {
+		dirtylog_queue_fault(queue, DIRTYLOG_FAULT_INDIRECT, gpa, 0);
+		return NULL;
+	}
+	return guest_region_host(region, gpa);
+}
+
+/*
+ * A descriptor that refers to an indirect table. It is the last of its chain,
+ * and tables are not nested (virtio 1.1, 2.6.5.3 and 2.7.7).
+ */
+static bool
+check_indirect(struct dirtylog_queue *queue, bool last, uint32_t len)
+{
+	if (last && len != 0 && len % ENTRY_LEN == 0)
+		return true;
+	dirtylog_queue_fault(queue, DIRTYLOG_FAULT_INDIRECT, len, ENTRY_LEN);
+	return false;
+}
+
+int
+dirtylog_chain_walk(struct dirtylog_queue *queue, uint16_t head, bool device_writes,
+		int from, uint64_t *len)
+{
+	uint16_t direction = device_writes ? VRING_DESC_F_WRITE : 0;
+	uint32_t limit = queue->size; /* entries of the table in use */
+	uint64_t indirect = 0;        /* GPA of the indirect table in use, */
+	bool in_table = false;        /* if there is one */
+	uint32_t index = head, steps = 0;
+	const struct vring_desc *entry;
+	struct vring_desc desc;
+	int n = from;
+
+	*len = 0;
+	for (;;) {
+		if (index >= limit || steps++ == RTE_MIN(limit, (uint32_t)DIRTYLOG_MAX_PIECES)) {
+			dirtylog_queue_fault(queue, index >= limit ? DIRTYLOG_FAULT_HEAD :
+					DIRTYLOG_FAULT_LOOP, index, limit);
+			return -1;
+		}
+		entry = in_table ? find_indirect(queue, indirect, index) :
+				&queue->desc[index];
+		if (entry == NULL)
+			return -1;
+		desc = dirtylog_read_desc(entry);
+
+		if (desc.flags & VRING_DESC_F_INDIRECT) {
+			if (!check_indirect(queue, !in_table && !(desc.flags & VRING_DESC_F_NEXT),
+					desc.len))
+				return -1;
+			in_table = true;
+			indirect = desc.addr;
+			limit = desc.len / ENTRY_LEN;
+			index = 0;
+			steps = 0;
+			continue;
+		}
+		if ((desc.flags & VRING_DESC_F_WRITE) != direction) {
+			dirtylog_queue_fault(queue, DIRTYLOG_FAULT_DIRECTION, index, limit);
+			return -1;
+		}
+		n = add_buffer(queue, desc.addr, desc.len, n);
+		if (n < 0)
+			return -1;
+		*len += desc.len;
+		if (!(desc.flags & VRING_DESC_F_NEXT))
+			return n;
+		index = desc.next;
+	}
+}
+
+/* The buffers of an indirect table of a packed ring: all of its entries, in order. */
+static int
+add_packed_table(struct dirtylog_queue *queue, uint64_t table, uint32_t nb_entries,
+		uint16_t direction, int n, uint64_t *len)
+{
+	uint32_t i;
+
+	for (i = 0; i < nb_entries && n >= 0; i++) {
+		const struct vring_packed_desc *entry = find_indirect(queue, table, i);
+		union dirtylog_packed_tail tail;
+
+		if (entry == NULL)
+			return -1;
+		tail = dirtylog_read_tail(entry);
+		if (tail.flags & VRING_DESC_F_INDIRECT) {
+			check_indirect(queue, false, tail.len);
+			return -1;
+		}
+		/*
+		 * Of the flags only WRITE has a meaning here (virtio 1.1, 2.7.7). DPDK's
+		 * virtio driver (22.11) sets it by mistake on what we have to read.
+		 */
+		if (direction != 0 && !(tail.flags & VRING_DESC_F_WRITE)) {
+			dirtylog_queue_fault(queue, DIRTYLOG_FAULT_DIRECTION, i, nb_entries);
+			return -1;
+		}
+		n = add_buffer(queue, dirtylog_read_addr(entry), tail.len, n);
+		*len += tail.len;
+	}
+	return n;
+}
+
+/* What a descriptor of a packed ring describes. Returns as add_buffer(). */
+static int
+add_packed_desc(struct dirtylog_queue *queue, const struct vring_packed_desc *desc,
+		union dirtylog_packed_tail tail, bool alone, uint16_t direction, int n,
+		uint64_t *len)
+{
+	uint64_t addr = dirtylog_read_addr(desc);
+
+	if (tail.flags & VRING_DESC_F_INDIRECT) {
+		if (!check_indirect(queue, alone, tail.len))
+			return -1;
+		return add_packed_table(queue, addr, tail.len / ENTRY_LEN, direction, n, len);
+	}
+	if ((tail.flags & VRING_DESC_F_WRITE) != direction) {
+		dirtylog_queue_fault(queue, DIRTYLOG_FAULT_DIRECTION, tail.id, queue->size);
+		return -1;
+	}
+	*len += tail.len;
+	return add_buffer(queue, addr, tail.len, n);
+}
+
+int
+dirtylog_chain_walk_packed(struct dirtylog_queue *queue, uint16_t index, uint16_t limit,
+		bool device_writes, int from, uint64_t *len, struct dirtylog_packed_buffer *buffer)
+{
+	uint16_t direction = device_writes ? VRING_DESC_F_WRITE : 0;
+	union dirtylog_packed_tail tail;
+	uint16_t count = 0;
+	int n = from;
+
+	*len = 0;
+	do {
+		const struct vring_packed_desc *desc = &queue->packed_desc[index];
+
+		if (count == limit) {
+			dirtylog_queue_fault(queue, DIRTYLOG_FAULT_LOOP, count, limit);
+			buffer->nb_desc = 0;
+			return -1;
+		}
+		tail = dirtylog_read_tail(desc);
+		/* What is bad is walked to its end: only there is the buffer's id. */
+		if (n >= 0)
+			n = add_packed_desc(queue, desc, tail,
+					count == 0 && !(tail.flags & VRING_DESC_F_NEXT),
+					direction, n, len);
+		index = index + 1 == queue->size ? 0 : index + 1;
+		count++;
+	} while (tail.flags & VRING_DESC_F_NEXT);
+	buffer->id = tail.id;
+	buffer->nb_desc = count;
+	return n;
+}
+
+/* Find the piece that holds a byte; makes `skip` relative to it. */
+static const struct guest_piece *
+seek(const struct guest_piece *piece, uint32_t *skip)
+{
+	while (*skip >= piece->len)
+		*skip -= (piece++)->len;
+	return piece;
+}
+
+void
+dirtylog_chain_write(const struct guest_piece *piece, uint32_t skip, const void *data,
+		uint32_t len)
+{
+	const uint8_t *from = data;
+
+	while (len != 0) {
+		uint32_t n;
+
+		piece = seek(piece, &skip);
+		n = RTE_MIN(len, piece->len - skip);
+		rte_memcpy(piece->host + skip, from, n);
+		from += n;
+		skip += n;
+		len -= n;
+	}
+}
+
+void
+dirtylog_chain_mark(struct dirtylog_queue *queue, const struct guest_piece *piece, uint64_t len)
+{
+	for (; len != 0; piece++) {
+		uint64_t n = RTE_MIN(len, piece->len);
+
+		dirtylog_mark(&queue->marker, piece->region->bitmap,
+				(uint64_t)(piece->host - piece->region->host), n);
+		len -= n;
+	}
+}
+
+void
+dirtylog_chain_peek(const struct guest_piece *piece, void *data, uint32_t len)
+{
+	uint8_t *to = data;
+
+	while (len != 0) {
+		uint32_t n = RTE_MIN(len, piece->len);
+
+		memcpy(to, piece->host, n);
+		to += n;
+		len -= n;
+		piece++;
+	}
+}
+
+bool
+dirtylog_chain_read(const struct guest_piece *piece, uint32_t skip, uint32_t len,
+		struct rte_mbuf *mbuf)
+{
+	struct rte_mbuf *tail = mbuf;
+
+	mbuf->pkt_len = len;
+	while (len != 0) {
+		uint32_t n = rte_pktmbuf_tailroom(tail);
+
+		if (n == 0) {
+			tail->next = rte_pktmbuf_alloc(mbuf->pool);
+			if (tail->next == NULL)
+				return false;
+			tail = tail->next;
+			mbuf->nb_segs++;
+			continue;
+		}
+		piece = seek(piece, &skip);
+		n = RTE_MIN(n, RTE_MIN(len, piece->len - skip));
+		rte_memcpy(rte_pktmbuf_mtod_offset(tail, uint8_t *, tail->data_len),
+				piece->host + skip, n);
+		tail->data_len += n;
+		skip += n;
+		len -= n;
+	}
+	return true;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <stdio.h>
+
+#include <rte_errno.h>
+
+#include "datapath/diag.h"
+#include "datapath/ext_buffers.h"
+
+/* Per queue; 16 MiB of them. */
+#define NB_BUFFERS 256
+
+struct rte_mempool *
+dirtylog_ext_buffers_create(uint16_t port_id, uint16_t queue_id, int socket)
+{
+	char name[RTE_MEMPOOL_NAMESIZE];
+	struct rte_mempool *pool;
+
+	snprintf(name, sizeof(name), "dirtylog_%u_%u", port_id, queue_id);
+	pool = rte_mempool_lookup(name);
+	if (pool == NULL)
+		pool = rte_mempool_create(name, NB_BUFFERS, DIRTYLOG_EXT_SIZE, 0, 0, NULL, NULL,
+				NULL, NULL, socket, 0);
+	if (pool == NULL)
+		DRIVER_LOG(ERR, "port %u: no memory for %u external buffers of queue %u: %s",
+				port_id, NB_BUFFERS, queue_id, rte_strerror(rte_errno));
+	return pool;
+}
+
+void
+dirtylog_ext_buffers_release(struct rte_mempool *pool)
+{
+	if (pool != NULL && rte_mempool_full(pool))
+		rte_mempool_free(pool);
+}
+
+static void
+put_back(void *buffer, void *pool)
+{
+	rte_mempool_put(pool, buffer);
+}
+
+bool
+dirtylog_ext_buffers_attach(struct dirtylog_queue *queue, struct rte_mbuf *pkt, uint32_t len)
+{
+	struct rte_mbuf_ext_shared_info *info;
+	uint16_t size = DIRTYLOG_EXT_SIZE;
+	void *buffer;
+
+	if (queue->ext_buffers == NULL || len <= rte_pktmbuf_tailroom(pkt) ||
+			len > DIRTYLOG_EXT_ROOM)
+		return true;
+	if (rte_mempool_get(queue->ext_buffers, &buffer) != 0)
+		return !queue->linear;
+	info = rte_pktmbuf_ext_shinfo_init_helper(buffer, &size, put_back, queue->ext_buffers);
+	rte_pktmbuf_attach_extbuf(pkt, buffer, rte_mempool_virt2iova(buffer), size, info);
+	rte_pktmbuf_reset_headroom(pkt);
+	return true;
+}
+
+void
+dirtylog_ext_buffers_renew(struct rte_mbuf *pkt)
+{
+	rte_pktmbuf_free(pkt->next);
+	if (RTE_MBUF_HAS_EXTBUF(pkt))
+		rte_pktmbuf_detach(pkt);
+	rte_pktmbuf_reset(pkt);
+}

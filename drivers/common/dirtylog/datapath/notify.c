@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+
+#include <rte_power_intrinsics.h>
+
+#include "datapath/rx_wakeup.h"
+#include "datapath/notify.h"
+
+/* Inside a burst: buffers that the guest has made available; descriptors of a packed ring. */
+static uint16_t
+waiting(const struct dirtylog_queue *queue)
+{
+	struct dirtylog_place place;
+	uint16_t n;
+
+	if (!queue->packed) {
+		n = (uint16_t)(__atomic_load_n(&queue->avail->idx, __ATOMIC_RELAXED) -
+				queue->next_avail);
+		return RTE_MIN(n, queue->size);
+	}
+	place = dirtylog_place_now(queue);
+	while (dirtylog_place_is_available(queue, &place))
+		dirtylog_place_advance(queue, &place, 1);
+	return (uint16_t)(queue->size - place.left);
+}
+
+/*
+ * Inside a burst: write a word that tells the guest about kicks. It is guest
+ * memory like any other: marked after the write.
+ */
+static void
+write_used_word(struct dirtylog_queue *queue, uint16_t *word, uint16_t value)
+{
+	__atomic_store_n(word, value, __ATOMIC_RELAXED);
+	if (queue->marker.logging)
+		dirtylog_mark(&queue->marker, queue->used_bitmap, queue->used_offset +
+				(uint64_t)((uint8_t *)word - (uint8_t *)queue->used),
+				sizeof(*word));
+}
+
+static void
+enable_split_kicks(struct dirtylog_queue *queue, bool on)
+{
+	/* With EVENT_IDX there is no off; the event is passed once and then far away. */
+	if (!queue->event_idx)
+		write_used_word(queue, &queue->used->flags, on ? 0 : VRING_USED_F_NO_NOTIFY);
+	else if (on)
+		write_used_word(queue, dirtylog_avail_event(queue), queue->next_avail);
+}
+
+static void
+enable_packed_kicks(struct dirtylog_queue *queue, bool on)
+{
+	struct vring_packed_desc_event *event = queue->device_event;
+	uint16_t flags = VRING_PACKED_EVENT_FLAG_DISABLE;
+	unsigned int i;
+
+	if (on && queue->event_idx) {
+		__atomic_store_n(&event->off_wrap, queue->next_avail, __ATOMIC_RELAXED);
+		flags = VRING_PACKED_EVENT_FLAG_DESC;
+	} else if (on) {
+		flags = VRING_PACKED_EVENT_FLAG_ENABLE;
+	}
+	/* Release: orders the store of the place before that of the flag that names it. */
+	__atomic_store_n(&event->flags, flags, __ATOMIC_RELEASE);
+	for (i = 0; i < RTE_DIM(queue->event) && queue->marker.logging; i++)
+		if (queue->event[i].bitmap != NULL)
+			dirtylog_mark(&queue->marker, queue->event[i].bitmap,
+					queue->event[i].offset, sizeof(*event));
+}
+
+int
+dirtylog_notify_enable_kicks(struct dirtylog_queue *queue, bool on)
+{
+	bool missed;
+
+	/*
+	 * Before the burst: if the queue is closed now, the ring of its opening is
+	 * yet to come; if it is open, what is forgotten is looked for below.
+	 */
+	if (on)
+		dirtylog_doorbell_forget_own(queue->doorbell);
+	if (!dirtylog_burst_begin(&queue->marker))
+		return 0;
+	if (on)
+		dirtylog_doorbell_forget_kick(queue->doorbell);
+	if (queue->packed)
+		enable_packed_kicks(queue, on);
+	else
+		enable_split_kicks(queue, on);
+	/*
+	 * Full fence: orders the store of our wish before the load of the index
+	 * (or the packed flags). The driver stores that, then loads the wish: without the fence each
+	 * could miss the other's, and we would sleep on.
+	 */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	missed = on && waiting(queue) != 0;
+	dirtylog_burst_end(&queue->marker);
+	if (missed)
+		dirtylog_doorbell_ring(queue->doorbell);
+	return 0;
+}
+
+dirtylog_rx_count_t
+dirtylog_notify_waiting(void *opaque)
+{
+	struct dirtylog_queue *queue = opaque;
+	dirtylog_rx_count_t n;
+
+	if (!dirtylog_burst_begin(&queue->marker))
+		return 0;
+	n = (dirtylog_rx_count_t)waiting(queue);
+	dirtylog_burst_end(&queue->marker);
+	return n;
+}
+
+/* Words of struct rte_power_monitor_cond's opaque. */
+enum {
+	MONITOR_MASK,
+	MONITOR_VALUE,
+	MONITOR_IDLE_IF_EQUAL,
+};
+
+/* 0: go to sleep; -1: the guest has made something available. */
+static int
+monitored(const uint64_t value, const uint64_t opaque[RTE_POWER_MONITOR_OPAQUE_SZ])
+{
+	bool equal = (value & opaque[MONITOR_MASK]) == opaque[MONITOR_VALUE];
+
+	return equal == (bool)opaque[MONITOR_IDLE_IF_EQUAL] ? 0 : -1;
+}
+
+int
+dirtylog_notify_monitor(void *opaque, struct rte_power_monitor_cond *cond)
+{
+	struct dirtylog_queue *queue = opaque;
+
+	if (!dirtylog_burst_begin(&queue->marker))
+		return -EAGAIN;
+	cond->size = sizeof(uint16_t);
+	cond->fn = monitored;
+	if (queue->packed) {
+		struct dirtylog_place place = dirtylog_place_now(queue);
+
+		cond->addr = &queue->packed_desc[place.index].flags;
+		cond->opaque[MONITOR_MASK] = DIRTYLOG_PACKED_OWNER;
+		cond->opaque[MONITOR_VALUE] = dirtylog_packed_available(place.wrap);
+		cond->opaque[MONITOR_IDLE_IF_EQUAL] = false;
+	} else {
+		/* All 16 bits: those of the ring's size are the same when it is filled at once. */
+		cond->addr = &queue->avail->idx;
+		cond->opaque[MONITOR_MASK] = UINT16_MAX;
+		cond->opaque[MONITOR_VALUE] = queue->next_avail;
+		cond->opaque[MONITOR_IDLE_IF_EQUAL] = true;
+	}
+	dirtylog_burst_end(&queue->marker);
+	return 0;
+}

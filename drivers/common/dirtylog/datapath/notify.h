@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Notifications: when a guest wants an interrupt, and to which index it need
+ * not kick (virtio 1.1, 2.6.7, 2.6.8 and 2.7.10).
+ *
+ * librte_vhost's own call function goes by the library's used index, which a
+ * datapath of its own does not move; hence this, on a duplicate of the call
+ * descriptor.
+ */
+
+#ifndef DIRTYLOG_NOTIFY_H
+#define DIRTYLOG_NOTIFY_H
+
+#include <sys/eventfd.h>
+
+#include "compat.h"
+#include "datapath/packed_desc.h"
+#include "datapath/queue.h"
+
+/* The driver's used_event, behind the available ring. */
+static inline uint16_t
+dirtylog_used_event(const struct dirtylog_queue *queue)
+{
+	return __atomic_load_n(&queue->avail->ring[queue->size], __ATOMIC_RELAXED);
+}
+
+/*
+ * Where the device puts avail_event, behind the used ring. A guest with
+ * EVENT_IDX kicks when the available index passes it; we poll, so it stays.
+ */
+static inline uint16_t *
+dirtylog_avail_event(const struct dirtylog_queue *queue)
+{
+	return (uint16_t *)&queue->used->ring[queue->size];
+}
+
+/* Whether the driver of a split ring wants an interrupt for the step from `old` to `now`. */
+static inline bool
+dirtylog_split_wants(const struct dirtylog_queue *queue, uint16_t old, uint16_t now)
+{
+	if (queue->event_idx)
+		return !queue->signalled_valid ||
+			vring_need_event(dirtylog_used_event(queue), now, old);
+	return !(__atomic_load_n(&queue->avail->flags, __ATOMIC_RELAXED) &
+			VRING_AVAIL_F_NO_INTERRUPT);
+}
+
+/*
+ * The same for a packed ring (virtio 1.1, 2.7.10): its driver names a place in
+ * the ring, as an index and a wrap counter.
+ */
+static inline bool
+dirtylog_packed_wants(const struct dirtylog_queue *queue, uint16_t old, uint16_t now)
+{
+	const uint16_t wrap = DIRTYLOG_PACKED_WRAP;
+	union {
+		uint32_t raw;
+		struct {
+			uint16_t off_wrap;
+			uint16_t flags;
+		};
+	} event = {
+		.raw = __atomic_load_n((const uint32_t *)queue->driver_event, __ATOMIC_RELAXED),
+	};
+	uint16_t place;
+
+	if (!queue->event_idx || (event.flags & 3) != VRING_PACKED_EVENT_FLAG_DESC)
+		return (event.flags & 3) != VRING_PACKED_EVENT_FLAG_DISABLE;
+	if (!queue->signalled_valid)
+		return true;
+	/* Counted from the round that `now` is in; places of the round before lie below 0. */
+	place = event.off_wrap & (uint16_t)~wrap;
+	if ((event.off_wrap & wrap) != (now & wrap))
+		place = (uint16_t)(place - queue->size);
+	if ((old & wrap) != (now & wrap))
+		old = (uint16_t)((old & (uint16_t)~wrap) - queue->size);
+	else
+		old &= (uint16_t)~wrap;
+	return vring_need_event(place, now & (uint16_t)~wrap, old);
+}
+
+/* The place in the ring has moved from queue->signalled: interrupt the guest if it wants it. */
+static inline void
+dirtylog_notify_guest(struct dirtylog_queue *queue)
+{
+	uint16_t old = queue->signalled, now = queue->next_used;
+	bool wanted;
+
+	/*
+	 * Full fence: orders the store of the used index (or the packed flags)
+	 * before the load of what the driver wants. The driver stores its wish,
+	 * then looks there: without the fence each could miss the other, and the
+	 * guest sleeps on.
+	 */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	wanted = queue->packed ? dirtylog_packed_wants(queue, old, now) :
+			dirtylog_split_wants(queue, old, now);
+	queue->signalled = now;
+	queue->signalled_valid = true;
+	if (wanted) {
+		int fd = __atomic_load_n(&queue->call_fd, __ATOMIC_RELAXED);
+
+		if (fd >= 0) {
+			eventfd_write(fd, 1);
+			dirtylog_count(&queue->stats.calls, 1);
+		}
+	}
+}
+
+struct rte_power_monitor_cond;
+
+/*
+ * Ask the guest for kicks, or to do without. By the queue's thread, outside of
+ * a burst. What came before it was asked rings the queue's doorbell, so that
+ * nobody sleeps over it. While the queue is closed nothing is asked; the
+ * doorbell rings when it opens.
+ * Returns 0.
+ */
+int dirtylog_notify_enable_kicks(struct dirtylog_queue *queue, bool on);
+
+/* Buffers that wait in a receive queue; 0 if it is closed. By its thread. */
+dirtylog_rx_count_t dirtylog_notify_waiting(void *queue);
+
+/*
+ * What to watch until the guest makes a buffer available. By the queue's
+ * thread. Returns 0, or -EAGAIN: the queue is closed.
+ *
+ * The address is the guest's memory: it must be looked at soon. As with
+ * net_vhost, nothing holds up a front-end that takes the memory away meanwhile.
+ */
+int dirtylog_notify_monitor(void *queue, struct rte_power_monitor_cond *cond);
+
+#endif /* DIRTYLOG_NOTIFY_H */

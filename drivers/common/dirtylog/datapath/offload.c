@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <stddef.h>
+
+#include <rte_ether.h>
+#include <rte_ethdev.h>
+#include <rte_ip.h>
+#include <rte_net.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+
+#include "datapath/offload.h"
+
+/* Features that let a guest send a header that is not all zero. */
+#define HOST_FEATURES ( \
+	(1ULL << VIRTIO_NET_F_CSUM) | (1ULL << VIRTIO_NET_F_HOST_TSO4) | \
+	(1ULL << VIRTIO_NET_F_HOST_TSO6) | (1ULL << VIRTIO_NET_F_HOST_UFO) | \
+	(1ULL << VIRTIO_NET_F_GSO))
+
+#define TCP_CHECKSUM offsetof(struct rte_tcp_hdr, cksum)
+#define UDP_CHECKSUM offsetof(struct rte_udp_hdr, dgram_cksum)
+
+/* Widths of mbuf fields. */
+#define MAX_L2_LEN ((1U << RTE_MBUF_L2_LEN_BITS) - 1)
+#define MAX_L3_LEN ((1U << RTE_MBUF_L3_LEN_BITS) - 1)
+
+static bool
+has(uint64_t features, unsigned int bit)
+{
+	return (features >> bit) & 1;
+}
+
+/* Bit n: packets of gso_type n are taken. */
+static uint8_t
+gso_types(bool tcp4, bool tcp6, bool udp)
+{
+	return (uint8_t)(tcp4 << VIRTIO_NET_HDR_GSO_TCPV4 | tcp6 << VIRTIO_NET_HDR_GSO_TCPV6 |
+			udp << VIRTIO_NET_HDR_GSO_UDP);
+}
+
+void
+dirtylog_offload_open(struct dirtylog_queue *queue, uint64_t features,
+		const struct dirtylog_rx_wishes *wishes)
+{
+	bool strip = wishes->offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+	bool gso = has(features, VIRTIO_NET_F_GSO);
+
+	/* Before virtio 1.0 one bit stood for all types. */
+	queue->host_gso_types = gso_types(gso || has(features, VIRTIO_NET_F_HOST_TSO4),
+			gso || has(features, VIRTIO_NET_F_HOST_TSO6),
+			gso || has(features, VIRTIO_NET_F_HOST_UFO));
+	queue->guest_gso_types = gso_types(has(features, VIRTIO_NET_F_GUEST_TSO4),
+			has(features, VIRTIO_NET_F_GUEST_TSO6),
+			has(features, VIRTIO_NET_F_GUEST_UFO));
+	queue->guest_checksums = has(features, VIRTIO_NET_F_GUEST_CSUM);
+	queue->guest_ecn = has(features, VIRTIO_NET_F_GUEST_ECN);
+	queue->offloads = (features & HOST_FEATURES) != 0 || strip;
+	queue->strip_vlan = strip;
+	queue->legacy_ol_flags = wishes->legacy_ol_flags;
+	/*
+	 * Without checksum offload an application takes every packet for one with
+	 * its checksum in it, and would send partial ones on. Legacy flags take
+	 * care of themselves: transmitted again, they ask for the rest.
+	 */
+	queue->complete_checksums = !wishes->legacy_ol_flags && (wishes->offloads &
+			(RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM)) == 0;
+}
+
+/* Ones' complement sums (RFC 1071), in the byte order of memory. */
+static uint16_t
+fold(uint64_t sum)
+{
+	while (sum >> 16 != 0)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+/*
+ * Of a part of a packet, which must be there. rte_raw_cksum_mbuf() of 22.11
+ * loses carries where a segment begins at an odd byte.
+ */
+static uint16_t
+sum_packet(const struct rte_mbuf *seg, uint32_t skip, uint32_t len)
+{
+	uint64_t sum = 0;
+	bool odd = false;
+
+	for (; len != 0; seg = seg->next) {
+		uint32_t n;
+		uint16_t part;
+
+		if (skip >= seg->data_len) {
+			skip -= seg->data_len;
+			continue;
+		}
+		n = RTE_MIN(len, seg->data_len - skip);
+		part = rte_raw_cksum(rte_pktmbuf_mtod_offset(seg, const void *, skip), n);
+		sum += odd ? rte_bswap16(part) : part;
+		odd ^= n & 1;
+		skip = 0;
+		len -= n;
+	}
+	return fold(sum);
+}
+
+static uint16_t
+load16(const uint8_t *bytes)
+{
+	uint16_t value;
+
+	memcpy(&value, bytes, sizeof(value));
+	return value;
+}
+
+/* Of the pseudo-header, with the length of header and payload as they are. */
+static uint16_t
+sum_pseudo_header(const uint8_t *ip, bool is_ipv4, uint8_t protocol, uint32_t len)
+{
+	uint64_t sum = (uint64_t)rte_cpu_to_be_16(protocol) + rte_cpu_to_be_16(len & 0xffff) +
+		rte_cpu_to_be_16((uint16_t)(len >> 16));
+
+	if (is_ipv4)
+		sum += rte_raw_cksum(ip + offsetof(struct rte_ipv4_hdr, src_addr), 8);
+	else
+		sum += rte_raw_cksum(ip + offsetof(struct rte_ipv6_hdr, src_addr), 32);
+	return fold(sum);
+}
+
+/* Bytes behind the IP header, which need not be all that follow: frames are padded. */
+static uint32_t
+payload_len(const uint8_t *ip, bool is_ipv4, uint32_t l3_len, uint32_t present)
+{
+	uint32_t len = is_ipv4 ?
+		rte_be_to_cpu_16(load16(ip + offsetof(struct rte_ipv4_hdr, total_length))) :
+		rte_be_to_cpu_16(load16(ip + offsetof(struct rte_ipv6_hdr, payload_len))) +
+		sizeof(struct rte_ipv6_hdr);
+
+	return len > l3_len && len - l3_len <= present ? len - l3_len : present;
+}
+
+static void
+patch(struct dirtylog_tx_offload *offload, uint32_t offset, uint16_t value)
+{
+	offload->patches[offload->nb_patches].offset = offset + offload->tag_len;
+	offload->patches[offload->nb_patches++].value = value;
+}
+
+/* The checksum of TCP or UDP: the guest's part of the work, or all of it. */
+static bool
+transmit_checksum(const struct dirtylog_queue *queue, const struct rte_mbuf *pkt, bool is_gso,
+		bool is_tcp, struct dirtylog_tx_offload *offload)
+{
+	const uint8_t *ip = rte_pktmbuf_mtod_offset(pkt, const uint8_t *, pkt->l2_len);
+	bool is_ipv4 = pkt->ol_flags & RTE_MBUF_F_TX_IPV4;
+	uint32_t start = pkt->l2_len + pkt->l3_len;
+	uint32_t field = start + (is_tcp ? TCP_CHECKSUM : UDP_CHECKSUM);
+	uint32_t present = pkt->pkt_len - start, len;
+	uint64_t sum;
+
+	if (pkt->l3_len < (is_ipv4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr)) ||
+			field + sizeof(uint16_t) > pkt->data_len)
+		return false;
+	len = is_gso ? present : payload_len(ip, is_ipv4, pkt->l3_len, present);
+	sum = sum_pseudo_header(ip, is_ipv4, is_tcp ? IPPROTO_TCP : IPPROTO_UDP, len);
+	if (queue->guest_checksums) {
+		offload->header.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+		offload->header.csum_start = (uint16_t)(start + offload->tag_len);
+		offload->header.csum_offset = (uint16_t)(field - start);
+		patch(offload, field, fold(sum));
+		return true;
+	}
+	/* What stands in the field now does not count. */
+	sum += sum_packet(pkt, start, RTE_MAX(len, field - start + 2));
+	sum += (uint16_t)~load16(rte_pktmbuf_mtod_offset(pkt, const uint8_t *, field));
+	sum = (uint16_t)~fold(sum);
+	/* RFC 768: 0 would mean that there is no checksum. */
+	patch(offload, field, sum == 0 && !is_tcp ? 0xffff : (uint16_t)sum);
+	return true;
+}
+
+static bool
+transmit_segments(const struct dirtylog_queue *queue, const struct rte_mbuf *pkt, bool is_tcp,
+		struct dirtylog_tx_offload *offload)
+{
+	uint32_t start = pkt->l2_len + pkt->l3_len;
+	uint8_t type = VIRTIO_NET_HDR_GSO_UDP;
+
+	if (is_tcp)
+		type = pkt->ol_flags & RTE_MBUF_F_TX_IPV4 ? VIRTIO_NET_HDR_GSO_TCPV4 :
+			VIRTIO_NET_HDR_GSO_TCPV6;
+	if (!(queue->guest_gso_types >> type & 1) || pkt->tso_segsz == 0 ||
+			start + pkt->l4_len > pkt->data_len ||
+			pkt->l4_len < (is_tcp ? sizeof(struct rte_tcp_hdr) :
+				sizeof(struct rte_udp_hdr)))
+		return false;
+	if (is_tcp && queue->guest_ecn &&
+			(rte_pktmbuf_mtod_offset(pkt, const struct rte_tcp_hdr *, start)->tcp_flags &
+			RTE_TCP_CWR_FLAG))
+		type |= VIRTIO_NET_HDR_GSO_ECN;
+	offload->header.gso_type = type;
+	offload->header.gso_size = pkt->tso_segsz;
+	offload->header.hdr_len = (uint16_t)(start + pkt->l4_len + offload->tag_len);
+	return true;
+}
+
+/* Guests do not doubt a checksum of IP that a device has seen, but it must be there. */
+static bool
+transmit_ip_checksum(const struct rte_mbuf *pkt, struct dirtylog_tx_offload *offload)
+{
+	const uint8_t *ip = rte_pktmbuf_mtod_offset(pkt, const uint8_t *, pkt->l2_len);
+	uint32_t field = offsetof(struct rte_ipv4_hdr, hdr_checksum);
+
+	if (pkt->l3_len < sizeof(struct rte_ipv4_hdr) || pkt->l2_len + pkt->l3_len > pkt->data_len)
+		return false;
+	patch(offload, pkt->l2_len + field, (uint16_t)~fold((uint64_t)rte_raw_cksum(ip, pkt->l3_len) +
+				(uint16_t)~load16(ip + field)));
+	return true;
+}
+
+bool
+dirtylog_offload_transmit(const struct dirtylog_queue *queue, const struct rte_mbuf *pkt,
+		struct dirtylog_tx_offload *offload)
+{
+	uint64_t flags = pkt->ol_flags, l4 = flags & RTE_MBUF_F_TX_L4_MASK;
+	bool is_gso = flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG);
+	bool is_tcp = is_gso ? (flags & RTE_MBUF_F_TX_TCP_SEG) != 0 : l4 == RTE_MBUF_F_TX_TCP_CKSUM;
+
+	memset(offload, 0, sizeof(*offload));
+	if (flags & RTE_MBUF_F_TX_VLAN) {
+		if (pkt->data_len < RTE_ETHER_HDR_LEN)
+			return false;
+		offload->tag[0] = rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN);
+		offload->tag[1] = rte_cpu_to_be_16(pkt->vlan_tci);
+		offload->tag_len = sizeof(offload->tag);
+	}
+	/* A CRC is nothing that a virtio-net header can ask for. */
+	if (!is_gso && l4 == RTE_MBUF_F_TX_SCTP_CKSUM)
+		return false;
+	if (is_gso && !transmit_segments(queue, pkt, is_tcp, offload))
+		return false;
+	if ((is_gso || l4 != 0) && !transmit_checksum(queue, pkt, is_gso, is_tcp, offload))
+		return false;
+	return !(flags & RTE_MBUF_F_TX_IP_CKSUM) || transmit_ip_checksum(pkt, offload);
+}
+
+/* Store a byte of a packet, which must be there. */
+static void
+store_byte(struct rte_mbuf *seg, uint32_t offset, uint8_t value)
+{
+	while (offset >= seg->data_len) {
+		offset -= seg->data_len;
+		seg = seg->next;
+	}
+	*rte_pktmbuf_mtod_offset(seg, uint8_t *, offset) = value;
+}
+
+/* Do what VIRTIO_NET_HDR_F_NEEDS_CSUM asks for; the field is in the packet. */
+static void
+complete_checksum(struct rte_mbuf *pkt, uint32_t start, uint32_t field)
+{
+	uint16_t sum = (uint16_t)~sum_packet(pkt, start, pkt->pkt_len - start);
+	uint8_t bytes[sizeof(sum)];
+
+	/* As good as 0, and right for UDP too. */
+	if (sum == 0)
+		sum = 0xffff;
+	memcpy(bytes, &sum, sizeof(sum));
+	store_byte(pkt, field, bytes[0]);
+	store_byte(pkt, field + 1, bytes[1]);
+}
+
+/* Take the tag of a packet into its mbuf. Returns the bytes taken out. */
+static uint32_t
+strip_tag(struct rte_mbuf *pkt)
+{
+	/* A tag that lies across segments stays: nobody makes mbufs that small. */
+	if (pkt->data_len < RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN || rte_vlan_strip(pkt) != 0)
+		return 0;
+	return RTE_VLAN_HLEN;
+}
+
+/* Whether the packet is what gso_type says. */
+static bool
+is_of_type(uint32_t ptype, uint8_t gso_type)
+{
+	if (gso_type == VIRTIO_NET_HDR_GSO_UDP)
+		return (ptype & RTE_PTYPE_L4_MASK) == RTE_PTYPE_L4_UDP;
+	return (ptype & RTE_PTYPE_L4_MASK) == RTE_PTYPE_L4_TCP &&
+		(gso_type == VIRTIO_NET_HDR_GSO_TCPV4 ? RTE_ETH_IS_IPV4_HDR(ptype) :
+		RTE_ETH_IS_IPV6_HDR(ptype)) != 0;
+}
+
+/* Whether a partial checksum is the one that mbuf flags speak of. */
+static bool
+is_l4_checksum(const struct virtio_net_hdr *header, uint32_t ptype,
+		const struct rte_net_hdr_lens *lens)
+{
+	uint32_t l4 = ptype & RTE_PTYPE_L4_MASK;
+
+	return header->csum_start == lens->l2_len + lens->l3_len &&
+		lens->l2_len <= MAX_L2_LEN && lens->l3_len <= MAX_L3_LEN &&
+		((l4 == RTE_PTYPE_L4_TCP && header->csum_offset == TCP_CHECKSUM) ||
+		(l4 == RTE_PTYPE_L4_UDP && header->csum_offset == UDP_CHECKSUM));
+}
+
+/* What net_vhost does by legacy-ol-flags=1: transmitted again, the packet is as it was. */
+static void
+set_legacy_flags(struct rte_mbuf *pkt, uint32_t ptype, const struct rte_net_hdr_lens *lens,
+		bool is_gso)
+{
+	bool is_tcp = (ptype & RTE_PTYPE_L4_MASK) == RTE_PTYPE_L4_TCP;
+
+	pkt->ol_flags |= RTE_ETH_IS_IPV4_HDR(ptype) ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
+	pkt->ol_flags |= is_tcp ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
+	if (is_gso)
+		pkt->ol_flags |= is_tcp ? RTE_MBUF_F_TX_TCP_SEG : RTE_MBUF_F_TX_UDP_SEG;
+	pkt->l2_len = lens->l2_len & MAX_L2_LEN;
+	pkt->l3_len = lens->l3_len & MAX_L3_LEN;
+	pkt->l4_len = lens->l4_len;
+}
+
+bool
+dirtylog_offload_take(const struct dirtylog_queue *queue, struct virtio_net_hdr header,
+		struct rte_mbuf *pkt)
+{
+	bool partial = header.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	uint8_t type = header.gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
+	bool is_gso = type != VIRTIO_NET_HDR_GSO_NONE;
+	uint64_t checksum = RTE_MBUF_F_RX_L4_CKSUM_NONE;
+	struct rte_net_hdr_lens lens;
+	uint32_t ptype, stripped = 0;
+
+	if ((partial && (uint32_t)header.csum_start + header.csum_offset + 2 > pkt->pkt_len) ||
+			(is_gso && (type > 7 || !(queue->host_gso_types >> type & 1) ||
+			header.gso_size == 0 || header.hdr_len > pkt->pkt_len)))
+		return false;
+	if (queue->strip_vlan)
+		stripped = strip_tag(pkt);
+	if (!partial && !is_gso)
+		return true;
+	if (partial) {
+		if (header.csum_start < RTE_ETHER_HDR_LEN + stripped)
+			return false;
+		header.csum_start -= (uint16_t)stripped;
+	}
+	if (partial && queue->complete_checksums) {
+		complete_checksum(pkt, header.csum_start, header.csum_start + header.csum_offset);
+		partial = false;
+		checksum = RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+		if (!is_gso) {
+			pkt->ol_flags |= checksum;
+			return true;
+		}
+	}
+
+	ptype = rte_net_get_ptype(pkt, &lens, RTE_PTYPE_ALL_MASK);
+	if (is_gso && (!is_of_type(ptype, type) ||
+			(partial && !is_l4_checksum(&header, ptype, &lens)) ||
+			(uint32_t)lens.l2_len + lens.l3_len + lens.l4_len > pkt->pkt_len ||
+			lens.l2_len > MAX_L2_LEN || lens.l3_len > MAX_L3_LEN))
+		return false;
+	pkt->packet_type = ptype;
+	/* Of a tunnel's inner packet, or of a protocol that flags have no name for. */
+	if (partial && !is_l4_checksum(&header, ptype, &lens)) {
+		complete_checksum(pkt, header.csum_start, header.csum_start + header.csum_offset);
+		return true;
+	}
+	if (is_gso)
+		pkt->tso_segsz = header.gso_size;
+	if (queue->legacy_ol_flags) {
+		set_legacy_flags(pkt, ptype, &lens, is_gso);
+		return true;
+	}
+	pkt->ol_flags |= checksum;
+	if (is_gso)
+		pkt->ol_flags |= RTE_MBUF_F_RX_LRO;
+	return true;
+}

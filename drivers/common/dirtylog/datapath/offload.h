@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Offloads: the virtio-net header (virtio 1.1, 5.1.6) on the guest's side, the
+ * mbuf's flags on the application's, and software for what one of them lacks.
+ */
+
+#ifndef DIRTYLOG_OFFLOAD_H
+#define DIRTYLOG_OFFLOAD_H
+
+#include <string.h>
+
+#include "datapath/queue.h"
+
+/* Flags of an mbuf that ask for something on its way to the guest. */
+#define DIRTYLOG_TX_WORK ( \
+	RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG | \
+	RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_VLAN)
+
+/*
+ * What they come to. The mbuf itself is never written: others may share it,
+ * and it may be sent again. Checksums go over the guest's copy.
+ */
+struct dirtylog_tx_offload {
+	struct virtio_net_hdr header;
+	uint16_t tag_len;    /* of a VLAN tag to insert behind the addresses: 4 or 0 */
+	uint16_t tag[2];
+	uint16_t nb_patches;
+	struct {
+		uint16_t value;
+		uint32_t offset; /* in the packet with its tag */
+	} patches[2];
+};
+
+/* What the ethdev's configuration and devargs say of received packets. */
+struct dirtylog_rx_wishes {
+	uint64_t offloads;    /* RTE_ETH_RX_OFFLOAD_* */
+	bool legacy_ol_flags; /* flags of transmit instead of receive */
+};
+
+/*
+ * Set up a closed queue: what the guest has negotiated, what the application
+ * wants.
+ */
+void dirtylog_offload_open(struct dirtylog_queue *queue, uint64_t features,
+		const struct dirtylog_rx_wishes *wishes);
+
+/*
+ * Find out what to do for a packet that has DIRTYLOG_TX_WORK.
+ * Returns false if it cannot be brought to this guest: it wants what the guest
+ * cannot take, or its header lengths are wrong.
+ */
+bool dirtylog_offload_transmit(const struct dirtylog_queue *queue, const struct rte_mbuf *pkt,
+		struct dirtylog_tx_offload *offload);
+
+/* What dirtylog_offload_received() does not do inline. */
+bool dirtylog_offload_take(const struct dirtylog_queue *queue, struct virtio_net_hdr header,
+		struct rte_mbuf *pkt);
+
+/*
+ * A packet of a queue with `offloads` has been copied to an mbuf: act on its
+ * header.
+ *
+ * Returns false if it cannot be followed: type or size of its segments is not
+ * what was negotiated or what the packet is, or a checksum lies outside of the
+ * packet. The packet is to be dropped then, as the kernel's tap does: the guest
+ * has not finished it, and nobody else can.
+ */
+static inline bool
+dirtylog_offload_received(const struct dirtylog_queue *queue, const void *header,
+		struct rte_mbuf *pkt)
+{
+	struct virtio_net_hdr copy;
+
+	/* Read once: the guest may change it while we look. */
+	memcpy(&copy, header, sizeof(copy));
+	__asm__ volatile("" : "+m"(copy));
+	if ((copy.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) == 0 &&
+			copy.gso_type == VIRTIO_NET_HDR_GSO_NONE && !queue->strip_vlan)
+		return true;
+	return dirtylog_offload_take(queue, copy, pkt);
+}
+
+#endif /* DIRTYLOG_OFFLOAD_H */

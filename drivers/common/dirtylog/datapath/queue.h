@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * One virtqueue as its bursts see it.
+ *
+ * The control thread fills in the ring while the queue is closed
+ * (dirtylog_port.c); from opening to closing the queue belongs to the thread
+ * that polls it.
+ */
+
+#ifndef DIRTYLOG_QUEUE_H
+#define DIRTYLOG_QUEUE_H
+
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+
+#include "datapath/guest_mem.h"
+#include "dirtylog_marker.h"
+
+/* Pieces that one packet's buffers can come in. */
+#define DIRTYLOG_MAX_PIECES 1024
+
+/* What a guest can do wrong; counted, and logged at a bounded rate. */
+enum dirtylog_fault {
+	DIRTYLOG_FAULT_AVAIL_INDEX,   /* moved by more than the ring's size */
+	DIRTYLOG_FAULT_HEAD,          /* a descriptor index beyond the ring */
+	DIRTYLOG_FAULT_LOOP,          /* a chain longer than it can be */
+	DIRTYLOG_FAULT_ADDRESS,       /* outside of guest memory */
+	DIRTYLOG_FAULT_DIRECTION,     /* readable where it must be writable, or vice versa */
+	DIRTYLOG_FAULT_INDIRECT,      /* a table of wrong size, nested, or chained on */
+	DIRTYLOG_FAULT_SHORT,         /* no room for the header, or nothing behind it */
+	DIRTYLOG_FAULT_LONG,          /* a packet longer than any */
+	DIRTYLOG_FAULT_OFFLOAD,       /* a virtio-net header that cannot be followed */
+	DIRTYLOG_NB_FAULTS
+};
+
+/* Packets by length: 0-63, 64, 65-127, 128-255, ..., 1024-1518, more. */
+#define DIRTYLOG_NB_SIZE_BINS 8
+
+/* Written by the queue's thread alone; read by the control thread: see
+ * dirtylog_count(). */
+struct dirtylog_queue_stats {
+	uint64_t packets;
+	uint64_t bytes;
+	uint64_t dropped;  /* packets that no buffer of the guest can take */
+	uint64_t no_mbuf;
+	uint64_t calls;    /* interrupts sent to the guest */
+	uint64_t broadcast;
+	uint64_t multicast; /* others than broadcast */
+	uint64_t sizes[DIRTYLOG_NB_SIZE_BINS]; /* on transmit also those that are dropped */
+	uint64_t faults[DIRTYLOG_NB_FAULTS];
+};
+
+struct dirtylog_doorbell;
+
+/* A buffer of a packed ring that is found and not returned yet. */
+struct dirtylog_packed_buffer {
+	uint16_t id;
+	uint16_t nb_desc; /* of the ring, that describe it */
+	uint32_t len;     /* what is written to it */
+};
+
+struct dirtylog_queue {
+	struct dirtylog_marker marker;
+
+	/* The ring, a split or a packed one. */
+	union {
+		struct vring_desc *desc;
+		struct vring_packed_desc *packed_desc;
+	};
+	union {
+		struct vring_avail *avail;
+		struct vring_packed_desc_event *driver_event;
+	};
+	union {
+		struct vring_used *used;
+		struct vring_packed_desc_event *device_event;
+	};
+	const struct guest_mem *mem;
+	/* Of the region that holds what we write: the used ring, or the packed one. */
+	struct dirtylog_bitmap *used_bitmap;
+	uint64_t used_offset;                /* of that ring in the region */
+	/*
+	 * A packed ring's device event area: where it is, and where the front-end
+	 * says it is to be logged, if that differs (else NULL).
+	 */
+	struct {
+		struct dirtylog_bitmap *bitmap;
+		uint64_t offset;
+	} event[2];
+	int call_fd;                         /* -1: the guest wants no interrupts */
+	uint16_t size;
+	uint16_t mask;
+	uint16_t header_len;                 /* of the virtio-net header, in bytes */
+	bool packed;
+	bool mergeable;
+	bool event_idx;
+
+	/* Offloads: dirtylog_offload.h. */
+	bool offloads;                       /* received packets need a look */
+	bool strip_vlan;
+	bool complete_checksums;             /* the application wants no partial ones */
+	bool legacy_ol_flags;
+	bool linear;                         /* received packets are one segment */
+	bool guest_checksums;                /* the guest takes partial ones, */
+	bool guest_ecn;                      /* long packets with congestion marks, */
+	uint8_t guest_gso_types;             /* and long packets: bit n for gso_type n */
+	uint8_t host_gso_types;              /* long packets it may send */
+
+	/*
+	 * The thread's place in it. In a packed ring an index in 15 bits, above
+	 * it the wrap counter, as the front-end and librte_vhost write it.
+	 */
+	uint16_t next_avail;
+	uint16_t next_used;
+	uint16_t avail_seen;                 /* split: the guest's index when it was last read */
+	uint16_t signalled;                  /* next_used when the guest was last notified */
+	bool signalled_valid;
+	const struct guest_region *hint;
+	uint64_t rarp;                       /* 0, or what dirtylog_rarp.c asks the burst for */
+
+	/* The ethdev queue. */
+	const struct dirtylog_doorbell *doorbell; /* the port's for this virtqueue */
+	struct rte_mempool *pool;            /* receive queues */
+	struct rte_mempool *ext_buffers;     /* receive queues; or NULL */
+	uint16_t port_id;
+	uint16_t vring;                      /* index of the virtqueue in the device */
+	uint64_t next_fault_log;             /* TSC from which a fault is logged again */
+	struct dirtylog_queue_stats stats;
+	struct dirtylog_queue_stats stats_at_reset;   /* the control thread's */
+	struct dirtylog_marker_stats marks_at_reset;
+
+	/* Slow paths' scratch. */
+	struct guest_piece pieces[DIRTYLOG_MAX_PIECES];
+	struct dirtylog_packed_buffer buffers[DIRTYLOG_MAX_PIECES];
+};
+
+/* Add to a counter that another thread may read meanwhile. */
+static inline void
+dirtylog_count(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+/* Count what the guest did wrong and, at most once a second, say it. */
+void dirtylog_queue_fault(struct dirtylog_queue *queue, enum dirtylog_fault fault,
+		uint64_t value, uint64_t limit);
+
+#endif /* DIRTYLOG_QUEUE_H */

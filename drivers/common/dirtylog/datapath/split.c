@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+
+#include <rte_common.h>
+
+#include "datapath/chain.h"
+#include "datapath/notify.h"
+#include "datapath/packet.h"
+#include "datapath/split.h"
+
+int
+dirtylog_split_start(struct dirtylog_queue *queue)
+{
+	uint64_t size = queue->size;
+	uint64_t event = queue->event_idx ? sizeof(uint16_t) : 0;
+
+	if (size == 0 || (size & (size - 1)) != 0 ||
+			(uintptr_t)queue->desc % 16 != 0 || (uintptr_t)queue->avail % 2 != 0 ||
+			(uintptr_t)queue->used % 4 != 0)
+		return -EINVAL;
+	if (guest_mem_find_host(queue->mem, queue->desc, size * sizeof(struct vring_desc)) == NULL ||
+			guest_mem_find_host(queue->mem, queue->avail, sizeof(struct vring_avail) +
+				size * sizeof(uint16_t) + event) == NULL ||
+			guest_mem_find_host(queue->mem, queue->used, sizeof(struct vring_used) +
+				size * sizeof(struct vring_used_elem) + event) == NULL)
+		return -EFAULT;
+
+	queue->mask = (uint16_t)(size - 1);
+	queue->hint = &queue->mem->regions[0];
+	queue->signalled_valid = false;
+	queue->avail_seen = queue->next_avail;
+	/* Beside the index; its page is marked with the index. */
+	__atomic_store_n(&queue->used->flags, VRING_USED_F_NO_NOTIFY, __ATOMIC_RELAXED);
+	return 0;
+}
+
+/*
+ * Buffers that the guest has made available and we have not taken yet: all that
+ * are known if these are as many as wanted, else all that there are. The guest
+ * writes the line of the index, so each read can cost a miss. What was read once
+ * stays true: a guest takes no buffer back from a ring that is open.
+ */
+static inline uint16_t
+available(struct dirtylog_queue *queue, uint16_t wanted)
+{
+	uint16_t n = (uint16_t)(queue->avail_seen - queue->next_avail);
+	uint16_t index;
+
+	if (n >= wanted)
+		return n;
+	/*
+	 * Acquire: orders the load of the index before the loads of the entries
+	 * and descriptors it covers, in this burst or a later one; else a stale
+	 * entry could be taken.
+	 */
+	index = __atomic_load_n(&queue->avail->idx, __ATOMIC_ACQUIRE);
+	n = (uint16_t)(index - queue->next_avail);
+	if (unlikely(n > queue->size)) {
+		dirtylog_queue_fault(queue, DIRTYLOG_FAULT_AVAIL_INDEX, n, queue->size);
+		return 0;
+	}
+	queue->avail_seen = index;
+	return n;
+}
+
+static inline uint16_t
+avail_head(const struct dirtylog_queue *queue, uint16_t ahead)
+{
+	return __atomic_load_n(&queue->avail->ring[(uint16_t)(queue->next_avail + ahead) &
+			queue->mask], __ATOMIC_RELAXED);
+}
+
+/* Take in the next heads and fetch their descriptors, up to one beyond the ring. */
+static inline uint16_t
+fetch_heads(const struct dirtylog_queue *queue, uint16_t *heads, uint16_t n)
+{
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		heads[i] = avail_head(queue, i);
+		if (unlikely(heads[i] >= queue->size))
+			break;
+		rte_prefetch0(&queue->desc[heads[i]]);
+	}
+	return i;
+}
+
+/* Fill in a used entry, which the guest does not see before the index moves. */
+static inline void
+put_used(struct dirtylog_queue *queue, uint16_t ahead, uint16_t head, uint32_t len)
+{
+	struct vring_used_elem *used =
+		&queue->used->ring[(uint16_t)(queue->next_used + ahead) & queue->mask];
+
+	used->id = head;
+	used->len = len;
+}
+
+/*
+ * Fetch the lines of the next burst's used entries, as many as this one's, for
+ * writing. The guest has read them since they were written; without this the
+ * stores to each line wait for it in turn, and all stores behind them too. Only
+ * whole lines: one that this burst shares with the next, the guest reads now.
+ */
+static inline void
+fetch_used(const struct dirtylog_queue *queue, uint16_t n)
+{
+	const uint16_t in_line = RTE_CACHE_LINE_SIZE / sizeof(struct vring_used_elem);
+	uint16_t i;
+
+	for (i = 0; i + in_line <= n; i += in_line)
+		__builtin_prefetch(&queue->used->ring[(uint16_t)(queue->next_used + i) &
+				queue->mask], 1);
+}
+
+/* Mark `n` used entries from the one with index `first` on. */
+static void
+mark_used(struct dirtylog_queue *queue, uint16_t first, uint16_t n)
+{
+	uint64_t ring = queue->used_offset + sizeof(struct vring_used);
+	uint16_t start = first & queue->mask;
+	uint16_t straight = RTE_MIN(n, (uint16_t)(queue->size - start));
+
+	dirtylog_mark(&queue->marker, queue->used_bitmap,
+			ring + start * sizeof(struct vring_used_elem),
+			straight * sizeof(struct vring_used_elem));
+	dirtylog_mark(&queue->marker, queue->used_bitmap, ring,
+			(uint64_t)(n - straight) * sizeof(struct vring_used_elem));
+}
+
+/* Show the guest the used entries since `first`. */
+static void
+publish(struct dirtylog_queue *queue, uint16_t first)
+{
+	uint16_t n = (uint16_t)(queue->next_used - first);
+
+	if (n == 0)
+		return;
+	if (queue->marker.logging) {
+		mark_used(queue, first, n);
+		dirtylog_flush(&queue->marker);
+	}
+	/*
+	 * Release: orders the stores of buffers, used entries and marks before the
+	 * store of the index. A guest that saw the index first would read old
+	 * data; a page it dirties next might have lost our mark.
+	 */
+	__atomic_store_n(&queue->used->idx, queue->next_used, __ATOMIC_RELEASE);
+	fetch_used(queue, n);
+	dirtylog_mark_index(&queue->marker);
+	dirtylog_notify_guest(queue);
+}
+
+/* Write the packets of a chunk, all found to fit; returns their bytes. Compiled twice. */
+static __rte_always_inline uint64_t
+write_chunk(struct dirtylog_queue *queue, uint8_t *const *hosts, const uint16_t *heads,
+		struct rte_mbuf *const *pkts, const struct dirtylog_tx_offload *offloads,
+		uint16_t n, bool are_long)
+{
+	uint64_t bytes = 0;
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		uint32_t len = pkts[i]->data_len;
+
+		if (are_long && i + DIRTYLOG_FETCH_AHEAD < n)
+			dirtylog_fetch_rest(hosts[i + DIRTYLOG_FETCH_AHEAD],
+					pkts[i + DIRTYLOG_FETCH_AHEAD]->data_len);
+		dirtylog_write_packet(queue, hosts[i], pkts[i], &offloads[i], are_long);
+		put_used(queue, i, heads[i], len + queue->header_len);
+		bytes += len;
+	}
+	return bytes;
+}
+
+/*
+ * Packets of one segment into buffers of one descriptor inside one region:
+ * what nearly every packet is. Stops at the first one that is not; returns how
+ * many went.
+ */
+static inline uint16_t
+transmit_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct dirtylog_tx_offload offloads[DIRTYLOG_CHUNK]; /* of packets with work */
+	struct dirtylog_run run = dirtylog_run_begin(&queue->marker);
+	uint8_t *hosts[DIRTYLOG_CHUNK];
+	uint16_t heads[DIRTYLOG_CHUNK];
+	uint32_t longest = 0;
+	uint64_t bytes;
+	uint16_t i;
+
+	n = fetch_heads(queue, heads, n);
+	for (i = 0; i < n; i++) {
+		struct vring_desc desc = dirtylog_read_desc(&queue->desc[heads[i]]);
+		uint32_t len = pkts[i]->data_len + queue->header_len;
+
+		longest = RTE_MAX(longest, len);
+		if (unlikely((desc.flags & (VRING_DESC_F_WRITE | VRING_DESC_F_NEXT |
+				VRING_DESC_F_INDIRECT)) != VRING_DESC_F_WRITE ||
+				desc.len < len || !dirtylog_is_plain(queue, pkts[i], &offloads[i])))
+			break;
+		hosts[i] = dirtylog_prepare_buffer(queue, &run, desc.addr, desc.len, len);
+		if (unlikely(hosts[i] == NULL))
+			break;
+	}
+	dirtylog_run_end(&queue->marker, &run);
+	n = i;
+	if (longest > DIRTYLOG_FIRST_LINES)
+		bytes = write_chunk(queue, hosts, heads, pkts, offloads, n, true);
+	else
+		bytes = write_chunk(queue, hosts, heads, pkts, offloads, n, false);
+	queue->next_avail += n;
+	queue->next_used += n;
+	dirtylog_count(&queue->stats.packets, n);
+	dirtylog_count(&queue->stats.bytes, bytes);
+	return n;
+}
+
+/*
+ * Give buffers back that cannot be used: `n` heads that are in the used ring
+ * already, and the one after them, whose chain is bad.
+ */
+static void
+return_bad(struct dirtylog_queue *queue, uint16_t n, uint16_t bad_head)
+{
+	uint16_t i;
+
+	for (i = 0; i < n; i++)
+		put_used(queue, i, avail_head(queue, i), 0);
+	/* A head beyond the ring names no buffer: there is nothing to return. */
+	if (bad_head < queue->size)
+		put_used(queue, n++, bad_head, 0);
+	else
+		queue->next_avail++;
+	queue->next_avail += n;
+	queue->next_used += n;
+}
+
+/*
+ * Consume nothing. The used entries that were filled in already are not shown,
+ * but they are changed guest memory: marked like any other.
+ */
+static enum dirtylog_outcome
+give_up(struct dirtylog_queue *queue, uint16_t n, enum dirtylog_outcome outcome)
+{
+	if (queue->marker.logging)
+		mark_used(queue, queue->next_used, n);
+	return outcome;
+}
+
+/* A packet in any shape into buffers in any shape. */
+static enum dirtylog_outcome
+transmit_any(struct dirtylog_queue *queue, const struct rte_mbuf *pkt)
+{
+	struct dirtylog_tx_offload offload = { .nb_patches = 0 };
+	uint64_t need, room = 0, len;
+	uint16_t n;
+	int nb_pieces = 0;
+
+	if (dirtylog_has_work(pkt) && !dirtylog_offload_transmit(queue, pkt, &offload))
+		return DIRTYLOG_DROPPED;
+	need = (uint64_t)pkt->pkt_len + offload.tag_len + queue->header_len;
+	for (n = 0; room < need; n++) {
+		uint16_t head;
+
+		/* There may be more than were known when the burst began. */
+		if (available(queue, n + 1) <= n)
+			return give_up(queue, n, n == queue->size ? DIRTYLOG_DROPPED :
+					DIRTYLOG_WAIT);
+		if (n == 1 && !queue->mergeable)
+			return give_up(queue, n, DIRTYLOG_DROPPED);
+		head = avail_head(queue, n);
+		nb_pieces = dirtylog_chain_walk(queue, head, true, nb_pieces, &len);
+		if (nb_pieces >= 0 && n == 0 && len < queue->header_len) {
+			dirtylog_queue_fault(queue, DIRTYLOG_FAULT_SHORT, len, queue->header_len);
+			nb_pieces = -1;
+		}
+		if (nb_pieces < 0) {
+			return_bad(queue, n, head);
+			return DIRTYLOG_AGAIN;
+		}
+		put_used(queue, n, head, (uint32_t)RTE_MIN(len, need - room));
+		room += len;
+	}
+
+	dirtylog_write_pieces(queue, pkt, &offload, n);
+	if (queue->marker.logging)
+		dirtylog_chain_mark(queue, queue->pieces, need);
+	queue->next_avail += n;
+	queue->next_used += n;
+	dirtylog_count(&queue->stats.packets, 1);
+	dirtylog_count(&queue->stats.bytes, pkt->pkt_len + offload.tag_len);
+	return DIRTYLOG_DONE;
+}
+
+uint16_t
+dirtylog_split_transmit(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
+{
+	uint16_t first = queue->next_used, nb_avail = available(queue, nb_pkts);
+	uint16_t done = 0, bad = 0;
+
+	while (done < nb_pkts && nb_avail != 0) {
+		uint16_t n = RTE_MIN(RTE_MIN((uint16_t)(nb_pkts - done), nb_avail),
+				(uint16_t)DIRTYLOG_CHUNK);
+		uint16_t went = transmit_chunk(queue, &pkts[done], n);
+		enum dirtylog_outcome outcome;
+
+		done += went;
+		nb_avail -= went;
+		if (likely(went == n))
+			continue;
+		outcome = transmit_any(queue, pkts[done]);
+		if (outcome == DIRTYLOG_WAIT ||
+				(outcome == DIRTYLOG_AGAIN && ++bad == DIRTYLOG_MAX_BAD))
+			break;
+		if (outcome == DIRTYLOG_DROPPED)
+			dirtylog_count(&queue->stats.dropped, 1);
+		if (outcome != DIRTYLOG_AGAIN)
+			done++;
+		/* It may have taken more buffers than one, of those for the packets after it. */
+		nb_avail = available(queue, nb_pkts - done);
+	}
+	publish(queue, first);
+	return done;
+}
+
+/*
+ * The counterpart: read the packets of a chunk, up to one that cannot be
+ * followed; returns how many came. Compiled twice.
+ */
+static __rte_always_inline uint16_t
+read_chunk(struct dirtylog_queue *queue, const uint8_t *const *hosts, const uint16_t *heads,
+		const uint32_t *lens, struct rte_mbuf **pkts, uint16_t n, bool are_long)
+{
+	uint64_t bytes = 0;
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		if (are_long && i + DIRTYLOG_FETCH_AHEAD < n)
+			dirtylog_fetch_rest(hosts[i + DIRTYLOG_FETCH_AHEAD],
+					lens[i + DIRTYLOG_FETCH_AHEAD]);
+		/* A bad one is left for receive_any(), which counts it. */
+		if (unlikely(!dirtylog_read_packet(queue, hosts[i], lens[i], pkts[i], are_long))) {
+			rte_pktmbuf_reset(pkts[i]);
+			break;
+		}
+		put_used(queue, i, heads[i], 0);
+		bytes += lens[i];
+	}
+	dirtylog_count(&queue->stats.bytes, bytes);
+	return i;
+}
+
+/* The counterpart of transmit_chunk(); the mbufs are fresh. */
+static inline uint16_t
+receive_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	const uint8_t *hosts[DIRTYLOG_CHUNK];
+	uint32_t lens[DIRTYLOG_CHUNK];
+	uint16_t heads[DIRTYLOG_CHUNK];
+	uint32_t longest = 0;
+	uint16_t i;
+
+	n = fetch_heads(queue, heads, n);
+	for (i = 0; i < n; i++) {
+		struct vring_desc desc = dirtylog_read_desc(&queue->desc[heads[i]]);
+
+		if (unlikely((desc.flags & (VRING_DESC_F_WRITE | VRING_DESC_F_NEXT |
+				VRING_DESC_F_INDIRECT)) != 0 || desc.len <= queue->header_len ||
+				desc.len - queue->header_len > rte_pktmbuf_tailroom(pkts[i])))
+			break;
+		hosts[i] = dirtylog_find_packet(queue, desc.addr, desc.len);
+		if (unlikely(hosts[i] == NULL))
+			break;
+		lens[i] = desc.len - queue->header_len;
+		longest = RTE_MAX(longest, desc.len);
+	}
+	if (longest > DIRTYLOG_FIRST_LINES)
+		n = read_chunk(queue, hosts, heads, lens, pkts, i, true);
+	else
+		n = read_chunk(queue, hosts, heads, lens, pkts, i, false);
+	queue->next_avail += n;
+	queue->next_used += n;
+	dirtylog_count(&queue->stats.packets, n);
+	return n;
+}
+
+/* One packet in any shape; the mbuf is fresh, and so it stays unless DIRTYLOG_DONE. */
+static enum dirtylog_outcome
+receive_any(struct dirtylog_queue *queue, struct rte_mbuf *pkt)
+{
+	uint16_t head = avail_head(queue, 0);
+	enum dirtylog_outcome outcome = DIRTYLOG_AGAIN;
+	uint64_t len;
+
+	if (dirtylog_chain_walk(queue, head, false, 0, &len) >= 0)
+		outcome = dirtylog_read_pieces(queue, len, pkt);
+	if (outcome == DIRTYLOG_AGAIN)
+		return_bad(queue, 0, head);
+	if (outcome != DIRTYLOG_DONE)
+		return outcome;
+	put_used(queue, 0, head, 0);
+	queue->next_avail++;
+	queue->next_used++;
+	return DIRTYLOG_DONE;
+}
+
+/*
+ * Fetch the buffers of the next burst, which are available already: they come
+ * while the caller is busy with this one's packets. What is read here is read
+ * again, and checked, when its turn comes.
+ */
+static inline void
+fetch_ahead(struct dirtylog_queue *queue, uint16_t n)
+{
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		uint16_t head = avail_head(queue, i);
+		struct vring_desc desc;
+
+		if (unlikely(head >= queue->size))
+			return;
+		desc = dirtylog_read_desc(&queue->desc[head]);
+		dirtylog_find_packet(queue, desc.addr, desc.len);
+	}
+}
+
+uint16_t
+dirtylog_split_receive(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
+{
+	uint16_t first = queue->next_used, nb_avail = available(queue, nb_pkts);
+	uint16_t end, fresh = 0, done = 0, bad = 0;
+
+	end = (uint16_t)(queue->next_avail + nb_avail);
+	/* pkts[done] to pkts[done + fresh - 1] are allocated and empty. */
+	while (done < nb_pkts && nb_avail != 0) {
+		uint16_t n = RTE_MIN(RTE_MIN((uint16_t)(nb_pkts - done), nb_avail),
+				(uint16_t)DIRTYLOG_CHUNK);
+		uint16_t came;
+
+		if (fresh == 0) {
+			if (unlikely(rte_pktmbuf_alloc_bulk(queue->pool, &pkts[done], n) != 0)) {
+				dirtylog_count(&queue->stats.no_mbuf, n);
+				break;
+			}
+			fresh = n;
+		}
+		n = RTE_MIN(n, fresh);
+		came = receive_chunk(queue, &pkts[done], n);
+		done += came;
+		fresh -= came;
+		if (came < n) {
+			enum dirtylog_outcome outcome = receive_any(queue, pkts[done]);
+
+			if (outcome == DIRTYLOG_WAIT) {
+				dirtylog_count(&queue->stats.no_mbuf, 1);
+				break;
+			}
+			if (outcome == DIRTYLOG_AGAIN && ++bad == DIRTYLOG_MAX_BAD)
+				break;
+			if (outcome == DIRTYLOG_DONE) {
+				done++;
+				fresh--;
+			}
+		}
+		nb_avail = (uint16_t)(end - queue->next_avail);
+	}
+	fetch_ahead(queue, RTE_MIN(nb_avail, done));
+	publish(queue, first);
+	if (fresh != 0)
+		rte_pktmbuf_free_bulk(&pkts[done], fresh);
+	return done;
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* The connection to the front-end, as librte_vhost's callbacks tell of it. */
+
+#include <linux/vhost_types.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vhost_blk.h"
+
+#define FEATURES ( \
+	(1ULL << VIRTIO_F_VERSION_1) | \
+	(1ULL << VHOST_F_LOG_ALL) | \
+	(1ULL << VHOST_USER_F_PROTOCOL_FEATURES) | \
+	(1ULL << VIRTIO_BLK_F_SEG_MAX) | \
+	(1ULL << VIRTIO_BLK_F_BLK_SIZE) | \
+	(1ULL << VIRTIO_BLK_F_FLUSH))
+
+#define PROTOCOL_FEATURES ( \
+	(1ULL << VHOST_USER_PROTOCOL_F_LOG_SHMFD) | \
+	(1ULL << VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
+	(1ULL << VHOST_USER_PROTOCOL_F_CONFIG))
+
+/* What librte_vhost passes to a message handler, for GET_CONFIG. */
+#define VHOST_USER_GET_CONFIG 24
+
+struct config_message {
+	uint32_t request;
+	uint32_t flags;
+	uint32_t size;
+	uint32_t offset;
+	uint32_t len;
+	uint32_t config_flags;
+	uint8_t config[256];
+} __attribute__((packed));
+
+#define CONFIG_HEADER_SIZE 12 /* offset, len, config_flags */
+
+/* librte_vhost's callbacks get a vid and no context; there is one socket. */
+static struct ram_blk *served;
+
+/* The guest physical address of guest memory that is mapped here. */
+static uint64_t
+gpa_of(const struct ram_blk *blk, const void *host)
+{
+	uint32_t i;
+
+	for (i = 0; i < blk->mem->nregions; i++) {
+		const struct rte_vhost_mem_region *region = &blk->mem->regions[i];
+
+		if ((uintptr_t)host - region->host_user_addr < region->size)
+			return (uintptr_t)host - region->host_user_addr + region->guest_phys_addr;
+	}
+	return UINT64_MAX;
+}
+
+/* Open the queue if all that it needs is there. */
+static void
+open_queue(struct ram_blk *blk)
+{
+	uint64_t index_gpa;
+
+	if (blk->open || !blk->ready || blk->mem == NULL ||
+			rte_vhost_get_vhost_vring(blk->vid, 0, &blk->ring) < 0 ||
+			rte_vhost_get_vring_base(blk->vid, 0, &blk->next_avail,
+				&blk->next_used) < 0)
+		return;
+	index_gpa = gpa_of(blk, &blk->ring.used->idx);
+	blk->open = index_gpa != UINT64_MAX &&
+			dirtylog_device_open(blk->log, &blk->marker, index_gpa) == 0;
+	if (!blk->open)
+		fprintf(stderr, "ram-blk: the ring is outside of guest memory\n");
+}
+
+/* Close it, and hand the index back, which librte_vhost will be asked for. */
+static void
+close_queue(struct ram_blk *blk)
+{
+	if (!blk->open)
+		return;
+	dirtylog_device_close(blk->log, &blk->marker);
+	rte_vhost_set_vring_base(blk->vid, 0, blk->next_avail, blk->next_used);
+	blk->open = false;
+}
+
+static void
+forget_memory(struct ram_blk *blk)
+{
+	free(blk->mem);
+	blk->mem = NULL;
+}
+
+static void
+read_memory(struct ram_blk *blk)
+{
+	uint32_t i;
+
+	forget_memory(blk);
+	if (rte_vhost_get_mem_table(blk->vid, &blk->mem) < 0)
+		return;
+	for (i = 0; i < blk->mem->nregions; i++)
+		blk->bitmaps[i] = dirtylog_device_bitmap(blk->log, i);
+}
+
+void
+backend_quiesce(void *ctx, uint32_t vring)
+{
+	close_queue(ctx);
+	if (vring == DIRTYLOG_ALL_VRINGS)
+		forget_memory(ctx); /* librte_vhost unmaps it next */
+}
+
+void
+backend_resume(void *ctx, uint32_t vring)
+{
+	if (vring == DIRTYLOG_ALL_VRINGS)
+		read_memory(ctx);
+	open_queue(ctx);
+}
+
+/* librte_vhost knows no configuration space: the answer goes back as the message came. */
+enum rte_vhost_msg_result
+backend_message(void *ctx, void *msg)
+{
+	const struct ram_blk *blk = ctx;
+	struct config_message *config = msg;
+	struct virtio_blk_config space = {
+		.capacity = blk->size / SECTOR_SIZE,
+		.seg_max = MAX_SEGMENTS - 2,
+		.blk_size = SECTOR_SIZE,
+	};
+
+	if (config->request != VHOST_USER_GET_CONFIG)
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	if (config->len > sizeof(config->config) ||
+			config->size != CONFIG_HEADER_SIZE + config->len)
+		return RTE_VHOST_MSG_RESULT_ERR;
+	memset(config->config, 0, config->len);
+	if (config->offset < sizeof(space))
+		memcpy(config->config, (uint8_t *)&space + config->offset,
+				RTE_MIN(config->len, (uint32_t)sizeof(space) - config->offset));
+	return RTE_VHOST_MSG_RESULT_REPLY;
+}
+
+static int
+new_connection(int vid)
+{
+	if (served->vid >= 0) {
+		fprintf(stderr, "ram-blk: there is a front-end already: the new one is refused\n");
+		return -1;
+	}
+	if (migration_attach(served, vid) < 0)
+		return -1;
+	served->vid = vid;
+	return 0;
+}
+
+static void
+destroy_connection(int vid)
+{
+	if (served->vid != vid)
+		return;
+	close_queue(served);
+	dirtylog_vhost_detach(served->messages);
+	dirtylog_device_reset(served->log);
+	forget_memory(served);
+	served->ready = false;
+	served->vid = -1;
+}
+
+static int
+vring_state_changed(int vid, uint16_t vring, int ready)
+{
+	if (served->vid != vid || vring != 0)
+		return 0;
+	served->ready = ready;
+	if (ready)
+		open_queue(served);
+	else
+		close_queue(served);
+	return 0;
+}
+
+static void
+destroy_device(int vid)
+{
+	if (served->vid == vid)
+		close_queue(served);
+}
+
+static const struct rte_vhost_device_ops device_ops = {
+	.new_connection = new_connection,
+	.destroy_connection = destroy_connection,
+	.vring_state_changed = vring_state_changed,
+	.destroy_device = destroy_device,
+};
+
+int
+backend_start(struct ram_blk *blk, const char *path)
+{
+	served = blk;
+	blk->vid = -1;
+	if (rte_vhost_driver_register(path, 0) < 0) {
+		fprintf(stderr, "ram-blk: %s: not a path for a socket\n", path);
+		return -1;
+	}
+	if (rte_vhost_driver_set_features(path, FEATURES) < 0 ||
+			rte_vhost_driver_set_protocol_features(path, PROTOCOL_FEATURES) < 0 ||
+			rte_vhost_driver_callback_register(path, &device_ops) < 0 ||
+			rte_vhost_driver_start(path) < 0) {
+		fprintf(stderr, "ram-blk: %s: cannot be served; is it in use, or left over?\n",
+				path);
+		rte_vhost_driver_unregister(path);
+		return -1;
+	}
+	return 0;
+}
+
+void
+backend_stop(const char *path)
+{
+	rte_vhost_driver_unregister(path);
+}

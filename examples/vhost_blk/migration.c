@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Live migration. With the calls of dirtylog_* in requests_poll() and in
+ * backend.c, where the queue is opened and closed, this is all there is to it.
+ */
+
+#include "vhost_blk.h"
+
+static const struct dirtylog_vhost_ops ops = {
+	.quiesce = backend_quiesce,
+	.resume = backend_resume,
+	.message = backend_message,
+};
+
+int
+migration_init(struct ram_blk *blk)
+{
+	int ret = dirtylog_device_create("ram-blk", &blk->log);
+
+	if (ret == 0)
+		dirtylog_device_add_queue(blk->log, &blk->marker);
+	return ret;
+}
+
+int
+migration_attach(struct ram_blk *blk, int vid)
+{
+	return dirtylog_vhost_attach(vid, blk->log, &ops, blk, &blk->messages);
+}
+
+/* Inside a burst: guest memory was written. */
+void
+migration_wrote(struct ram_blk *blk, const void *host, uint64_t len)
+{
+	uint32_t i;
+
+	for (i = 0; i < blk->mem->nregions; i++)
+		dirtylog_mark(&blk->marker, blk->bitmaps[i], (uintptr_t)host -
+				blk->mem->regions[i].host_user_addr, len);
+}

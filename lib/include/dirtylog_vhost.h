@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * librte_vhost's messages, translated into calls of a dirtylog_device.
+ *
+ * A vhost back-end that is built on librte_vhost's control plane with a
+ * datapath of its own attaches the log state to each connection and gets live
+ * migration: regions, log, LOG_ALL and stop follow the messages.
+ *
+ *     new_connection(vid)       dirtylog_vhost_attach(vid, ...)
+ *     a queue becomes ready     dirtylog_device_open(device, marker, index_gpa)
+ *     a queue is stopped        dirtylog_device_close(device, marker)
+ *     destroy_connection(vid)   dirtylog_vhost_detach(...)
+ *
+ * The messages of librte_vhost are handled by one event thread for all
+ * sockets, with the library's queue locks held. A callback must not wait for
+ * anything that a burst does not finish by itself.
+ */
+
+#ifndef DIRTYLOG_VHOST_H
+#define DIRTYLOG_VHOST_H
+
+#include <stdint.h>
+
+#include <rte_vhost.h>
+
+#include "dirtylog.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Each virtqueue of the device: a value for `vring` in the callbacks. */
+#define DIRTYLOG_ALL_VRINGS UINT32_MAX
+
+/** What the user does when a message changes what its bursts rely on. */
+struct dirtylog_vhost_ops {
+	/**
+	 * Stop using a virtqueue (or all): its memory, its addresses or its
+	 * index are about to change. The user closes the queue's marker and,
+	 * where it has one of its own, hands the ring index back with
+	 * rte_vhost_set_vring_base(). Called before librte_vhost handles
+	 * the message.
+	 */
+	void (*quiesce)(void *ctx, uint32_t vring);
+	/**
+	 * The change is done: read the memory table (rte_vhost_get_mem_table())
+	 * and the ring (rte_vhost_get_vhost_vring()) anew; what was quiesced
+	 * may be opened again. After GET_VRING_BASE there is no such call: the
+	 * virtqueue becomes ready again first.
+	 */
+	void (*resume)(void *ctx, uint32_t vring);
+	/**
+	 * Optional. The call descriptor of a virtqueue is being changed: true
+	 * before librte_vhost reports the virtqueue as not ready because of it,
+	 * false when the new one can be read.
+	 */
+	void (*call_fd)(void *ctx, uint32_t vring, bool changing);
+	/**
+	 * Optional. A message that the log has nothing to do with, before
+	 * librte_vhost handles it: what a pre_msg_handle of the user's own would
+	 * get and may return, since a connection has one pair of handlers only.
+	 * For what librte_vhost does not know, such as a block device's
+	 * GET_CONFIG.
+	 */
+	enum rte_vhost_msg_result (*message)(void *ctx, void *msg);
+};
+
+/** One connection's translation. */
+struct dirtylog_vhost;
+
+/**
+ * Follow the messages of a connection.
+ *
+ * From new_connection(), so that every message is seen. Registers the
+ * connection's extern message handlers (rte_vhost_extern_callback_register()):
+ * the user registers none of its own.
+ *
+ * @param vid
+ *   librte_vhost's device id
+ * @param device
+ *   the log state, fresh; the user's, must outlive the connection
+ * @param ops
+ *   callbacks; must outlive the connection
+ * @param ctx
+ *   passed to the callbacks
+ * @param[out] vhost
+ *   ends with dirtylog_vhost_detach()
+ * @return 0, -ENOMEM, or -EIO: librte_vhost does not know the vid
+ */
+int dirtylog_vhost_attach(int vid, struct dirtylog_device *device,
+		const struct dirtylog_vhost_ops *ops, void *ctx, struct dirtylog_vhost **vhost);
+
+/** A number above every vid. */
+#define DIRTYLOG_MAX_VIDS 1024
+
+/**
+ * Read the counters of the device that a connection is attached to.
+ *
+ * Any thread, at any time. DPDK's telemetry shows the same:
+ * `/dirtylog/list` lists the vids, `/dirtylog/info,VID` the counters,
+ * `/dirtylog/queue,VID,INDEX` those of one queue.
+ *
+ * @return 0, or -ENODEV: no such connection is attached
+ */
+int dirtylog_vhost_get_stats(int vid, struct dirtylog_device_stats *stats);
+
+/** As dirtylog_vhost_get_stats(), for one queue: see dirtylog_device_get_queue_stats(). */
+int dirtylog_vhost_get_queue_stats(int vid, uint32_t index,
+		struct dirtylog_marker_stats *stats);
+
+/** Stop following. From destroy_connection(). NULL is allowed. */
+void dirtylog_vhost_detach(struct dirtylog_vhost *vhost);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* DIRTYLOG_VHOST_H */

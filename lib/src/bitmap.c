@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include <rte_common.h>
+
+#include "dirtylog_bitmap.h"
+#include "diag.h"
+#include "numa_node.h"
+
+/* Words from the one with the view's first page to the one with its last. */
+static uint64_t
+view_nb_words(const struct dirtylog_view *view)
+{
+	return (view->start + view->len - 1) / DIRTYLOG_WORD_SPAN + 1;
+}
+
+/* The bits of word `index` of a view that are pages of bytes [offset, offset + len). */
+static uint64_t
+word_mask(const struct dirtylog_view *view, uint64_t index, uint64_t offset, uint64_t len)
+{
+	uint64_t first = (view->start + offset) >> DIRTYLOG_PAGE_SHIFT;
+	uint64_t last = (view->start + offset + len - 1) >> DIRTYLOG_PAGE_SHIFT;
+	uint64_t mask = UINT64_MAX;
+
+	if (first / 64 == index)
+		mask &= UINT64_MAX << (first % 64);
+	if (last / 64 == index)
+		mask &= UINT64_MAX >> (63 - last % 64);
+	return mask;
+}
+
+static int
+check_region(uint64_t gpa, uint64_t len)
+{
+	if (len == 0)
+		return -EINVAL;
+	return gpa + (len - 1) < gpa ? -EOVERFLOW : 0;
+}
+
+/* Takes over the caller's reference on shm, also on failure. */
+static int
+view_new(struct dirtylog_shm *shm, uint64_t first_word, uint64_t gpa, uint64_t len,
+		uint64_t *summary, struct dirtylog_view **out)
+{
+	struct dirtylog_view *view = malloc(sizeof(*view));
+	uint64_t begin = first_word * sizeof(uint64_t);
+	uint64_t end;
+	int ret = -ENOMEM;
+
+	if (view == NULL)
+		goto fail;
+	view->shm = shm;
+	view->words = (uint64_t *)shm->addr + first_word;
+	view->start = gpa % DIRTYLOG_WORD_SPAN;
+	view->len = len;
+	view->gpa = gpa;
+	view->summary = summary;
+	/* The last word may reach over the end of the log, never of its page. */
+	end = summary != NULL ? shm->len :
+			RTE_MIN(begin + view_nb_words(view) * sizeof(uint64_t), shm->len);
+	ret = dirtylog_shm_populate(shm, begin, end - begin);
+	if (ret < 0)
+		goto fail;
+	*out = view;
+	return 0;
+fail:
+	free(view);
+	dirtylog_shm_unref(shm);
+	return ret;
+}
+
+int
+dirtylog_view_create(struct dirtylog_shm *shm, uint64_t gpa, uint64_t len,
+		struct dirtylog_view **view)
+{
+	int ret = check_region(gpa, len);
+
+	if (ret < 0)
+		return ret;
+	if (((gpa + (len - 1)) >> DIRTYLOG_PAGE_SHIFT) / 8 >= shm->len)
+		return -ERANGE;
+	return view_new(dirtylog_shm_ref(shm), gpa / DIRTYLOG_WORD_SPAN, gpa, len,
+			NULL, view);
+}
+
+/*
+ * Ask for the pages of a staging bitmap, before they are there, on the nodes
+ * of the guest memory they stand for. `skipped`: the guest memory that the
+ * first word stands for and that lies before the region.
+ */
+static void
+place_words(struct dirtylog_shm *shm, uint64_t nb_words, uint64_t skipped, const void *host,
+		uint64_t len)
+{
+	uint64_t words_per_page = shm->page_size / sizeof(uint64_t);
+	uint64_t word;
+
+	for (word = 0; word < nb_words; word += words_per_page) {
+		uint64_t begin = word * DIRTYLOG_WORD_SPAN;
+		uint64_t end = (word + words_per_page) * DIRTYLOG_WORD_SPAN - skipped;
+
+		begin = begin < skipped ? 0 : begin - skipped;
+		end = RTE_MIN(end, len);
+		dirtylog_numa_prefer((uint64_t *)shm->addr + word, shm->page_size,
+				dirtylog_numa_node_of((const char *)host + begin, end - begin));
+	}
+}
+
+static int
+new_staging(uint64_t gpa, uint64_t len, const void *host, bool huge,
+		struct dirtylog_view **view)
+{
+	uint64_t skipped = gpa % DIRTYLOG_WORD_SPAN;
+	uint64_t lines, nb_words;
+	struct dirtylog_shm *shm;
+	int ret;
+
+	/* Whole lines of words, then whole words of their summary. */
+	lines = (skipped + (len - 1)) / (DIRTYLOG_WORD_SPAN * DIRTYLOG_LINE_WORDS) + 1;
+	nb_words = lines * DIRTYLOG_LINE_WORDS;
+	ret = dirtylog_shm_alloc((nb_words + (lines + 63) / 64) * sizeof(uint64_t), huge, &shm);
+	if (ret < 0)
+		return ret;
+	if (host != NULL && dirtylog_numa_present())
+		place_words(shm, nb_words, skipped, host, len);
+	return view_new(shm, 0, gpa, len, (uint64_t *)shm->addr + nb_words, view);
+}
+
+int
+dirtylog_view_create_staging(uint64_t gpa, uint64_t len, const void *host,
+		struct dirtylog_view **view)
+{
+	static bool warned;
+	bool huge = !dirtylog_numa_spans_nodes(host, len);
+	int ret = check_region(gpa, len);
+
+	if (ret < 0)
+		return ret;
+	ret = new_staging(gpa, len, host, huge, view);
+	if (ret != -ENOMEM || !huge)
+		return ret;
+	/* Huge pages that were promised and not given: a limit of the cgroup. */
+	ret = new_staging(gpa, len, host, false, view);
+	if (ret == 0 && !__atomic_exchange_n(&warned, true, __ATOMIC_RELAXED))
+		DIRTYLOG_LOG(WARNING, "no huge pages to be had for staging bitmaps:"
+				" normal pages are used");
+	return ret;
+}
+
+void
+dirtylog_view_free(struct dirtylog_view *view)
+{
+	if (view == NULL)
+		return;
+	dirtylog_shm_unref(view->shm);
+	free(view);
+}
+
+/* What two views have in common, and what becomes of it. */
+struct transfer {
+	struct dirtylog_view *from;
+	struct dirtylog_view *to;
+	bool clear;
+	uint64_t offset; /* of the common range in `from`, in bytes, */
+	uint64_t len;    /* and its length; 0: there is none */
+};
+
+static struct transfer
+common_range(struct dirtylog_view *from, struct dirtylog_view *to, bool clear)
+{
+	uint64_t begin = RTE_MAX(from->gpa, to->gpa);
+	uint64_t last = RTE_MIN(from->gpa + (from->len - 1), to->gpa + (to->len - 1));
+
+	return (struct transfer){
+		.from = from, .to = to, .clear = clear,
+		.offset = begin - from->gpa,
+		.len = begin > last ? 0 : last - begin + 1,
+	};
+}
+
+/* Transfer the words of `from` with the indexes [i, end), page by page. */
+static uint64_t
+transfer_words(const struct transfer *transfer, uint64_t i, uint64_t end)
+{
+	uint64_t shift = transfer->from->gpa / DIRTYLOG_WORD_SPAN -
+			transfer->to->gpa / DIRTYLOG_WORD_SPAN;
+	uint64_t pages = 0;
+
+	for (; i < end; i++) {
+		uint64_t *from = &transfer->from->words[i];
+		uint64_t *to = &transfer->to->words[i + shift];
+		uint64_t bits = __atomic_load_n(from, __ATOMIC_RELAXED);
+
+		if (bits == 0)
+			continue;
+		bits &= word_mask(transfer->from, i, transfer->offset, transfer->len);
+		if (bits == 0)
+			continue;
+		/*
+		 * Cleared here before it is set there, both sequentially consistent:
+		 * a marker that still found the bit set here did so before the
+		 * clear, hence its data is visible to who harvests it there. In the
+		 * other order it could rely on a bit that is already gone.
+		 */
+		if (transfer->clear)
+			bits &= __atomic_fetch_and(from, ~bits, __ATOMIC_SEQ_CST);
+		bits &= ~__atomic_fetch_or(to, bits, __ATOMIC_SEQ_CST);
+		if (transfer->to->summary != NULL)
+			dirtylog_view_summarise(transfer->to, to);
+		pages += (uint64_t)__builtin_popcountll(bits);
+	}
+	return pages;
+}
+
+/*
+ * Lines that a summary named. Dirty lines are far apart: they are collected and
+ * fetched before the first one is looked at, so as not to wait for each.
+ */
+#define NB_NAMED 32
+struct named_lines {
+	unsigned int nb;
+	struct {
+		uint64_t begin, end; /* words */
+	} lines[NB_NAMED];
+};
+
+static void
+name_line(const struct transfer *transfer, struct named_lines *named, uint64_t begin,
+		uint64_t end)
+{
+	uint64_t shift = transfer->from->gpa / DIRTYLOG_WORD_SPAN -
+			transfer->to->gpa / DIRTYLOG_WORD_SPAN;
+
+	__builtin_prefetch(&transfer->from->words[begin], 1);
+	__builtin_prefetch(&transfer->to->words[begin + shift], 1);
+	named->lines[named->nb].begin = begin;
+	named->lines[named->nb].end = end;
+	named->nb++;
+}
+
+static uint64_t
+transfer_named(const struct transfer *transfer, struct named_lines *named)
+{
+	uint64_t pages = 0;
+	unsigned int i;
+
+	/*
+	 * Full fence: orders the clear of the summary before the loads of the
+	 * words, which an exchange of two instructions (Arm) does not.
+	 */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	for (i = 0; i < named->nb; i++)
+		pages += transfer_words(transfer, named->lines[i].begin, named->lines[i].end);
+	named->nb = 0;
+	return pages;
+}
+
+/* The words [first, end) of a staging view, by its summary. */
+static uint64_t
+transfer_lines(const struct transfer *transfer, uint64_t first, uint64_t end)
+{
+	struct dirtylog_view *from = transfer->from;
+	uint64_t last_line = (end - 1) / DIRTYLOG_LINE_WORDS;
+	bool all_common = transfer->len == from->len;
+	struct named_lines named = { .nb = 0 };
+	uint64_t pages = 0, s;
+
+	for (s = first / DIRTYLOG_LINE_WORDS / 64; s <= last_line / 64; s++) {
+		uint64_t lines = __atomic_load_n(&from->summary[s], __ATOMIC_RELAXED);
+
+		if (lines == 0)
+			continue;
+		/* Cleared before the words are read: see dirtylog_view_summarise(). */
+		if (transfer->clear)
+			lines = __atomic_exchange_n(&from->summary[s], 0, __ATOMIC_SEQ_CST);
+		for (; lines != 0; lines &= lines - 1) {
+			uint64_t line = s * 64 + (uint64_t)__builtin_ctzll(lines);
+			uint64_t word = line * DIRTYLOG_LINE_WORDS;
+			uint64_t begin = RTE_MAX(word, first);
+			uint64_t stop = RTE_MIN(word + DIRTYLOG_LINE_WORDS, end);
+
+			if (begin < stop)
+				name_line(transfer, &named, begin, stop);
+			if (named.nb == NB_NAMED)
+				pages += transfer_named(transfer, &named);
+			/* Bits outside of the common range stay, and must be found again. */
+			if (transfer->clear && !all_common)
+				dirtylog_view_summarise(from, &from->words[word]);
+		}
+	}
+	return pages + transfer_named(transfer, &named);
+}
+
+static uint64_t
+view_transfer(struct dirtylog_view *from, struct dirtylog_view *to, bool clear)
+{
+	struct transfer transfer = common_range(from, to, clear);
+	uint64_t first, end;
+
+	if (transfer.len == 0)
+		return 0;
+	first = (from->start + transfer.offset) / DIRTYLOG_WORD_SPAN;
+	end = (from->start + transfer.offset + transfer.len - 1) / DIRTYLOG_WORD_SPAN + 1;
+	return from->summary == NULL ? transfer_words(&transfer, first, end) :
+			transfer_lines(&transfer, first, end);
+}
+
+uint64_t
+dirtylog_view_move(struct dirtylog_view *from, struct dirtylog_view *to)
+{
+	return view_transfer(from, to, true);
+}
+
+void
+dirtylog_view_copy(struct dirtylog_view *from, struct dirtylog_view *to)
+{
+	view_transfer(from, to, false);
+}
+
+void
+dirtylog_view_mark(struct dirtylog_view *view, uint64_t offset, uint64_t len)
+{
+	uint64_t i, last;
+
+	if (len == 0 || offset >= view->len)
+		return;
+	len = RTE_MIN(len, view->len - offset);
+	last = (view->start + offset + len - 1) / DIRTYLOG_WORD_SPAN;
+	/* Orders the data writes before the marks: harvested, the page must be whole. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	for (i = (view->start + offset) / DIRTYLOG_WORD_SPAN; i <= last; i++) {
+		__atomic_fetch_or(&view->words[i], word_mask(view, i, offset, len),
+				__ATOMIC_SEQ_CST);
+		if (view->summary != NULL)
+			dirtylog_view_summarise(view, &view->words[i]);
+	}
+}
+
+int
+dirtylog_bitmap_create(struct dirtylog_epoch *epoch, uint64_t len,
+		struct dirtylog_bitmap **out)
+{
+	struct dirtylog_bitmap *bitmap;
+	int ret;
+
+	if (len == 0)
+		return -EINVAL;
+	bitmap = calloc(1, sizeof(*bitmap));
+	if (bitmap == NULL)
+		return -ENOMEM;
+	ret = -pthread_mutex_init(&bitmap->lock, NULL);
+	if (ret < 0) {
+		free(bitmap);
+		return ret;
+	}
+	bitmap->len = len;
+	bitmap->refs = 1;
+	bitmap->epoch = epoch;
+	*out = bitmap;
+	return 0;
+}
+
+struct dirtylog_bitmap *
+dirtylog_bitmap_ref(struct dirtylog_bitmap *bitmap)
+{
+	__atomic_fetch_add(&bitmap->refs, 1, __ATOMIC_RELAXED);
+	return bitmap;
+}
+
+void
+dirtylog_bitmap_unref(struct dirtylog_bitmap *bitmap)
+{
+	/* Acq_rel: every user's last access comes before the free. */
+	if (bitmap == NULL || __atomic_sub_fetch(&bitmap->refs, 1, __ATOMIC_ACQ_REL) != 0)
+		return;
+	/* Without a view too: a burst that began before may look for one. */
+	dirtylog_epoch_sync(bitmap->epoch);
+	dirtylog_view_free(bitmap->view);
+	pthread_mutex_destroy(&bitmap->lock);
+	free(bitmap);
+}
+
+struct dirtylog_view *
+dirtylog_bitmap_exchange(struct dirtylog_bitmap *bitmap, struct dirtylog_view *view)
+{
+	struct dirtylog_view *old;
+
+	pthread_mutex_lock(&bitmap->lock);
+	old = bitmap->view;
+	/* Release: the view's fields are written before a marker can find it. */
+	__atomic_store_n(&bitmap->view, view, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&bitmap->lock);
+	return old;
+}
+
+void
+dirtylog_bitmap_replace(struct dirtylog_bitmap *bitmap, struct dirtylog_view *view)
+{
+	struct dirtylog_view *old = dirtylog_bitmap_exchange(bitmap, view);
+
+	if (old == NULL)
+		return;
+	dirtylog_epoch_sync(bitmap->epoch);
+	dirtylog_view_free(old);
+}
+
+bool
+dirtylog_bitmap_dirty_at(struct dirtylog_bitmap *bitmap, uint64_t offset)
+{
+	const struct dirtylog_view *view;
+	bool dirty = false;
+
+	pthread_mutex_lock(&bitmap->lock);
+	view = bitmap->view;
+	if (view != NULL && offset < view->len) {
+		uint64_t page = (view->start + offset) >> DIRTYLOG_PAGE_SHIFT;
+		uint64_t word = __atomic_load_n(&view->words[page / 64], __ATOMIC_RELAXED);
+
+		dirty = (word >> (page % 64)) & 1;
+	}
+	pthread_mutex_unlock(&bitmap->lock);
+	return dirty;
+}
+
+void
+dirtylog_bitmap_dump(struct dirtylog_bitmap *bitmap, FILE *stream)
+{
+	const struct dirtylog_view *view;
+	uint64_t i, dirty = 0;
+
+	pthread_mutex_lock(&bitmap->lock);
+	view = bitmap->view;
+	fprintf(stream, "bitmap of %" PRIu64 " bytes", bitmap->len);
+	if (view == NULL) {
+		fprintf(stream, ": no view, marks are no-ops\n");
+	} else {
+		for (i = 0; i < view_nb_words(view); i++)
+			dirty += (uint64_t)__builtin_popcountll(
+				__atomic_load_n(&view->words[i], __ATOMIC_RELAXED) &
+				word_mask(view, i, 0, view->len));
+		fprintf(stream, ": GPA 0x%" PRIx64 ", %" PRIu64 " pages dirty, view at %p"
+				" in a log of %" PRIu64 " bytes, pages of %" PRIu64 "\n",
+				view->gpa, dirty, (void *)view->words, view->shm->len,
+				view->shm->page_size);
+	}
+	pthread_mutex_unlock(&bitmap->lock);
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/memfd.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "diag.h"
+#include "dirtylog_shm.h"
+#include "truncation_guard.h"
+
+/* The unit in which the protocol places a log, whatever the page size behind. */
+#define OFFSET_ALIGN 4096
+
+/* From this size on, own memory is worth huge pages. */
+#define HUGE_FROM (64 * 1024)
+
+#define HUGE_2M_SHIFT 21
+#define HUGE_1G_SHIFT 30
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+/* Page size of the memory behind a file: mmap(2) wants offsets to match it. */
+static uint64_t
+file_page_size(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) == 0 && fs.f_type == HUGETLBFS_MAGIC)
+		return (uint64_t)fs.f_bsize;
+	return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Wrap a mapping; unmaps it on failure. */
+static int
+adopt(void *map_addr, size_t map_len, uint64_t skip, uint64_t len, uint64_t page_size,
+		struct dirtylog_shm **out)
+{
+	struct dirtylog_shm *shm = calloc(1, sizeof(*shm));
+
+	if (shm == NULL) {
+		munmap(map_addr, map_len);
+		return -ENOMEM;
+	}
+	shm->addr = (char *)map_addr + skip;
+	shm->len = len;
+	shm->page_size = page_size;
+	shm->refs = 1;
+	shm->map_addr = map_addr;
+	shm->map_len = map_len;
+	shm->guard = -1;
+	*out = shm;
+	return 0;
+}
+
+static int
+map_file(int fd, uint64_t offset, uint64_t len, struct dirtylog_shm **shm)
+{
+	uint64_t page_size = file_page_size(fd);
+	uint64_t skip = offset % page_size;
+	uint64_t map_len = (skip + len + page_size - 1) / page_size * page_size;
+	void *addr = mmap(NULL, map_len, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			(off_t)(offset - skip));
+
+	if (addr == MAP_FAILED)
+		return -errno;
+	return adopt(addr, map_len, skip, len, page_size, shm);
+}
+
+static bool
+can_shrink(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals < 0 || (seals & F_SEAL_SHRINK) == 0;
+}
+
+/* Guard a new mapping against truncation; drops it on failure. */
+static int
+guard(struct dirtylog_shm *shm)
+{
+	int slot = dirtylog_shm_guard_add(shm->map_addr, shm->map_len, shm->page_size);
+
+	if (slot < 0) {
+		dirtylog_shm_unref(shm);
+		return slot;
+	}
+	shm->guard = slot;
+	return 0;
+}
+
+int
+dirtylog_shm_map(int fd, uint64_t offset, uint64_t len, struct dirtylog_shm **shm)
+{
+	struct stat st;
+	int ret;
+
+	if (len == 0 || offset % OFFSET_ALIGN != 0)
+		return -EINVAL;
+	if (offset > INT64_MAX || len > (uint64_t)INT64_MAX - offset)
+		return -EOVERFLOW;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_size < offset + len)
+		return -ERANGE;
+	ret = map_file(fd, offset, len, shm);
+	return ret < 0 || !can_shrink(fd) ? ret : guard(*shm);
+}
+
+bool
+dirtylog_shm_truncated(const struct dirtylog_shm *shm)
+{
+	return shm->guard >= 0 && dirtylog_shm_guard_hit(shm->guard);
+}
+
+int
+dirtylog_shm_duplicate(void *addr, uint64_t len, struct dirtylog_shm **shm)
+{
+	uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+	void *copy;
+	int ret;
+
+	if (len == 0 || (uintptr_t)addr % page_size != 0)
+		return -EINVAL;
+	/* An old size of 0 asks for a second mapping of shared pages. */
+	copy = mremap(addr, 0, len, MREMAP_MAYMOVE);
+	if (copy == MAP_FAILED)
+		return -errno;
+	ret = adopt(copy, len, 0, len, page_size, shm);
+	/* The file behind is not known: it may be one that can shrink. */
+	return ret < 0 ? ret : guard(*shm);
+}
+
+static int
+alloc_pages(uint64_t len, unsigned int page_shift, struct dirtylog_shm **shm)
+{
+	unsigned int flags = page_shift == 0 ? 0 : MFD_HUGETLB | page_shift << MFD_HUGE_SHIFT;
+	uint64_t unit = page_shift == 0 ? 1 : UINT64_C(1) << page_shift;
+	uint64_t size = (len + unit - 1) / unit * unit;
+	int fd, ret;
+
+	if (size < len || size > INT64_MAX)
+		return -ENOMEM;
+	fd = memfd_create("dirtylog", MFD_CLOEXEC | flags);
+	if (fd < 0)
+		return -errno;
+	/* Huge pages are reserved by the mapping: if there are too few, it fails. */
+	ret = ftruncate(fd, (off_t)size) < 0 ? -errno : map_file(fd, 0, len, shm);
+	close(fd);
+	return ret;
+}
+
+int
+dirtylog_shm_alloc(uint64_t len, bool huge, struct dirtylog_shm **shm)
+{
+	static bool warned;
+
+	if (len == 0)
+		return -EINVAL;
+	if (huge && len >= (UINT64_C(1) << HUGE_1G_SHIFT) &&
+			alloc_pages(len, HUGE_1G_SHIFT, shm) == 0)
+		return 0;
+	if (huge && len >= HUGE_FROM) {
+		if (alloc_pages(len, HUGE_2M_SHIFT, shm) == 0)
+			return 0;
+		if (!__atomic_exchange_n(&warned, true, __ATOMIC_RELAXED))
+			DIRTYLOG_LOG(WARNING, "no free huge pages for staging bitmaps:"
+					" normal pages are used");
+	}
+	return alloc_pages(len, 0, shm);
+}
+
+int
+dirtylog_shm_populate(struct dirtylog_shm *shm, uint64_t offset, uint64_t len)
+{
+	char *map = shm->map_addr;
+	uint64_t skip = (uint64_t)((char *)shm->addr - map);
+	uint64_t begin, end, at;
+
+	if (len > shm->len || offset > shm->len - len)
+		return -EINVAL;
+	begin = (skip + offset) / shm->page_size * shm->page_size;
+	end = (skip + offset + len + shm->page_size - 1) / shm->page_size * shm->page_size;
+	if (madvise(map + begin, end - begin, MADV_POPULATE_WRITE) == 0)
+		return 0;
+	if (errno == EFAULT)
+		return -ENOMEM; /* would have been a SIGBUS: no huge page left for the file */
+	if (errno != EINVAL)
+		return -errno;
+	/* A kernel before 5.14: touch each page, changing nothing that others share. */
+	for (at = begin; at < end; at += shm->page_size)
+		__atomic_fetch_or((uint64_t *)(map + at), 0, __ATOMIC_RELAXED);
+	return 0;
+}
+
+struct dirtylog_shm *
+dirtylog_shm_ref(struct dirtylog_shm *shm)
+{
+	__atomic_fetch_add(&shm->refs, 1, __ATOMIC_RELAXED);
+	return shm;
+}
+
+void
+dirtylog_shm_unref(struct dirtylog_shm *shm)
+{
+	/* Acq_rel: every user's last access comes before the unmap. */
+	if (shm == NULL || __atomic_sub_fetch(&shm->refs, 1, __ATOMIC_ACQ_REL) != 0)
+		return;
+	if (shm->guard >= 0)
+		dirtylog_shm_guard_remove(shm->guard);
+	munmap(shm->map_addr, shm->map_len);
+	free(shm);
+}

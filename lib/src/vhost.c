@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/vhost_types.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "compat.h"
+#include "diag.h"
+#include "dirtylog_vhost.h"
+
+RTE_LOG_REGISTER(dirtylog_logtype, lib.dirtylog, INFO)
+
+/* Requests of the vhost-user protocol that concern the log. */
+enum request {
+	SET_FEATURES = 2,
+	RESET_OWNER = 4,
+	SET_MEM_TABLE = 5,
+	SET_LOG_BASE = 6,
+	SET_VRING_ADDR = 9,
+	GET_VRING_BASE = 11,
+	SET_VRING_CALL = 13,
+	ADD_MEM_REG = 37,
+	REM_MEM_REG = 38,
+};
+
+#define MAX_VRINGS 256 /* what librte_vhost has room for */
+#define VRING_INDEX_MASK 0xff /* of SET_VRING_CALL's u64 */
+
+/*
+ * What librte_vhost passes to an extern handler: a struct of its own. These
+ * fields have been where they are since 2018.
+ */
+struct message {
+	uint32_t request;
+	uint32_t flags;
+	uint32_t size;
+	union {
+		uint64_t u64;
+		struct vhost_vring_state state;
+		struct vhost_vring_addr addr;
+		struct {
+			uint64_t size;
+			uint64_t offset;
+		} __attribute__((packed)) log;
+		struct {
+			uint32_t nb_regions; /* padding with ADD_MEM_REG */
+			uint32_t padding;
+			struct {
+				uint64_t gpa;
+				uint64_t size;
+				uint64_t user_addr;
+				uint64_t offset;
+			} regions[8];
+		} __attribute__((packed)) memory;
+	} __attribute__((packed)) payload;
+} __attribute__((packed));
+
+/* The descriptors that came with a message, behind a payload whose size varies. */
+struct message_fds {
+	int fds[8];
+	int nb_fds;
+};
+
+struct dirtylog_vhost {
+	int vid;
+	struct dirtylog_device *device;
+	const struct dirtylog_vhost_ops *ops;
+	void *ctx;
+	int64_t call_changing; /* the virtqueue that call_fd(true) was called for, or -1 */
+	/* The ring addresses in force; index is the message's. */
+	struct vhost_vring_addr addrs[MAX_VRINGS];
+};
+
+/*
+ * The handlers get a vid and no context. Written when a connection comes and
+ * goes, which librte_vhost keeps apart from the connection's messages; the
+ * lock is for those who come from elsewhere.
+ */
+static struct dirtylog_vhost *connections[DIRTYLOG_MAX_VIDS];
+static pthread_mutex_t connections_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct dirtylog_vhost *
+vhost_of(int vid)
+{
+	if (vid < 0 || vid >= DIRTYLOG_MAX_VIDS)
+		return NULL;
+	return __atomic_load_n(&connections[vid], __ATOMIC_ACQUIRE);
+}
+
+/* NULL where this DPDK's place for them is not known. */
+static struct message_fds *
+message_fds(void *msg)
+{
+	size_t at = dirtylog_dpdk_message_fds_at();
+
+	return at == 0 ? NULL : (struct message_fds *)((char *)msg + at);
+}
+
+static void
+close_fds(struct message_fds *fds)
+{
+	int i;
+
+	for (i = 0; i < fds->nb_fds; i++) {
+		close(fds->fds[i]);
+		fds->fds[i] = -1;
+	}
+	fds->nb_fds = 0;
+}
+
+static enum rte_vhost_msg_result
+take_log(struct dirtylog_vhost *vhost, int fd, uint64_t offset, uint64_t size)
+{
+	struct dirtylog_shm *shm;
+	int ret = dirtylog_shm_map(fd, offset, size, &shm);
+
+	if (ret < 0) {
+		DIRTYLOG_LOG(ERR, "vid %d: SET_LOG_BASE: a log of %" PRIu64 " bytes at offset %"
+				PRIu64 " cannot be mapped (%s): refused",
+				vhost->vid, size, offset,
+				ret == -EINVAL ? "empty, or offset no multiple of 4096" :
+				ret == -ERANGE ? "the file is shorter" : strerror(-ret));
+		return RTE_VHOST_MSG_RESULT_ERR;
+	}
+	ret = dirtylog_device_set_log(vhost->device, shm);
+	dirtylog_shm_unref(shm);
+	if (ret < 0) {
+		DIRTYLOG_LOG(ERR, "vid %d: SET_LOG_BASE failed: %s", vhost->vid,
+				ret == -ERANGE ? "log too small" : strerror(-ret));
+		return RTE_VHOST_MSG_RESULT_ERR;
+	}
+	return RTE_VHOST_MSG_RESULT_OK;
+}
+
+/*
+ * Before the library's reply: by then no mark may go to the old log. Where the
+ * descriptor can be found the message is answered here; else the bursts stage
+ * their marks until the library has mapped the log, see log_base_mapped().
+ */
+static enum rte_vhost_msg_result
+log_base(struct dirtylog_vhost *vhost, struct message *msg)
+{
+	struct message_fds *fds = message_fds(msg);
+	enum rte_vhost_msg_result result;
+
+	if (fds == NULL) {
+		if (msg->payload.log.offset != 0) {
+			DIRTYLOG_LOG(ERR, "vid %d: SET_LOG_BASE: with this DPDK the log must be"
+					" at offset 0, not %" PRIu64 ": refused", vhost->vid,
+					msg->payload.log.offset);
+			return RTE_VHOST_MSG_RESULT_ERR;
+		}
+		return dirtylog_device_leave_log(vhost->device) < 0 ?
+				RTE_VHOST_MSG_RESULT_ERR : RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	}
+	if (msg->size != sizeof(msg->payload.log) || fds->nb_fds != 1) {
+		DIRTYLOG_LOG(ERR, "vid %d: SET_LOG_BASE with %u bytes and %d descriptors,"
+				" not %zu and 1: refused", vhost->vid, msg->size,
+				fds->nb_fds, sizeof(msg->payload.log));
+		result = RTE_VHOST_MSG_RESULT_ERR;
+	} else {
+		result = take_log(vhost, fds->fds[0], msg->payload.log.offset,
+				msg->payload.log.size);
+	}
+	close_fds(fds);
+	/* The payload goes back as it came: 16 bytes, which Cloud Hypervisor awaits. */
+	return result == RTE_VHOST_MSG_RESULT_OK ? RTE_VHOST_MSG_RESULT_REPLY : result;
+}
+
+/* The library has mapped the log and replied; adopt its pages. */
+static enum rte_vhost_msg_result
+log_base_mapped(struct dirtylog_vhost *vhost)
+{
+	struct dirtylog_shm *shm;
+	uint64_t base, size;
+	int ret;
+
+	if (rte_vhost_get_log_base(vhost->vid, &base, &size) < 0)
+		return RTE_VHOST_MSG_RESULT_ERR;
+	ret = dirtylog_shm_duplicate((void *)(uintptr_t)base, size, &shm);
+	if (ret == 0) {
+		ret = dirtylog_device_set_log(vhost->device, shm);
+		dirtylog_shm_unref(shm);
+	}
+	if (ret < 0) {
+		DIRTYLOG_LOG(ERR, "vid %d: the log of %" PRIu64 " bytes cannot be used: %s",
+				vhost->vid, size, strerror(-ret));
+		return RTE_VHOST_MSG_RESULT_ERR;
+	}
+	return RTE_VHOST_MSG_RESULT_OK;
+}
+
+static enum rte_vhost_msg_result
+set_features(struct dirtylog_vhost *vhost, const struct message *msg)
+{
+	bool on = (msg->payload.u64 >> VHOST_F_LOG_ALL) & 1;
+	int ret = dirtylog_device_set_logging(vhost->device, on);
+
+	if (ret < 0) {
+		DIRTYLOG_LOG(ERR, "vid %d: SET_FEATURES: logging cannot be turned on: %s",
+				vhost->vid, strerror(-ret));
+		return RTE_VHOST_MSG_RESULT_ERR;
+	}
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+/* Whether a SET_VRING_ADDR changes more than the F_LOG flag. */
+static bool
+addr_changed(const struct dirtylog_vhost *vhost, const struct vhost_vring_addr *addr)
+{
+	const struct vhost_vring_addr *now = &vhost->addrs[addr->index % MAX_VRINGS];
+
+	return now->desc_user_addr != addr->desc_user_addr ||
+		now->used_user_addr != addr->used_user_addr ||
+		now->avail_user_addr != addr->avail_user_addr ||
+		now->log_guest_addr != addr->log_guest_addr;
+}
+
+/*
+ * Whether each region lies in its file. librte_vhost maps it unseen, and looks
+ * into the rings there: beyond the end that is a SIGBUS.
+ */
+static bool
+regions_backed(const struct dirtylog_vhost *vhost, struct message *msg)
+{
+	struct message_fds *fds = message_fds(msg);
+	struct stat st;
+	int i;
+
+	for (i = 0; fds != NULL && i < fds->nb_fds && i < 8; i++) {
+		uint64_t size = msg->payload.memory.regions[i].size;
+		uint64_t offset = msg->payload.memory.regions[i].offset;
+
+		if (fstat(fds->fds[i], &st) < 0 || !S_ISREG(st.st_mode) ||
+				(size <= (uint64_t)st.st_size &&
+				offset <= (uint64_t)st.st_size - size))
+			continue;
+		DIRTYLOG_LOG(ERR, "vid %d: region %d of guest memory is longer than its file:"
+				" refused", vhost->vid, i);
+		close_fds(fds);
+		return false;
+	}
+	return true;
+}
+
+static enum rte_vhost_msg_result
+set_regions(struct dirtylog_vhost *vhost)
+{
+	struct dirtylog_region regions[DIRTYLOG_MAX_REGIONS];
+	struct rte_vhost_memory *mem;
+	uint32_t i;
+	int ret;
+
+	if (rte_vhost_get_mem_table(vhost->vid, &mem) < 0) {
+		DIRTYLOG_LOG(ERR, "vid %d: no memory table", vhost->vid);
+		return RTE_VHOST_MSG_RESULT_ERR;
+	}
+	for (i = 0; i < mem->nregions && i < DIRTYLOG_MAX_REGIONS; i++) {
+		regions[i].gpa = mem->regions[i].guest_phys_addr;
+		regions[i].len = mem->regions[i].size;
+		regions[i].host = (void *)(uintptr_t)mem->regions[i].host_user_addr;
+	}
+	ret = dirtylog_device_set_regions(vhost->device, regions, mem->nregions);
+	free(mem);
+	if (ret < 0) {
+		DIRTYLOG_LOG(ERR, "vid %d: memory table refused: %s", vhost->vid,
+				strerror(-ret));
+		return RTE_VHOST_MSG_RESULT_ERR;
+	}
+	vhost->ops->resume(vhost->ctx, DIRTYLOG_ALL_VRINGS);
+	return RTE_VHOST_MSG_RESULT_OK;
+}
+
+/* A call descriptor begins to change, or (-1) the last change is over. */
+static void
+change_call(struct dirtylog_vhost *vhost, int64_t vring)
+{
+	if (vhost->ops->call_fd == NULL)
+		return;
+	if (vhost->call_changing >= 0)
+		vhost->ops->call_fd(vhost->ctx, (uint32_t)vhost->call_changing, false);
+	vhost->call_changing = vring;
+	if (vring >= 0)
+		vhost->ops->call_fd(vhost->ctx, (uint32_t)vring, true);
+}
+
+static enum rte_vhost_msg_result
+before_message(int vid, void *ctx_msg)
+{
+	struct dirtylog_vhost *vhost = vhost_of(vid);
+	struct message *msg = ctx_msg;
+	struct vhost_vring_addr addr;
+
+	if (vhost == NULL)
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	/* The message before was refused: there was no after_message(). */
+	change_call(vhost, -1);
+	switch (msg->request) {
+	case SET_LOG_BASE:
+		return log_base(vhost, msg);
+	case SET_MEM_TABLE:
+	case ADD_MEM_REG:
+		if (!regions_backed(vhost, msg))
+			return RTE_VHOST_MSG_RESULT_ERR;
+		/* fall through */
+	case REM_MEM_REG:
+		vhost->ops->quiesce(vhost->ctx, DIRTYLOG_ALL_VRINGS);
+		break;
+	case RESET_OWNER:
+		vhost->ops->quiesce(vhost->ctx, DIRTYLOG_ALL_VRINGS);
+		dirtylog_device_set_logging(vhost->device, false);
+		break;
+	case SET_VRING_ADDR:
+		addr = msg->payload.addr;
+		if (addr_changed(vhost, &addr))
+			vhost->ops->quiesce(vhost->ctx, addr.index);
+		break;
+	case GET_VRING_BASE:
+		vhost->ops->quiesce(vhost->ctx, msg->payload.state.index);
+		break;
+	case SET_VRING_CALL:
+		change_call(vhost, (int64_t)(msg->payload.u64 & VRING_INDEX_MASK));
+		break;
+	default:
+		if (vhost->ops->message != NULL)
+			return vhost->ops->message(vhost->ctx, msg);
+	}
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+/* Called if librte_vhost, or the handler above, has not failed. */
+static enum rte_vhost_msg_result
+after_message(int vid, void *ctx_msg)
+{
+	struct dirtylog_vhost *vhost = vhost_of(vid);
+	struct message *msg = ctx_msg;
+	struct vhost_vring_addr addr;
+
+	if (vhost == NULL)
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	switch (msg->request) {
+	case SET_LOG_BASE:
+		if (message_fds(msg) == NULL)
+			return log_base_mapped(vhost);
+		break;
+	case SET_MEM_TABLE:
+	case ADD_MEM_REG:
+	case REM_MEM_REG:
+		return set_regions(vhost);
+	case SET_VRING_ADDR:
+		addr = msg->payload.addr;
+		if (!addr_changed(vhost, &addr))
+			break;
+		vhost->addrs[addr.index % MAX_VRINGS] = addr;
+		vhost->ops->resume(vhost->ctx, addr.index);
+		break;
+	case GET_VRING_BASE:
+		if (dirtylog_device_stopped(vhost->device) &&
+				dirtylog_device_leave_log(vhost->device) < 0)
+			DIRTYLOG_LOG(WARNING, "vid %d: no memory to stage marks in", vid);
+		break;
+	case SET_VRING_CALL:
+		change_call(vhost, -1);
+		break;
+	/* Not before: librte_vhost may refuse them, and the old ones stay in force. */
+	case SET_FEATURES:
+		return set_features(vhost, msg);
+	}
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+int
+dirtylog_vhost_attach(int vid, struct dirtylog_device *device,
+		const struct dirtylog_vhost_ops *ops, void *ctx, struct dirtylog_vhost **out)
+{
+	static const struct rte_vhost_user_extern_ops handlers = {
+		.pre_msg_handle = before_message,
+		.post_msg_handle = after_message,
+	};
+	struct dirtylog_vhost *vhost;
+
+	if (vid < 0 || vid >= DIRTYLOG_MAX_VIDS)
+		return -EIO;
+	vhost = calloc(1, sizeof(*vhost));
+	if (vhost == NULL)
+		return -ENOMEM;
+	vhost->vid = vid;
+	vhost->device = device;
+	vhost->ops = ops;
+	vhost->ctx = ctx;
+	vhost->call_changing = -1;
+	pthread_mutex_lock(&connections_lock);
+	__atomic_store_n(&connections[vid], vhost, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&connections_lock);
+	if (rte_vhost_extern_callback_register(vid, &handlers, NULL) < 0) {
+		dirtylog_vhost_detach(vhost);
+		return -EIO;
+	}
+	*out = vhost;
+	return 0;
+}
+
+void
+dirtylog_vhost_detach(struct dirtylog_vhost *vhost)
+{
+	if (vhost == NULL)
+		return;
+	pthread_mutex_lock(&connections_lock);
+	/* The vid may be another connection's by now: librte_vhost uses it again. */
+	if (connections[vhost->vid] == vhost)
+		__atomic_store_n(&connections[vhost->vid], NULL, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&connections_lock);
+	free(vhost);
+}
+
+int
+dirtylog_vhost_get_queue_stats(int vid, uint32_t index, struct dirtylog_marker_stats *stats)
+{
+	struct dirtylog_vhost *vhost;
+	int ret = -ENODEV;
+
+	pthread_mutex_lock(&connections_lock);
+	vhost = vhost_of(vid);
+	if (vhost != NULL)
+		ret = dirtylog_device_get_queue_stats(vhost->device, index, stats);
+	pthread_mutex_unlock(&connections_lock);
+	return ret;
+}
+
+int
+dirtylog_vhost_get_stats(int vid, struct dirtylog_device_stats *stats)
+{
+	struct dirtylog_vhost *vhost;
+
+	pthread_mutex_lock(&connections_lock);
+	vhost = vhost_of(vid);
+	if (vhost != NULL)
+		dirtylog_device_get_stats(vhost->device, stats);
+	pthread_mutex_unlock(&connections_lock);
+	return vhost == NULL ? -ENODEV : 0;
+}

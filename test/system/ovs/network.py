@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The workbench of test/system/qemu, with Open vSwitches in place of testpmd."""
+
+from lab import Lab
+from vm import Vm
+from vswitch import GuestPort, Vswitch
+
+# How QEMU keeps a NIC when its port goes: it connects again, or is connected to.
+CONNECTS_AGAIN = "reconnect=1"
+IS_CONNECTED_TO = "server=on"
+
+
+class Network(Lab):
+    """Guests are a, b, c ...; so are the ports that their NICs are on."""
+
+    def vswitch(self, name):
+        vswitch = self._keep(Vswitch(name, self.tools.driver, self.folder))
+        vswitch.configure()
+        return vswitch
+
+    def guest_port(self, vswitch, name, queues=1, client=0):
+        socket = self.folder / f"{name}0.vhost"
+        vswitch.add_port(
+            name, f"{self.tools.vdev}_{name},iface={socket},queues={queues},client={client}",
+            n_rxq=queues)
+        return GuestPort(vswitch, name, socket)
+
+    def lasting_vm(self, name, topology, way):
+        """A VM that outlives its port, one of the two ways above."""
+        netdev = ["-chardev", f"socket,id=c0,path={self.folder}/{name}0.vhost,{way}",
+                  "-netdev", f"vhost-user,id=n0,chardev=c0,queues={topology.queues}"]
+        vm = Vm(f"vm-{name}", self.tools.qemu, self.tools.image, topology, [netdev], [], self.folder)
+        self._keep(vm).wait_until_up()
+        return vm
+
+    def link(self, one, two):
+        """Connect two Open vSwitches: one is the back-end, the other takes a guest's part."""
+        socket = self.folder / "link.vhost"
+        one.add_port("link", f"{self.tools.vdev}_link,iface={socket}")
+        two.add_port("link", f"net_virtio_user_link,path={socket}")

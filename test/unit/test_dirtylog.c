@@ -1,0 +1,756 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Shows where a device's marks go, message by message of a migration, seen
+ * from the front-end's log: staging while logging is on without a log, swaps,
+ * leaving a log, a changed memory table, stop, restart, cancel; that each mark
+ * is in a log that the front-end still reads; and that what is refused changes
+ * nothing.
+ */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "dirtylog.h"
+#include "frontend_log.h"
+
+#define PAGE DIRTYLOG_PAGE_SIZE
+
+/* Two regions that share a word, as below and above a hole: 10 + 90 pages. */
+#define LOW_PAGES 10
+#define HIGH_PAGE 13
+#define HIGH_PAGES 90
+/* The log of just this memory: a tail that is no whole word. */
+#define LOG_LEN ((HIGH_PAGE + HIGH_PAGES - 1) / 8 + 1)
+/* The page of each queue's index. */
+#define INDEX_PAGE(queue) (2 + (queue))
+
+static const struct dirtylog_region memory[] = {
+	{ .gpa = 0, .len = LOW_PAGES * PAGE },
+	{ .gpa = HIGH_PAGE * PAGE, .len = HIGH_PAGES * PAGE },
+};
+
+struct room {
+	struct dirtylog_device *device;
+	struct dirtylog_marker markers[2];
+	struct frontend_log log, other;
+};
+
+static int
+setup(void **state)
+{
+	struct room *room = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*room));
+	unsigned int i;
+
+	assert_non_null(room);
+	assert_int_equal(dirtylog_device_create("unit", &room->device), 0);
+	for (i = 0; i < 2; i++)
+		dirtylog_device_add_queue(room->device, &room->markers[i]);
+	assert_int_equal(dirtylog_device_set_regions(room->device, memory, 2), 0);
+	assert_int_equal(frontend_log_create(&room->log, LOG_LEN), 0);
+	assert_int_equal(frontend_log_create(&room->other, LOG_LEN), 0);
+	*state = room;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct room *room = *state;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		dirtylog_device_remove_queue(room->device, &room->markers[i]);
+	dirtylog_device_destroy(room->device);
+	assert_true(frontend_log_canary_alive(&room->log));
+	assert_true(frontend_log_canary_alive(&room->other));
+	frontend_log_destroy(&room->log);
+	frontend_log_destroy(&room->other);
+	free(room);
+	return 0;
+}
+
+static void
+open_queue(struct room *room, unsigned int queue)
+{
+	assert_int_equal(dirtylog_device_open(room->device, &room->markers[queue],
+			INDEX_PAGE(queue) * PAGE + 2), 0);
+}
+
+static void
+close_queue(struct room *room, unsigned int queue)
+{
+	dirtylog_device_close(room->device, &room->markers[queue]);
+}
+
+static int
+set_log(struct room *room, const struct frontend_log *log)
+{
+	struct dirtylog_shm *shm;
+	int ret;
+
+	assert_int_equal(dirtylog_shm_map(log->fd, 0, log->len, &shm), 0);
+	ret = dirtylog_device_set_log(room->device, shm);
+	/* The device has a reference, and each view; or nobody has, if refused. */
+	if (ret < 0)
+		assert_int_equal(shm->refs, 1);
+	dirtylog_shm_unref(shm);
+	return ret;
+}
+
+/* A burst that writes one page and publishes nothing. */
+static void
+burst(struct room *room, unsigned int queue, uint64_t page)
+{
+	struct dirtylog_marker *marker = &room->markers[queue];
+	struct dirtylog_bitmap *bitmap;
+	uint64_t offset;
+
+	bitmap = dirtylog_device_find(room->device, page * PAGE + 100, &offset);
+	assert_non_null(bitmap);
+	assert_true(dirtylog_burst_begin(marker));
+	if (marker->logging)
+		dirtylog_mark(marker, bitmap, offset, 1);
+	dirtylog_flush(marker);
+	dirtylog_burst_end(marker);
+}
+
+/* A burst that stores its used index last. */
+static void
+publishing_burst(struct room *room, unsigned int queue)
+{
+	assert_true(dirtylog_burst_begin(&room->markers[queue]));
+	dirtylog_mark_index(&room->markers[queue]);
+	dirtylog_burst_end(&room->markers[queue]);
+}
+
+static void
+device_is(struct room *room, const char *text)
+{
+	char *dump = NULL;
+	size_t len = 0;
+	FILE *stream = open_memstream(&dump, &len);
+
+	assert_non_null(stream);
+	dirtylog_device_dump(room->device, stream);
+	fclose(stream);
+	if (strstr(dump, text) == NULL)
+		fail_msg("\"%s\" is not in the dump:\n%s", text, dump);
+	free(dump);
+}
+
+static void
+nothing_without_logging(void **state)
+{
+	struct room *room = *state;
+
+	open_queue(room, 0);
+	burst(room, 0, 1);
+	device_is(room, "logging off, no log, 1 queues open, 1 closed, 2 regions");
+	device_is(room, "marks go to nowhere");
+	assert_int_equal(set_log(room, &room->log), 0);
+	burst(room, 0, 1);
+	publishing_burst(room, 0);
+	publishing_burst(room, 0);
+	close_queue(room, 0);
+	assert_int_equal(frontend_log_count(&room->log), 0);
+	/* Off when it is off. */
+	assert_int_equal(dirtylog_device_set_logging(room->device, false), 0);
+	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+}
+
+static void
+migration(void **state)
+{
+	struct room *room = *state;
+
+	open_queue(room, 0);
+	open_queue(room, 1);
+	burst(room, 0, 1);
+	assert_int_equal(set_log(room, &room->log), 0);
+	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	device_is(room, "logging on, log in use, 2 queues open");
+	assert_int_equal(frontend_log_count(&room->log), 0);
+	burst(room, 0, 9);
+	burst(room, 1, HIGH_PAGE + HIGH_PAGES - 1);
+	burst(room, 1, HIGH_PAGE);
+	assert_true(frontend_log_test(&room->log, 9));
+	assert_true(frontend_log_test(&room->log, HIGH_PAGE + HIGH_PAGES - 1));
+	assert_true(frontend_log_test(&room->log, HIGH_PAGE));
+	assert_int_equal(frontend_log_count(&room->log), 3);
+	frontend_log_clear(&room->log);
+	burst(room, 0, 9);
+	assert_true(frontend_log_is_exactly(&room->log, 9, 1));
+	/* Stop: each queue's index page is in the log when close returns. */
+	close_queue(room, 0);
+	assert_true(frontend_log_test(&room->log, INDEX_PAGE(0)));
+	assert_false(dirtylog_device_stopped(room->device));
+	publishing_burst(room, 1);
+	close_queue(room, 1);
+	assert_true(frontend_log_test(&room->log, INDEX_PAGE(1)));
+	assert_true(dirtylog_device_stopped(room->device));
+	assert_int_equal(frontend_log_count(&room->log), 3);
+	/* Again: nothing. */
+	frontend_log_clear(&room->log);
+	close_queue(room, 1);
+	assert_int_equal(frontend_log_count(&room->log), 0);
+	assert_false(dirtylog_burst_begin(&room->markers[1]));
+}
+
+/* LOG_ALL on, log later: marks are staged, and moved by the call that brings it. */
+static void
+log_comes_after_logging(void **state)
+{
+	struct room *room = *state;
+
+	open_queue(room, 0);
+	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	device_is(room, "logging on, no log");
+	device_is(room, "marks go to staging");
+	burst(room, 0, 0);
+	burst(room, 0, HIGH_PAGE + 77);
+	assert_true(dirtylog_bitmap_dirty_at(dirtylog_device_bitmap(room->device, 0), 0));
+	/* A queue that closes meanwhile has nowhere to move them: kept. */
+	open_queue(room, 1);
+	close_queue(room, 1);
+	assert_int_equal(set_log(room, &room->log), 0);
+	device_is(room, "marks go to the log");
+	assert_true(frontend_log_test(&room->log, 0));
+	assert_true(frontend_log_test(&room->log, HIGH_PAGE + 77));
+	assert_true(frontend_log_test(&room->log, INDEX_PAGE(1)));
+	assert_int_equal(frontend_log_count(&room->log), 3);
+	/* Moved, not copied: the next log does not get them again. */
+	assert_int_equal(set_log(room, &room->other), 0);
+	assert_int_equal(frontend_log_count(&room->other), 0);
+	assert_int_equal(frontend_log_count(&room->log), 3);
+}
+
+static void
+swap(void **state)
+{
+	struct room *room = *state;
+	unsigned int i;
+
+	open_queue(room, 0);
+	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(set_log(room, &room->log), 0);
+	for (i = 0; i < 100; i++) {
+		struct frontend_log *old = i % 2 == 0 ? &room->log : &room->other;
+		struct frontend_log *new = i % 2 == 0 ? &room->other : &room->log;
+		uint64_t page = i % LOW_PAGES;
+
+		burst(room, 0, page);
+		assert_true(frontend_log_is_exactly(old, page, 1));
+		assert_int_equal(set_log(room, new), 0);
+		burst(room, 0, HIGH_PAGE + i % HIGH_PAGES);
+		/* Nothing more in the old one, nothing taken over. */
+		assert_true(frontend_log_is_exactly(old, page, 1));
+		assert_true(frontend_log_is_exactly(new, HIGH_PAGE + i % HIGH_PAGES, 1));
+		frontend_log_clear(old);
+		frontend_log_clear(new);
+	}
+	/* The same log again, as QEMU sends it once per queue pair. */
+	burst(room, 0, 1);
+	assert_int_equal(set_log(room, &room->log), 0);
+	assert_int_equal(set_log(room, &room->log), 0);
+	assert_true(frontend_log_is_exactly(&room->log, 1, 1));
+	/* An index that was stored under the old log is marked in the new one. */
+	publishing_burst(room, 0);
+	assert_int_equal(set_log(room, &room->other), 0);
+	publishing_burst(room, 0);
+	assert_true(frontend_log_is_exactly(&room->other, INDEX_PAGE(0), 1));
+}
+
+/* Only views of the front-end's log and the device keep it mapped. */
+static void
+old_log_is_let_go(void **state)
+{
+	struct room *room = *state;
+	struct dirtylog_shm *first, *second;
+
+	assert_int_equal(dirtylog_shm_map(room->log.fd, 0, LOG_LEN, &first), 0);
+	assert_int_equal(dirtylog_shm_map(room->other.fd, 0, LOG_LEN, &second), 0);
+	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_device_set_log(room->device, first), 0);
+	assert_int_equal(first->refs, 4);
+	assert_int_equal(dirtylog_device_set_log(room->device, second), 0);
+	assert_int_equal(first->refs, 1);
+	assert_int_equal(second->refs, 4);
+	assert_int_equal(dirtylog_device_set_logging(room->device, false), 0);
+	assert_int_equal(second->refs, 1);
+	dirtylog_shm_unref(first);
+	dirtylog_shm_unref(second);
+}
+
+static void
+leave_and_swap(void **state)
+{
+	struct room *room = *state;
+
+	open_queue(room, 0);
+	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(set_log(room, &room->log), 0);
+	burst(room, 0, 0);
+	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	device_is(room, "log left");
+	device_is(room, "marks go to staging");
+	frontend_log_clear(&room->log);
+	burst(room, 0, 1);
+	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	burst(room, 0, HIGH_PAGE);
+	assert_int_equal(frontend_log_count(&room->log), 0);
+	assert_int_equal(set_log(room, &room->other), 0);
+	assert_int_equal(frontend_log_count(&room->log), 0);
+	assert_true(frontend_log_test(&room->other, 1));
+	assert_true(frontend_log_test(&room->other, HIGH_PAGE));
+	assert_int_equal(frontend_log_count(&room->other), 2);
+	burst(room, 0, 5);
+	assert_true(frontend_log_test(&room->other, 5));
+}
+
+/* The front-end brings no other log: it finds the marks in the one it has. */
+static void
+leave_and_stop(void **state)
+{
+	struct room *room = *state;
+
+	open_queue(room, 0);
+	open_queue(room, 1);
+	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(set_log(room, &room->log), 0);
+	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	burst(room, 0, 7);
+	close_queue(room, 0);
+	assert_true(frontend_log_test(&room->log, 7));
+	assert_true(frontend_log_test(&room->log, INDEX_PAGE(0)));
+	assert_int_equal(frontend_log_count(&room->log), 2);
+	close_queue(room, 1);
+	assert_true(frontend_log_test(&room->log, INDEX_PAGE(1)));
+}
+
+/* And when it turns logging off. */
+static void
+leave_and_cancel(void **state)
+{
+	struct room *room = *state;
+
+	open_queue(room, 0);
+	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(set_log(room, &room->log), 0);
+	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	burst(room, 0, 7);
+	assert_int_equal(dirtylog_device_set_logging(room->device, false), 0);
+	assert_true(frontend_log_test(&room->log, 7));
+}
+
+/*
+ * The guest reboots during the migration: the device stops, its log is dead;
+ * it starts again, a queue even closes once more, before the new log comes.
+ */
+static void
+restart_during_migration(void **state)
+{
+	struct room *room = *state;
+
+	open_queue(room, 0);
+	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(set_log(room, &room->log), 0);
+	burst(room, 0, 1);
+	close_queue(room, 0);
+	assert_true(dirtylog_device_stopped(room->device));
+	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	/* The last harvest; nobody looks at this log from here on. */
+	frontend_log_clear(&room->log);
+
+	open_queue(room, 0);
+	open_queue(room, 1);
+	burst(room, 0, 5);
+	burst(room, 1, HIGH_PAGE + 5);
+	close_queue(room, 1);
+	burst(room, 0, 6);
+	assert_int_equal(set_log(room, &room->other), 0);
+	assert_true(frontend_log_test(&room->other, 5));
+	assert_true(frontend_log_test(&room->other, 6));
+	assert_true(frontend_log_test(&room->other, HIGH_PAGE + 5));
+	assert_true(frontend_log_test(&room->other, INDEX_PAGE(1)));
+	assert_int_equal(frontend_log_count(&room->other), 4);
+	burst(room, 0, 8);
+	assert_true(frontend_log_test(&room->other, 8));
+}
+
+static void
+cancel_leaves_the_marks(void **state)
+{
+	struct room *room = *state;
+
+	open_queue(room, 0);
+	open_queue(room, 1);
+	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(set_log(room, &room->log), 0);
+	burst(room, 0, 7);
+	publishing_burst(room, 1);
+	assert_int_equal(dirtylog_device_set_logging(room->device, false), 0);
+	/* The marks of before are there, the stored index's too. */
+	assert_true(frontend_log_test(&room->log, 7));
+	assert_true(frontend_log_test(&room->log, INDEX_PAGE(1)));
+	device_is(room, "logging off, no log");
+	frontend_log_clear(&room->log);
+	burst(room, 0, 8);
+	assert_false(room->markers[0].logging);
+	publishing_burst(room, 1);
+	publishing_burst(room, 1);
+	close_queue(room, 1);
+	assert_int_equal(frontend_log_count(&room->log), 0);
+
+	/* A new migration knows nothing of the old log, nor of staged marks. */
+	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	burst(room, 0, 9);
+	assert_int_equal(set_log(room, &room->other), 0);
+	assert_int_equal(frontend_log_count(&room->log), 0);
+	assert_true(frontend_log_is_exactly(&room->other, 9, 1));
+}
+
+static void
+regions_added_later_are_logged(void **state)
+{
+	struct room *room = *state;
+	const struct dirtylog_region more[] = {
+		{ .gpa = 0, .len = LOW_PAGES * PAGE },
+		{ .gpa = LOW_PAGES * PAGE, .len = (HIGH_PAGE - LOW_PAGES) * PAGE }, /* fills the hole */
+		{ .gpa = HIGH_PAGE * PAGE, .len = HIGH_PAGES * PAGE },
+	};
+
+	assert_int_equal(set_log(room, &room->log), 0);
+	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_device_set_regions(room->device, more, 3), 0);
+	assert_int_equal(frontend_log_count(&room->log), 0);
+	open_queue(room, 0);
+	burst(room, 0, LOW_PAGES);
+	burst(room, 0, HIGH_PAGE - 1);
+	assert_true(frontend_log_test(&room->log, LOW_PAGES));
+	assert_true(frontend_log_test(&room->log, HIGH_PAGE - 1));
+	assert_int_equal(frontend_log_count(&room->log), 2);
+	/* And when one goes: its marks stay in the log. */
+	close_queue(room, 0);
+	assert_int_equal(dirtylog_device_set_regions(room->device, memory, 2), 0);
+	assert_true(frontend_log_test(&room->log, LOW_PAGES));
+	assert_null(dirtylog_device_bitmap(room->device, 2));
+	assert_null(dirtylog_device_find(room->device, LOW_PAGES * PAGE, &(uint64_t){ 0 }));
+}
+
+/* Memory grows beyond the log: marks there wait for a larger one. */
+static void
+regions_beyond_the_log(void **state)
+{
+	struct room *room = *state;
+	const struct dirtylog_region more[] = {
+		memory[0],
+		memory[1],
+		{ .gpa = 4096 * PAGE, .len = 64 * PAGE },
+	};
+	struct frontend_log larger;
+
+	assert_int_equal(set_log(room, &room->log), 0);
+	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_device_set_regions(room->device, more, 3), 0);
+	open_queue(room, 0);
+	burst(room, 0, 1);
+	burst(room, 0, 4096 + 63);
+	assert_true(frontend_log_is_exactly(&room->log, 1, 1));
+	/* One byte less than needed is refused, and nothing is lost by it. */
+	assert_int_equal(frontend_log_create(&larger, (4096 + 64) / 8 - 1), 0);
+	assert_int_equal(set_log(room, &larger), -ERANGE);
+	assert_int_equal(frontend_log_count(&larger), 0);
+	frontend_log_destroy(&larger);
+	burst(room, 0, 2);
+	assert_true(frontend_log_is_exactly(&room->log, 1, 2));
+	assert_int_equal(frontend_log_create(&larger, (4096 + 64) / 8), 0);
+	assert_int_equal(set_log(room, &larger), 0);
+	assert_true(frontend_log_is_exactly(&larger, 4096 + 63, 1));
+	burst(room, 0, 4096);
+	assert_true(frontend_log_test(&larger, 4096));
+	/* Shrinking: the table first, then a smaller log. */
+	assert_int_equal(set_log(room, &room->other), -ERANGE);
+	close_queue(room, 0);
+	assert_int_equal(dirtylog_device_set_regions(room->device, memory, 2), 0);
+	assert_int_equal(set_log(room, &room->other), 0);
+	frontend_log_destroy(&larger);
+}
+
+/* Staged marks follow their GPA into the new table, whatever its cut. */
+static void
+staged_marks_survive_a_new_table(void **state)
+{
+	struct room *room = *state;
+	const struct dirtylog_region recut[] = {
+		{ .gpa = (HIGH_PAGE + 30) * PAGE, .len = (HIGH_PAGES - 30) * PAGE },
+		{ .gpa = HIGH_PAGE * PAGE, .len = 30 * PAGE },
+		{ .gpa = 5 * PAGE, .len = 5 * PAGE },
+	};
+
+	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	open_queue(room, 0);
+	burst(room, 0, 4); /* not in the new table */
+	burst(room, 0, 5);
+	burst(room, 0, HIGH_PAGE + 29);
+	burst(room, 0, HIGH_PAGE + 30);
+	close_queue(room, 0); /* marks page 2, not in the new table either */
+	assert_int_equal(dirtylog_device_set_regions(room->device, recut, 3), 0);
+	assert_int_equal(set_log(room, &room->log), 0);
+	assert_true(frontend_log_test(&room->log, 5));
+	assert_true(frontend_log_test(&room->log, HIGH_PAGE + 29));
+	assert_true(frontend_log_test(&room->log, HIGH_PAGE + 30));
+	assert_int_equal(frontend_log_count(&room->log), 3);
+
+	/* With a log that is left, into the next one. */
+	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	assert_int_equal(dirtylog_device_open(room->device, &room->markers[0],
+			DIRTYLOG_NO_GPA), 0);
+	burst(room, 0, 9);
+	close_queue(room, 0);
+	assert_int_equal(dirtylog_device_set_regions(room->device, memory, 2), 0);
+	assert_int_equal(set_log(room, &room->other), 0);
+	assert_true(frontend_log_is_exactly(&room->other, 9, 1));
+}
+
+/* What a control thread wrote itself: into the log, or where the next one finds it. */
+static void
+control_thread_marks(void **state)
+{
+	struct room *room = *state;
+
+	/* Nothing is logged: nothing to do. */
+	assert_int_equal(dirtylog_device_mark(room->device, 3 * PAGE, 4), 0);
+	assert_int_equal(dirtylog_device_mark(room->device, LOW_PAGES * PAGE, 4), -EFAULT);
+	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_device_mark(room->device, 7 * PAGE + 4092, 4), 0);
+	assert_int_equal(set_log(room, &room->log), 0);
+	assert_true(frontend_log_is_exactly(&room->log, 7, 1));
+	frontend_log_clear(&room->log);
+	assert_int_equal(dirtylog_device_mark(room->device, HIGH_PAGE * PAGE + 4094, 4), 0);
+	assert_true(frontend_log_is_exactly(&room->log, HIGH_PAGE, 2));
+	assert_int_equal(dirtylog_device_mark(room->device, UINT64_MAX, 4), -EFAULT);
+}
+
+static void
+table_is_refused(void **state)
+{
+	static struct dirtylog_region many[DIRTYLOG_MAX_REGIONS + 1];
+	struct room *room = *state;
+	struct dirtylog_region bad[2] = { { .len = PAGE }, { .gpa = PAGE } };
+	struct dirtylog_bitmap *bitmap = dirtylog_device_bitmap(room->device, 0);
+	unsigned int i;
+
+	assert_int_equal(set_log(room, &room->log), 0);
+	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	open_queue(room, 1);
+	assert_int_equal(dirtylog_device_set_regions(room->device, memory, 1), -EBUSY);
+	close_queue(room, 1);
+	assert_int_equal(dirtylog_device_set_regions(room->device, bad, 2), -EINVAL);
+	bad[1].gpa = 0;
+	assert_int_equal(dirtylog_device_set_regions(room->device, bad, 2), -EINVAL);
+	bad[1] = (struct dirtylog_region){ .gpa = UINT64_MAX - PAGE + 1, .len = PAGE + 1 };
+	assert_int_equal(dirtylog_device_set_regions(room->device, bad, 2), -EOVERFLOW);
+	bad[1] = (struct dirtylog_region){ .gpa = PAGE, .len = UINT64_MAX };
+	assert_int_equal(dirtylog_device_set_regions(room->device, bad, 2), -EOVERFLOW);
+	for (i = 0; i <= DIRTYLOG_MAX_REGIONS; i++)
+		many[i] = (struct dirtylog_region){ .gpa = i * PAGE, .len = PAGE };
+	assert_int_equal(dirtylog_device_set_regions(room->device, many,
+			DIRTYLOG_MAX_REGIONS + 1), -E2BIG);
+	/* The old table stays, and works. */
+	assert_ptr_equal(dirtylog_device_bitmap(room->device, 0), bitmap);
+	frontend_log_clear(&room->log);
+	open_queue(room, 0);
+	burst(room, 0, HIGH_PAGE);
+	assert_true(frontend_log_is_exactly(&room->log, HIGH_PAGE, 1));
+	close_queue(room, 0);
+	/* At the limit, and none at all. */
+	assert_int_equal(dirtylog_device_set_logging(room->device, false), 0);
+	assert_int_equal(dirtylog_device_set_regions(room->device, many,
+			DIRTYLOG_MAX_REGIONS), 0);
+	assert_int_equal(dirtylog_device_set_regions(room->device, NULL, 0), 0);
+	assert_null(dirtylog_device_bitmap(room->device, 0));
+	assert_int_equal(dirtylog_device_open(room->device, &room->markers[0], 0), -EFAULT);
+}
+
+/* A log that is refused leaves everything as it was, with a log and without. */
+static void
+log_is_refused(void **state)
+{
+	struct room *room = *state;
+	struct frontend_log small;
+
+	assert_int_equal(frontend_log_create(&small, LOG_LEN - 1), 0);
+	open_queue(room, 0);
+	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	burst(room, 0, 1);
+	assert_int_equal(set_log(room, &small), -ERANGE);
+	burst(room, 0, 2);
+	assert_int_equal(set_log(room, &room->log), 0);
+	assert_true(frontend_log_is_exactly(&room->log, 1, 2));
+	assert_int_equal(set_log(room, &small), -ERANGE);
+	burst(room, 0, 3);
+	assert_true(frontend_log_is_exactly(&room->log, 1, 3));
+	device_is(room, "log in use");
+	/* While it is left, too. */
+	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	burst(room, 0, 4);
+	assert_int_equal(set_log(room, &small), -ERANGE);
+	burst(room, 0, 5);
+	assert_int_equal(set_log(room, &room->other), 0);
+	assert_true(frontend_log_is_exactly(&room->other, 4, 2));
+	assert_int_equal(frontend_log_count(&small), 0);
+	assert_true(frontend_log_canary_alive(&small));
+	frontend_log_destroy(&small);
+}
+
+static void
+open_checks_the_index(void **state)
+{
+	struct room *room = *state;
+	struct dirtylog_marker *marker = &room->markers[0];
+
+	assert_int_equal(dirtylog_device_open(room->device, marker, LOW_PAGES * PAGE), -EFAULT);
+	assert_int_equal(dirtylog_device_open(room->device, marker,
+			(HIGH_PAGE + HIGH_PAGES) * PAGE), -EFAULT);
+	assert_int_equal(dirtylog_device_open(room->device, marker, UINT64_MAX - 1), -EFAULT);
+	assert_false(dirtylog_burst_begin(marker));
+	assert_true(dirtylog_device_stopped(room->device));
+	/* The last bytes of a region: what lies beyond is ignored. */
+	assert_int_equal(set_log(room, &room->log), 0);
+	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_device_open(room->device, marker, LOW_PAGES * PAGE - 2), 0);
+	dirtylog_device_close(room->device, marker);
+	assert_true(frontend_log_is_exactly(&room->log, LOW_PAGES - 1, 1));
+	frontend_log_clear(&room->log);
+	/* None at all. */
+	assert_int_equal(dirtylog_device_open(room->device, marker, DIRTYLOG_NO_GPA), 0);
+	burst(room, 0, 1);
+	dirtylog_device_close(room->device, marker);
+	assert_true(frontend_log_is_exactly(&room->log, 1, 1));
+	/* An open queue is not opened again under its bursts' feet. */
+	open_queue(room, 0);
+	assert_int_equal(dirtylog_device_open(room->device, marker, DIRTYLOG_NO_GPA), -EBUSY);
+	publishing_burst(room, 0);
+	publishing_burst(room, 0);
+	assert_true(frontend_log_test(&room->log, INDEX_PAGE(0)));
+}
+
+/* Removing a queue closes it; the device's memory outlives a kept reference. */
+static void
+removed_queue(void **state)
+{
+	struct room *room = *state;
+	struct dirtylog_bitmap *kept;
+
+	assert_int_equal(set_log(room, &room->log), 0);
+	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	open_queue(room, 0);
+	publishing_burst(room, 0);
+	dirtylog_device_remove_queue(room->device, &room->markers[0]);
+	assert_true(frontend_log_is_exactly(&room->log, INDEX_PAGE(0), 1));
+	memset(&room->markers[0], 0xff, sizeof(room->markers[0]));
+	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	dirtylog_device_add_queue(room->device, &room->markers[0]);
+	assert_false(dirtylog_burst_begin(&room->markers[0]));
+
+	/* A bitmap of a table that is gone: marks are no-ops. */
+	kept = dirtylog_bitmap_ref(dirtylog_device_bitmap(room->device, 1));
+	assert_int_equal(dirtylog_device_set_regions(room->device, memory, 1), 0);
+	open_queue(room, 0);
+	assert_true(dirtylog_burst_begin(&room->markers[0]));
+	dirtylog_mark(&room->markers[0], kept, 0, PAGE);
+	assert_int_equal(room->markers[0].nb_marks, 0);
+	dirtylog_burst_end(&room->markers[0]);
+	dirtylog_bitmap_unref(kept);
+}
+
+/* The next connection of a front-end starts from nothing, with the same queues. */
+static void
+reset_forgets(void **state)
+{
+	struct room *room = *state;
+
+	assert_int_equal(set_log(room, &room->log), 0);
+	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	open_queue(room, 0);
+	burst(room, 0, 1);
+	assert_int_equal(dirtylog_device_reset(room->device), -EBUSY);
+	burst(room, 0, 0);
+	assert_true(frontend_log_is_exactly(&room->log, 0, 2));
+	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	burst(room, 0, 3);
+	close_queue(room, 0);
+	assert_int_equal(dirtylog_device_reset(room->device), 0);
+	device_is(room, "logging off, no log, 0 queues open, 2 closed, 0 regions");
+	frontend_log_clear(&room->log);
+	assert_int_equal(dirtylog_device_set_regions(room->device, memory, 2), 0);
+	open_queue(room, 0);
+	burst(room, 0, 1);
+	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	burst(room, 0, 4);
+	assert_int_equal(set_log(room, &room->other), 0);
+	assert_true(frontend_log_is_exactly(&room->other, 4, 1));
+	assert_int_equal(frontend_log_count(&room->log), 0);
+}
+
+static void
+destroy_with_everything(void **state)
+{
+	struct dirtylog_device *device;
+	struct frontend_log log;
+	struct dirtylog_shm *shm;
+
+	(void)state;
+	dirtylog_device_destroy(NULL);
+	assert_int_equal(frontend_log_create(&log, LOG_LEN), 0);
+	assert_int_equal(dirtylog_shm_map(log.fd, 0, log.len, &shm), 0);
+	assert_int_equal(dirtylog_device_create("", &device), 0);
+	assert_true(dirtylog_device_stopped(device));
+	/* Before any memory table a log of any size will do. */
+	assert_int_equal(dirtylog_device_set_log(device, shm), 0);
+	assert_int_equal(dirtylog_device_set_logging(device, true), 0);
+	assert_int_equal(dirtylog_device_set_regions(device, memory, 2), 0);
+	assert_int_equal(dirtylog_device_leave_log(device), 0);
+	dirtylog_device_destroy(device);
+	assert_int_equal(shm->refs, 1);
+	dirtylog_shm_unref(shm);
+	frontend_log_destroy(&log);
+}
+
+int
+main(void)
+{
+#define IN_ROOM(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		IN_ROOM(nothing_without_logging),
+		IN_ROOM(migration),
+		IN_ROOM(log_comes_after_logging),
+		IN_ROOM(swap),
+		IN_ROOM(old_log_is_let_go),
+		IN_ROOM(leave_and_swap),
+		IN_ROOM(leave_and_stop),
+		IN_ROOM(leave_and_cancel),
+		IN_ROOM(restart_during_migration),
+		IN_ROOM(cancel_leaves_the_marks),
+		IN_ROOM(regions_added_later_are_logged),
+		IN_ROOM(regions_beyond_the_log),
+		IN_ROOM(staged_marks_survive_a_new_table),
+		IN_ROOM(control_thread_marks),
+		IN_ROOM(table_is_refused),
+		IN_ROOM(log_is_refused),
+		IN_ROOM(open_checks_the_index),
+		IN_ROOM(removed_queue),
+		IN_ROOM(reset_forgets),
+		cmocka_unit_test(destroy_with_everything),
+	};
+
+	return cmocka_run_group_tests_name("device", tests, NULL, NULL);
+}

@@ -1,0 +1,668 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Shows that a front-end which truncates its log, while queues mark in it,
+ * harms nobody but itself: the process and the other devices' logs go on, the
+ * device says so, once. With normal and with huge pages, staged and direct.
+ * That a SIGBUS from elsewhere does what it did before, that a sealed log
+ * needs no guard, and that guards come back. What concerns the handler of the
+ * whole process runs in a child.
+ */
+
+#include <errno.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include <rte_log.h>
+
+#include "dirtylog.h"
+#include "frontend_log.h"
+
+#define PAGE DIRTYLOG_PAGE_SIZE
+#define HUGE (UINT64_C(2) << 20)
+#define MAX_LOGS 2048 /* that can be mapped, unsealed, at one time */
+
+static int
+unsealed_file(uint64_t len)
+{
+	int fd = memfd_create("unsealed", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)len), 0);
+	return fd;
+}
+
+/* A log in huge pages, or -1: there are none free. */
+static int
+huge_file(uint64_t len)
+{
+	int fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB | (21 << MAP_HUGE_SHIFT));
+	void *all;
+
+	if (fd < 0)
+		return -1;
+	if (ftruncate(fd, (off_t)len) == 0) {
+		all = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (all != MAP_FAILED) {
+			munmap(all, len);
+			return fd;
+		}
+	}
+	close(fd);
+	return -1;
+}
+
+static uint8_t *
+bytes_of(struct dirtylog_shm *shm)
+{
+	return shm->addr;
+}
+
+static unsigned int
+mappings_of(const char *name)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned int count = 0;
+	char line[512];
+
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps) != NULL)
+		count += strstr(line, name) != NULL;
+	fclose(maps);
+	return count;
+}
+
+/*
+ * cmocka takes SIGBUS at the begin of each test, after the guard was installed
+ * in an earlier one, and passes nothing on: give it back.
+ */
+static void
+guard_in_force(void)
+{
+	static struct sigaction guard;
+	struct dirtylog_shm *shm;
+	int fd;
+
+	if (guard.sa_flags == 0) {
+		signal(SIGBUS, SIG_DFL);
+		fd = unsealed_file(4096);
+		assert_int_equal(dirtylog_shm_map(fd, 0, 4096, &shm), 0);
+		dirtylog_shm_unref(shm);
+		close(fd);
+		assert_int_equal(sigaction(SIGBUS, NULL, &guard), 0);
+		assert_int_equal(guard.sa_flags & SA_SIGINFO, SA_SIGINFO);
+	}
+	assert_int_equal(sigaction(SIGBUS, &guard, NULL), 0);
+}
+
+/* ---- a mapping ---- */
+
+/* Truncate a log of two pages of some size in its middle, then wholly. */
+static void
+truncate_mapping(int fd, uint64_t page_size, const char *name)
+{
+	struct dirtylog_shm *shm, *other;
+	int other_fd = unsealed_file(4096);
+	uint8_t first;
+
+	guard_in_force();
+	assert_int_equal(dirtylog_shm_map(fd, 4096, 2 * page_size - 4096, &shm), 0);
+	assert_int_equal(dirtylog_shm_map(other_fd, 0, 4096, &other), 0);
+	assert_int_equal(shm->page_size, page_size);
+	assert_true(shm->guard >= 0);
+	assert_int_equal(dirtylog_shm_populate(shm, 0, shm->len), 0);
+	assert_int_equal(dirtylog_shm_populate(other, 0, other->len), 0);
+	bytes_of(shm)[page_size - 4096] = 1;
+	assert_false(dirtylog_shm_truncated(shm));
+
+	/* The second page goes. What is written there goes nowhere. */
+	errno = 77;
+	assert_int_equal(ftruncate(fd, (off_t)page_size), 0);
+	assert_false(dirtylog_shm_truncated(shm));
+	bytes_of(shm)[page_size - 4096 + 5] = 3;
+	assert_int_equal(errno, 77);
+	assert_true(dirtylog_shm_truncated(shm));
+	assert_int_equal(bytes_of(shm)[page_size - 4096], 0);
+	assert_int_equal(bytes_of(shm)[page_size - 4096 + 5], 3);
+	/* What is left of the log still is the log. */
+	if (page_size > 4096) {
+		uint8_t *front_end = mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+				fd, 0);
+
+		assert_ptr_not_equal(front_end, MAP_FAILED);
+		bytes_of(shm)[0] = 9;
+		first = front_end[4096];
+		munmap(front_end, page_size);
+		assert_int_equal(first, 9);
+	}
+	/* All of it. Reading, too. */
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(bytes_of(shm)[0], 0);
+	bytes_of(shm)[shm->len - 1] = 1;
+
+	assert_false(dirtylog_shm_truncated(other));
+	bytes_of(other)[1] = 7;
+	assert_int_equal(pread(other_fd, &first, 1, 1), 1);
+	assert_int_equal(first, 7);
+	/* Unmapped as a whole, what was put in its place too. */
+	dirtylog_shm_unref(shm);
+	assert_int_equal(mappings_of(name), 0);
+	dirtylog_shm_unref(other);
+	close(other_fd);
+	close(fd);
+	/* The next one begins anew. */
+	fd = unsealed_file(4096);
+	assert_int_equal(dirtylog_shm_map(fd, 0, 4096, &shm), 0);
+	assert_false(dirtylog_shm_truncated(shm));
+	dirtylog_shm_unref(shm);
+	close(fd);
+}
+
+static void
+truncated_mapping(void **state)
+{
+	int fd = memfd_create("cut", MFD_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, 2 * 4096), 0);
+	truncate_mapping(fd, 4096, "memfd:cut");
+}
+
+static void
+truncated_huge_mapping(void **state)
+{
+	int fd = huge_file(2 * HUGE);
+
+	(void)state;
+	if (fd < 0) {
+		print_message("no two free huge pages of 2 MiB on this machine\n");
+		skip();
+	}
+	truncate_mapping(fd, HUGE, "memfd:huge");
+}
+
+/* One that librte_vhost has mapped: nobody knows its seals. */
+static void
+truncated_duplicate(void **state)
+{
+	int fd = unsealed_file(2 * 4096);
+	struct dirtylog_shm *shm;
+	void *first;
+
+	(void)state;
+	guard_in_force();
+	first = mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(first, MAP_FAILED);
+	assert_int_equal(dirtylog_shm_duplicate(first, 2 * 4096 - 100, &shm), 0);
+	munmap(first, 2 * 4096);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	bytes_of(shm)[5000] = 1;
+	assert_true(dirtylog_shm_truncated(shm));
+	dirtylog_shm_unref(shm);
+	close(fd);
+}
+
+static void
+sealed_needs_no_guard(void **state)
+{
+	struct frontend_log log;
+	struct dirtylog_shm *shm;
+
+	(void)state;
+	assert_int_equal(frontend_log_create(&log, 4096), 0);
+	assert_int_equal(dirtylog_shm_map(log.fd, 0, log.len, &shm), 0);
+	assert_true(shm->guard < 0);
+	assert_false(dirtylog_shm_truncated(shm));
+	dirtylog_shm_unref(shm);
+	/* Our own memory neither. */
+	assert_int_equal(dirtylog_shm_alloc(4096, false, &shm), 0);
+	assert_true(shm->guard < 0);
+	dirtylog_shm_unref(shm);
+	frontend_log_destroy(&log);
+	/* A seal that does not forbid to shrink is none. */
+	guard_in_force();
+	log.fd = memfd_create("grow", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert_int_equal(ftruncate(log.fd, 4096), 0);
+	assert_int_equal(fcntl(log.fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SEAL), 0);
+	assert_int_equal(dirtylog_shm_map(log.fd, 0, 4096, &shm), 0);
+	assert_true(shm->guard >= 0);
+	dirtylog_shm_unref(shm);
+	close(log.fd);
+}
+
+static void
+guards_come_back(void **state)
+{
+	static struct dirtylog_shm *shms[MAX_LOGS];
+	int fd = unsealed_file(3 * 4096);
+	struct dirtylog_shm *shm = NULL;
+	unsigned int round, i;
+
+	(void)state;
+	for (i = 0; i < 10 * MAX_LOGS; i++) {
+		assert_int_equal(dirtylog_shm_map(fd, 4096 * (i % 3), 4096, &shm), 0);
+		assert_true(shm->guard >= 0 && shm->guard < MAX_LOGS);
+		dirtylog_shm_unref(shm);
+	}
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < MAX_LOGS; i++)
+			assert_int_equal(dirtylog_shm_map(fd, 0, 4096, &shms[i]), 0);
+		/* One too many: refused, and not left mapped. */
+		assert_int_equal(dirtylog_shm_map(fd, 0, 4096, &shm), -ENOSPC);
+		assert_int_equal(mappings_of("memfd:unsealed"), MAX_LOGS);
+		assert_int_equal(dirtylog_shm_duplicate(shms[0]->addr, 4096, &shm), -ENOSPC);
+		assert_int_equal(mappings_of("memfd:unsealed"), MAX_LOGS);
+		for (i = 0; i < MAX_LOGS; i++)
+			dirtylog_shm_unref(shms[i]);
+		assert_int_equal(mappings_of("memfd:unsealed"), 0);
+	}
+	close(fd);
+}
+
+/* ---- the handler of the process; each in a child ---- */
+
+enum before {
+	DEFAULT,
+	IGNORED,
+	PLAIN,
+	WITH_INFO
+};
+
+static sigjmp_buf back;
+static volatile sig_atomic_t caught;
+static void * volatile caught_at;
+
+static void
+earlier_handler(int signal)
+{
+	caught = signal;
+	siglongjmp(back, 1);
+}
+
+static void
+earlier_handler_with_info(int signal, siginfo_t *info, void *context)
+{
+	(void)context;
+	caught_at = info->si_addr;
+	earlier_handler(signal);
+}
+
+static void
+install(enum before before)
+{
+	struct sigaction action = { .sa_handler = SIG_DFL };
+
+	if (before == IGNORED)
+		action.sa_handler = SIG_IGN;
+	if (before == PLAIN)
+		action.sa_handler = earlier_handler;
+	if (before == WITH_INFO) {
+		action.sa_sigaction = earlier_handler_with_info;
+		action.sa_flags = SA_SIGINFO;
+	}
+	sigaction(SIGBUS, &action, NULL);
+}
+
+/* A log that was truncated; true: a mark in it was survived. */
+static bool
+guard_works(void)
+{
+	int fd = memfd_create("log", MFD_CLOEXEC);
+	struct dirtylog_shm *shm;
+	bool good;
+
+	if (ftruncate(fd, 4096) < 0 || dirtylog_shm_map(fd, 0, 4096, &shm) < 0 ||
+			ftruncate(fd, 0) < 0)
+		return false;
+	bytes_of(shm)[0] = 1;
+	good = dirtylog_shm_truncated(shm);
+	dirtylog_shm_unref(shm);
+	close(fd);
+	return good;
+}
+
+/* Memory of nobody's log that faults. */
+static uint8_t *
+faulting_memory(void)
+{
+	int fd = memfd_create("else", MFD_CLOEXEC);
+	uint8_t *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	close(fd);
+	return at;
+}
+
+/* Exits with 0 if all went as it would have without a guard, or dies of SIGBUS. */
+static void
+child(enum before before, bool fault)
+{
+	uint8_t *at = faulting_memory();
+
+	alarm(20);
+	install(before);
+	if (!guard_works())
+		_exit(10);
+	if (sigsetjmp(back, 1) == 0) {
+		if (fault)
+			*(volatile uint8_t *)at = 1;
+		else
+			raise(SIGBUS);
+		if (before != IGNORED || fault)
+			_exit(11);
+	} else if (caught != SIGBUS || (before == WITH_INFO && fault && caught_at != at)) {
+		_exit(12);
+	}
+	/* The process goes on; so does the guard. */
+	_exit(guard_works() ? 0 : 13);
+}
+
+static int
+run_child(enum before before, bool fault)
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		child(before, fault);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void
+dies_of_sigbus(enum before before, bool fault)
+{
+	int status = run_child(before, fault);
+
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGBUS);
+}
+
+static void
+goes_on(enum before before, bool fault)
+{
+	int status = run_child(before, fault);
+
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* First of all tests: in this process no guard was ever needed, so far. */
+static void
+other_sigbus(void **state)
+{
+	struct sigaction now;
+	struct frontend_log log;
+	struct dirtylog_shm *shm;
+
+	(void)state;
+	goes_on(PLAIN, true);
+	goes_on(PLAIN, false);
+	goes_on(WITH_INFO, true);
+	goes_on(WITH_INFO, false);
+	goes_on(IGNORED, false);
+	/* A fault that is ignored would be repeated for ever: the kernel kills. */
+	dies_of_sigbus(IGNORED, true);
+	dies_of_sigbus(DEFAULT, true);
+	dies_of_sigbus(DEFAULT, false);
+
+	/* Whose logs are all sealed keeps its handler. */
+	install(PLAIN);
+	assert_int_equal(frontend_log_create(&log, 4096), 0);
+	assert_int_equal(dirtylog_shm_map(log.fd, 0, log.len, &shm), 0);
+	assert_int_equal(sigaction(SIGBUS, NULL, &now), 0);
+	assert_ptr_equal(now.sa_handler, earlier_handler);
+	dirtylog_shm_unref(shm);
+	frontend_log_destroy(&log);
+	install(DEFAULT);
+}
+
+/* ---- devices ---- */
+
+/* A device with one region and one queue, whose thread marks all the time. */
+struct port {
+	struct dirtylog_device *device;
+	struct dirtylog_marker marker;
+	struct dirtylog_bitmap *bitmap;
+	pthread_t thread;
+	uint64_t nb_pages;
+	uint64_t rounds;
+	bool quit;
+};
+
+static void *
+mark_all_the_time(void *arg)
+{
+	struct port *port = arg;
+	uint64_t page = 0;
+
+	while (!__atomic_load_n(&port->quit, __ATOMIC_ACQUIRE)) {
+		dirtylog_burst_begin(&port->marker);
+		dirtylog_mark(&port->marker, port->bitmap, page * PAGE, 32 * PAGE);
+		dirtylog_burst_end(&port->marker);
+		page = (page + 32) % port->nb_pages;
+		if (page == 0) {
+			__atomic_store_n(&port->rounds, port->rounds + 1, __ATOMIC_RELEASE);
+			sched_yield();
+		}
+	}
+	return NULL;
+}
+
+/* Wait until a thread has marked everything once more. */
+static void
+another_round(struct port *port)
+{
+	uint64_t rounds = __atomic_load_n(&port->rounds, __ATOMIC_ACQUIRE);
+	unsigned int ms;
+
+	for (ms = 0; __atomic_load_n(&port->rounds, __ATOMIC_ACQUIRE) < rounds + 2; ms++) {
+		assert_true(ms < 20000);
+		usleep(1000);
+	}
+}
+
+static struct port *
+port_open(const char *name, uint64_t nb_pages, enum dirtylog_placement placement)
+{
+	const struct dirtylog_device_options options = { .placement = placement };
+	const struct dirtylog_region region = { .len = nb_pages * PAGE };
+	struct port *port = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*port));
+
+	assert_non_null(port);
+	memset(port, 0, sizeof(*port));
+	port->nb_pages = nb_pages;
+	assert_int_equal(dirtylog_device_create(name, &port->device), 0);
+	assert_int_equal(dirtylog_device_configure(port->device, &options), 0);
+	dirtylog_device_add_queue(port->device, &port->marker);
+	assert_int_equal(dirtylog_device_set_regions(port->device, &region, 1), 0);
+	port->bitmap = dirtylog_device_bitmap(port->device, 0);
+	assert_int_equal(dirtylog_device_set_logging(port->device, true), 0);
+	assert_int_equal(dirtylog_device_open(port->device, &port->marker, DIRTYLOG_NO_GPA), 0);
+	assert_int_equal(pthread_create(&port->thread, NULL, mark_all_the_time, port), 0);
+	return port;
+}
+
+static void
+port_close(struct port *port)
+{
+	__atomic_store_n(&port->quit, true, __ATOMIC_RELEASE);
+	pthread_join(port->thread, NULL);
+	dirtylog_device_remove_queue(port->device, &port->marker);
+	dirtylog_device_destroy(port->device);
+	free(port);
+}
+
+static void
+port_set_log(struct port *port, int fd, uint64_t offset)
+{
+	struct dirtylog_shm *shm;
+
+	assert_int_equal(dirtylog_shm_map(fd, offset, port->nb_pages / 8, &shm), 0);
+	assert_int_equal(dirtylog_device_set_log(port->device, shm), 0);
+	dirtylog_shm_unref(shm);
+}
+
+static uint64_t
+truncated_logs(struct port *port)
+{
+	struct dirtylog_device_stats stats;
+
+	dirtylog_device_get_stats(port->device, &stats);
+	return stats.truncated_logs;
+}
+
+static unsigned int
+lines_with(const char *text, const char *what)
+{
+	unsigned int count = 0;
+
+	for (; text != NULL && (text = strstr(text, what)) != NULL; text++)
+		count++;
+	return count;
+}
+
+static void
+truncate_under_ports(enum dirtylog_placement placement, int fd, uint64_t offset)
+{
+	const uint64_t nb_pages = 8 * 4096 * 4; /* a log of four pages */
+	struct port *bad, *good;
+	struct frontend_log log, next;
+	FILE *lines;
+	char *text = NULL;
+	size_t text_len;
+	unsigned int ms;
+
+	guard_in_force();
+	lines = open_memstream(&text, &text_len);
+	assert_non_null(lines);
+	rte_openlog_stream(lines);
+	assert_int_equal(frontend_log_create(&log, nb_pages / 8), 0);
+	assert_int_equal(frontend_log_create(&next, nb_pages / 8), 0);
+	bad = port_open("bad", nb_pages, placement);
+	good = port_open("good", nb_pages, placement);
+	port_set_log(bad, fd, offset);
+	port_set_log(good, log.fd, 0);
+	another_round(bad);
+	assert_int_equal(truncated_logs(bad), 0);
+
+	assert_int_equal(ftruncate(fd, 0), 0);
+	another_round(bad);
+	another_round(bad);
+	for (ms = 0; truncated_logs(bad) == 0; ms++) {
+		/* Staged: by the next publish but one. */
+		assert_true(ms < 20000);
+		usleep(1000);
+	}
+	assert_int_equal(truncated_logs(bad), 1);
+	another_round(bad);
+	assert_int_equal(truncated_logs(bad), 1);
+	fflush(lines);
+	assert_int_equal(lines_with(text, "bad: the front-end has truncated its log"), 1);
+	assert_int_equal(lines_with(text, "truncated"), 1);
+
+	/* The other one: all its pages come again after a harvest. */
+	frontend_log_clear(&log);
+	another_round(good);
+	for (ms = 0; frontend_log_count(&log) < nb_pages && ms < 20000; ms++)
+		usleep(1000);
+	assert_int_equal(frontend_log_count(&log), nb_pages);
+	assert_int_equal(truncated_logs(good), 0);
+
+	/* The bad one gets another log, and all is well. */
+	port_set_log(bad, next.fd, 0);
+	another_round(bad);
+	for (ms = 0; frontend_log_count(&next) < nb_pages && ms < 20000; ms++)
+		usleep(1000);
+	assert_int_equal(frontend_log_count(&next), nb_pages);
+	assert_int_equal(truncated_logs(bad), 1);
+	port_close(bad);
+	port_close(good);
+	assert_true(frontend_log_canary_alive(&log));
+	frontend_log_destroy(&log);
+	frontend_log_destroy(&next);
+	fflush(lines);
+	assert_int_equal(lines_with(text, "truncated"), 1);
+	rte_openlog_stream(NULL);
+	fclose(lines);
+	free(text);
+	close(fd);
+}
+
+static void
+truncated_under_ports(void **state)
+{
+	(void)state;
+	truncate_under_ports(DIRTYLOG_PLACEMENT_DIRECT, unsealed_file(5 * 4096), 4096);
+	truncate_under_ports(DIRTYLOG_PLACEMENT_STAGED, unsealed_file(5 * 4096), 4096);
+}
+
+static void
+truncated_huge_under_ports(void **state)
+{
+	int fd = huge_file(2 * HUGE);
+
+	(void)state;
+	if (fd < 0) {
+		print_message("no two free huge pages of 2 MiB on this machine\n");
+		skip();
+	}
+	/* The log lies over the edge of two huge pages. */
+	truncate_under_ports(DIRTYLOG_PLACEMENT_DIRECT, fd, HUGE - 8192);
+	fd = huge_file(2 * HUGE);
+	assert_true(fd >= 0);
+	truncate_under_ports(DIRTYLOG_PLACEMENT_STAGED, fd, HUGE - 8192);
+}
+
+/* Nobody asked while it was in use: still counted, when the next one comes. */
+static void
+told_at_the_swap(void **state)
+{
+	const uint64_t nb_pages = 4096 * 8;
+	int fd = unsealed_file(4096);
+	struct port *port = port_open("late", nb_pages, DIRTYLOG_PLACEMENT_DIRECT);
+	struct dirtylog_device_stats stats;
+	struct frontend_log log;
+
+	(void)state;
+	guard_in_force();
+	assert_int_equal(frontend_log_create(&log, nb_pages / 8), 0);
+	port_set_log(port, fd, 0);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	another_round(port);
+	port_set_log(port, log.fd, 0);
+	dirtylog_device_get_stats(port->device, &stats);
+	assert_int_equal(stats.truncated_logs, 1);
+	assert_int_equal(stats.swaps, 2);
+	port_close(port);
+	frontend_log_destroy(&log);
+	close(fd);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(other_sigbus),
+		cmocka_unit_test(sealed_needs_no_guard),
+		cmocka_unit_test(truncated_mapping),
+		cmocka_unit_test(truncated_huge_mapping),
+		cmocka_unit_test(truncated_duplicate),
+		cmocka_unit_test(guards_come_back),
+		cmocka_unit_test(truncated_under_ports),
+		cmocka_unit_test(truncated_huge_under_ports),
+		cmocka_unit_test(told_at_the_swap),
+	};
+
+	return cmocka_run_group_tests_name("shm_guard", tests, NULL, NULL);
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Which CPU a thread runs on. */
-#ifndef STAY_H
-#define STAY_H
+#ifndef PIN_H
+#define PIN_H
 
 #include <errno.h>
 #include <sched.h>

@@ -2,8 +2,8 @@
 
 /* Runs the methods in turns and keeps what each turn cost. */
 
-#ifndef MARK_BENCH_MEASURE_H
-#define MARK_BENCH_MEASURE_H
+#ifndef MEASURE_H
+#define MEASURE_H
 
 #include <stdbool.h>
 #include <stdint.h>

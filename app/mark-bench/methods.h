@@ -5,8 +5,8 @@
  * bursts, in the same log, inlined into its own loop.
  */
 
-#ifndef MARK_BENCH_METHODS_H
-#define MARK_BENCH_METHODS_H
+#ifndef METHODS_H
+#define METHODS_H
 
 #include <pthread.h>
 #include <stdbool.h>

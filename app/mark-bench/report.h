@@ -2,8 +2,8 @@
 
 /* Results as a table for people, and as JSON. */
 
-#ifndef MARK_BENCH_REPORT_H
-#define MARK_BENCH_REPORT_H
+#ifndef REPORT_H
+#define REPORT_H
 
 #include <stdio.h>
 

@@ -5,8 +5,8 @@
  * nanoseconds. A thread that never comes ends the program.
  */
 
-#ifndef MARK_BENCH_SPIN_BARRIER_H
-#define MARK_BENCH_SPIN_BARRIER_H
+#ifndef SPIN_BARRIER_H
+#define SPIN_BARRIER_H
 
 #include <sched.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
 
 /* What the marker is meant to reach, and whether a result shows it. */
 
-#ifndef MARK_BENCH_TARGETS_H
-#define MARK_BENCH_TARGETS_H
+#ifndef TARGETS_H
+#define TARGETS_H
 
 #include "measure.h"
 

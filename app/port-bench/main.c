@@ -250,14 +250,14 @@ main(int argc, char **argv)
 		return EXIT_FAILURE;
 	ret = eal_start(&b, argv[0]);
 	if (ret == 0)
-		ret = doorbell_create(b.folder);
+		ret = vhost_poke_create(b.folder);
 	if (ret == 0)
 		ret = run_modes(&b);
 	if (fflush(b.out) != 0 || ferror(b.out) != 0) {
 		warn("%s", b.settings.json);
 		ret = -EIO;
 	}
-	doorbell_destroy();
+	vhost_poke_destroy();
 	eal_stop();
 	rmdir(b.folder);
 	return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

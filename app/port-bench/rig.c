@@ -72,7 +72,7 @@ open_port(struct rig *r, struct port_bench *b)
 	if (ret < 0)
 		return failed(r, "start of the port", ret);
 	r->started = true;
-	doorbell_ring();
+	vhost_poke_ring();
 	return 0;
 }
 

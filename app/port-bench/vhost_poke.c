@@ -26,7 +26,7 @@ destroy_device(int vid)
 }
 
 int
-doorbell_create(const char *folder)
+vhost_poke_create(const char *folder)
 {
 	static const struct rte_vhost_device_ops nothing = {
 		.new_device = new_device, .destroy_device = destroy_device,
@@ -45,7 +45,7 @@ doorbell_create(const char *folder)
 }
 
 void
-doorbell_ring(void)
+vhost_poke_ring(void)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -58,7 +58,7 @@ doorbell_ring(void)
 }
 
 void
-doorbell_destroy(void)
+vhost_poke_destroy(void)
 {
 	if (address.sun_path[0] == '\0')
 		return;

@@ -4,12 +4,12 @@
  * does not end it when a socket is added: the first connection to it then waits as
  * long. A connection to a socket that has always been there ends it.
  */
-#ifndef DOORBELL_H
-#define DOORBELL_H
+#ifndef VHOST_POKE_H
+#define VHOST_POKE_H
 
 /* The socket in this folder, once per process. */
-int doorbell_create(const char *folder);
-void doorbell_ring(void);
-void doorbell_destroy(void);
+int vhost_poke_create(const char *folder);
+void vhost_poke_ring(void);
+void vhost_poke_destroy(void);
 
 #endif

@@ -40,11 +40,11 @@ struct config_message {
 #define CONFIG_HEADER_SIZE 12 /* offset, len, config_flags */
 
 /* librte_vhost's callbacks get a vid and no context; there is one socket. */
-static struct ram_blk *served;
+static struct vhost_blk *served;
 
 /* The guest physical address of guest memory that is mapped here. */
 static uint64_t
-gpa_of(const struct ram_blk *blk, const void *host)
+gpa_of(const struct vhost_blk *blk, const void *host)
 {
 	uint32_t i;
 
@@ -59,7 +59,7 @@ gpa_of(const struct ram_blk *blk, const void *host)
 
 /* Open the queue if all that it needs is there. */
 static void
-open_queue(struct ram_blk *blk)
+open_queue(struct vhost_blk *blk)
 {
 	uint64_t index_gpa;
 
@@ -70,31 +70,31 @@ open_queue(struct ram_blk *blk)
 		return;
 	index_gpa = gpa_of(blk, &blk->ring.used->idx);
 	blk->open = index_gpa != UINT64_MAX &&
-			dirtylog_device_open(blk->log, &blk->marker, index_gpa) == 0;
+			dirtylog_open(blk->log, &blk->marker, index_gpa) == 0;
 	if (!blk->open)
-		fprintf(stderr, "ram-blk: the ring is outside of guest memory\n");
+		fprintf(stderr, "vhost_blk: the ring is outside of guest memory\n");
 }
 
 /* Close it, and hand the index back, which librte_vhost will be asked for. */
 static void
-close_queue(struct ram_blk *blk)
+close_queue(struct vhost_blk *blk)
 {
 	if (!blk->open)
 		return;
-	dirtylog_device_close(blk->log, &blk->marker);
+	dirtylog_close(blk->log, &blk->marker);
 	rte_vhost_set_vring_base(blk->vid, 0, blk->next_avail, blk->next_used);
 	blk->open = false;
 }
 
 static void
-forget_memory(struct ram_blk *blk)
+forget_memory(struct vhost_blk *blk)
 {
 	free(blk->mem);
 	blk->mem = NULL;
 }
 
 static void
-read_memory(struct ram_blk *blk)
+read_memory(struct vhost_blk *blk)
 {
 	uint32_t i;
 
@@ -102,7 +102,7 @@ read_memory(struct ram_blk *blk)
 	if (rte_vhost_get_mem_table(blk->vid, &blk->mem) < 0)
 		return;
 	for (i = 0; i < blk->mem->nregions; i++)
-		blk->bitmaps[i] = dirtylog_device_bitmap(blk->log, i);
+		blk->bitmaps[i] = dirtylog_region_bitmap(blk->log, i);
 }
 
 void
@@ -125,7 +125,7 @@ backend_resume(void *ctx, uint32_t vring)
 enum rte_vhost_msg_result
 backend_message(void *ctx, void *msg)
 {
-	const struct ram_blk *blk = ctx;
+	const struct vhost_blk *blk = ctx;
 	struct config_message *config = msg;
 	struct virtio_blk_config space = {
 		.capacity = blk->size / SECTOR_SIZE,
@@ -149,7 +149,7 @@ static int
 new_connection(int vid)
 {
 	if (served->vid >= 0) {
-		fprintf(stderr, "ram-blk: there is a front-end already: the new one is refused\n");
+		fprintf(stderr, "vhost_blk: there is a front-end already: the new one is refused\n");
 		return -1;
 	}
 	if (migration_attach(served, vid) < 0)
@@ -165,7 +165,7 @@ destroy_connection(int vid)
 		return;
 	close_queue(served);
 	dirtylog_vhost_detach(served->messages);
-	dirtylog_device_reset(served->log);
+	dirtylog_reset(served->log);
 	forget_memory(served);
 	served->ready = false;
 	served->vid = -1;
@@ -199,19 +199,19 @@ static const struct rte_vhost_device_ops device_ops = {
 };
 
 int
-backend_start(struct ram_blk *blk, const char *path)
+backend_start(struct vhost_blk *blk, const char *path)
 {
 	served = blk;
 	blk->vid = -1;
 	if (rte_vhost_driver_register(path, 0) < 0) {
-		fprintf(stderr, "ram-blk: %s: not a path for a socket\n", path);
+		fprintf(stderr, "vhost_blk: %s: not a path for a socket\n", path);
 		return -1;
 	}
 	if (rte_vhost_driver_set_features(path, FEATURES) < 0 ||
 			rte_vhost_driver_set_protocol_features(path, PROTOCOL_FEATURES) < 0 ||
 			rte_vhost_driver_callback_register(path, &device_ops) < 0 ||
 			rte_vhost_driver_start(path) < 0) {
-		fprintf(stderr, "ram-blk: %s: cannot be served; is it in use, or left over?\n",
+		fprintf(stderr, "vhost_blk: %s: cannot be served; is it in use, or left over?\n",
 				path);
 		rte_vhost_driver_unregister(path);
 		return -1;

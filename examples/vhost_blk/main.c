@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- *	ram-blk [EAL options] -- SOCKET DISK
+ *	vhost_blk [EAL options] -- SOCKET DISK
  *
  * SOCKET: where to listen for a front-end (vhost-user-blk). DISK: a file, of
  * whole sectors; mapped shared, so put it in memory (/dev/shm), and give both
@@ -31,7 +31,7 @@
 #define IDLE_US 50
 
 static int
-map_disk(struct ram_blk *blk, const char *path)
+map_disk(struct vhost_blk *blk, const char *path)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 	struct stat st;
@@ -58,7 +58,7 @@ map_disk(struct ram_blk *blk, const char *path)
 static void *
 poll_requests(void *arg)
 {
-	struct ram_blk *blk = arg;
+	struct vhost_blk *blk = arg;
 
 	while (!__atomic_load_n(&blk->quit, __ATOMIC_RELAXED))
 		if (requests_poll(blk) == 0)
@@ -67,7 +67,7 @@ poll_requests(void *arg)
 }
 
 static void
-print_stats(const struct ram_blk *blk)
+print_stats(const struct vhost_blk *blk)
 {
 	printf("reads=%" PRIu64 " writes=%" PRIu64 " broken=%" PRIu64 "\n",
 			__atomic_load_n(&blk->reads, __ATOMIC_RELAXED),
@@ -77,7 +77,7 @@ print_stats(const struct ram_blk *blk)
 }
 
 static void
-run_console(struct ram_blk *blk)
+run_console(struct vhost_blk *blk)
 {
 	char line[80];
 
@@ -98,7 +98,7 @@ run_console(struct ram_blk *blk)
 int
 main(int argc, char **argv)
 {
-	static struct ram_blk blk;
+	static struct vhost_blk blk;
 	pthread_t thread;
 	int ret = rte_eal_init(argc, argv);
 
@@ -107,7 +107,7 @@ main(int argc, char **argv)
 	argc -= ret;
 	argv += ret;
 	if (argc != 3) {
-		fprintf(stderr, "usage: ram-blk [EAL options] -- SOCKET DISK\n");
+		fprintf(stderr, "usage: vhost_blk [EAL options] -- SOCKET DISK\n");
 		return 2;
 	}
 	if (map_disk(&blk, argv[2]) < 0 || migration_init(&blk) < 0 ||
@@ -120,8 +120,8 @@ main(int argc, char **argv)
 	}
 	__atomic_store_n(&blk.quit, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
-	dirtylog_device_remove_queue(blk.log, &blk.marker);
-	dirtylog_device_destroy(blk.log);
+	dirtylog_remove_queue(blk.log, &blk.marker);
+	dirtylog_destroy(blk.log);
 	rte_eal_cleanup();
 	return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -14,24 +14,24 @@ static const struct dirtylog_vhost_ops ops = {
 };
 
 int
-migration_init(struct ram_blk *blk)
+migration_init(struct vhost_blk *blk)
 {
-	int ret = dirtylog_device_create("ram-blk", &blk->log);
+	int ret = dirtylog_create("vhost_blk", &blk->log);
 
 	if (ret == 0)
-		dirtylog_device_add_queue(blk->log, &blk->marker);
+		dirtylog_add_queue(blk->log, &blk->marker);
 	return ret;
 }
 
 int
-migration_attach(struct ram_blk *blk, int vid)
+migration_attach(struct vhost_blk *blk, int vid)
 {
 	return dirtylog_vhost_attach(vid, blk->log, &ops, blk, &blk->messages);
 }
 
 /* Inside a burst: guest memory was written. */
 void
-migration_wrote(struct ram_blk *blk, const void *host, uint64_t len)
+migration_wrote(struct vhost_blk *blk, const void *host, uint64_t len)
 {
 	uint32_t i;
 

@@ -29,7 +29,7 @@ struct chain {
 
 /* Follow a chain. False: it is too long, or outside of guest memory. */
 static bool
-read_chain(const struct ram_blk *blk, uint16_t index, struct chain *chain)
+read_chain(const struct vhost_blk *blk, uint16_t index, struct chain *chain)
 {
 	struct vring_desc desc;
 
@@ -84,7 +84,7 @@ copy_in(const struct chain *chain, uint64_t offset, void *local, uint64_t len)
 
 /* Copy `local` to the bytes from `offset` on of what we write of a chain. */
 static void
-copy_out(struct ram_blk *blk, const struct chain *chain, uint64_t offset, const void *local,
+copy_out(struct vhost_blk *blk, const struct chain *chain, uint64_t offset, const void *local,
 		uint64_t len)
 {
 	const struct segment *segment;
@@ -110,7 +110,7 @@ copy_out(struct ram_blk *blk, const struct chain *chain, uint64_t offset, const 
 
 /* Where sectors are on the disk, or NULL if they are not all there. */
 static uint8_t *
-sectors_at(const struct ram_blk *blk, uint64_t sector, uint64_t len)
+sectors_at(const struct vhost_blk *blk, uint64_t sector, uint64_t len)
 {
 	if (len % SECTOR_SIZE != 0 || len > blk->size ||
 			sector > (blk->size - len) / SECTOR_SIZE)
@@ -120,9 +120,9 @@ sectors_at(const struct ram_blk *blk, uint64_t sector, uint64_t len)
 
 /* Serve one request; returns the bytes that it wrote to guest memory. */
 static uint32_t
-serve(struct ram_blk *blk, uint16_t head)
+serve(struct vhost_blk *blk, uint16_t head)
 {
-	static const char id[VIRTIO_BLK_ID_BYTES] = "ram-blk";
+	static const char id[VIRTIO_BLK_ID_BYTES] = "vhost_blk";
 	struct virtio_blk_outhdr header;
 	uint8_t status = VIRTIO_BLK_S_OK, *sectors;
 	uint64_t in, out; /* bytes of data that we write and read */
@@ -166,7 +166,7 @@ serve(struct ram_blk *blk, uint16_t head)
 }
 
 unsigned int
-requests_poll(struct ram_blk *blk)
+requests_poll(struct vhost_blk *blk)
 {
 	struct rte_vhost_vring *ring = &blk->ring;
 	unsigned int n = 0;

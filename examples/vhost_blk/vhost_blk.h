@@ -9,8 +9,8 @@
  *   migration  live migration: what libdirtylog wants to know
  */
 
-#ifndef RAM_BLK_H
-#define RAM_BLK_H
+#ifndef VHOST_BLK_H
+#define VHOST_BLK_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,9 +24,9 @@
 /* Descriptors of a request at most: header, status, and the data between. */
 #define MAX_SEGMENTS 128
 
-struct ram_blk {
+struct vhost_blk {
 	struct dirtylog_marker marker;
-	struct dirtylog_device *log;
+	struct dirtylog *log;
 	struct dirtylog_vhost *messages;
 	struct dirtylog_bitmap *bitmaps[DIRTYLOG_MAX_REGIONS]; /* of mem's regions */
 
@@ -55,7 +55,7 @@ struct ram_blk {
 };
 
 /* Serve a socket. Returns 0, or -1 after an error message. */
-int backend_start(struct ram_blk *blk, const char *path);
+int backend_start(struct vhost_blk *blk, const char *path);
 void backend_stop(const char *path);
 
 /* What must happen before and after a message changes the ring, or all memory. */
@@ -65,10 +65,10 @@ void backend_resume(void *ctx, uint32_t vring);
 enum rte_vhost_msg_result backend_message(void *ctx, void *msg);
 
 /* Serve what is in the ring; returns how many requests that were. */
-unsigned int requests_poll(struct ram_blk *blk);
+unsigned int requests_poll(struct vhost_blk *blk);
 
-int migration_init(struct ram_blk *blk);
-int migration_attach(struct ram_blk *blk, int vid);
-void migration_wrote(struct ram_blk *blk, const void *host, uint64_t len);
+int migration_init(struct vhost_blk *blk);
+int migration_attach(struct vhost_blk *blk, int vid);
+void migration_wrote(struct vhost_blk *blk, const void *host, uint64_t len);
 
-#endif /* RAM_BLK_H */
+#endif /* VHOST_BLK_H */

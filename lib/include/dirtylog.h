@@ -25,8 +25,8 @@
  * librte_vhost: dirtylog_vhost.h translates its messages into these calls.
  */
 
-#ifndef DIRTYLOG_DEVICE_H
-#define DIRTYLOG_DEVICE_H
+#ifndef DIRTYLOG_H
+#define DIRTYLOG_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,7 +42,7 @@ extern "C" {
 /** Memory regions of a device at most. */
 #define DIRTYLOG_MAX_REGIONS 512
 
-/** No index page to mark: see dirtylog_device_open(). */
+/** No index page to mark: see dirtylog_open(). */
 #define DIRTYLOG_NO_GPA UINT64_MAX
 
 /** A guest memory region. */
@@ -67,19 +67,19 @@ enum dirtylog_placement {
 };
 
 /** What can be chosen for a device. All zero: the defaults. */
-struct dirtylog_device_options {
+struct dirtylog_options {
 	enum dirtylog_placement placement;
 	/** Staged marks are in the log after this time, in microseconds; 0: 1000. */
-	uint32_t publish_us;
+	uint32_t drain_us;
 };
 
 /** Counters of a device. Sums over its queues, and over its life. */
-struct dirtylog_device_stats {
+struct dirtylog_stats {
 	struct dirtylog_marker_stats marks; /**< its queues', also of those removed */
 	uint64_t swaps;            /**< logs taken (SET_LOG_BASE) */
 	uint64_t refused_logs;     /**< logs that did not cover a region */
-	uint64_t publishes;        /**< times that staged marks were moved to a log */
-	uint64_t pages_published;  /**< pages that these moves made dirty in a log */
+	uint64_t drains;        /**< times that staged marks were moved to a log */
+	uint64_t pages_drained;  /**< pages that these moves made dirty in a log */
 	uint64_t truncated_logs;   /**< logs that their owner made shorter while in use */
 	uint64_t regions_direct;   /**< regions whose marks go to the log now */
 	uint64_t regions_staged;   /**< regions whose marks are staged now */
@@ -93,42 +93,42 @@ struct dirtylog_device_stats {
 };
 
 /** The log state of one vhost device. */
-struct dirtylog_device;
+struct dirtylog;
 
 /**
  * Create the log state of a device: no regions, no log, logging off.
  *
  * @param name
  *   for log lines; copied
- * @param[out] device
- *   the log state; ends with dirtylog_device_destroy()
+ * @param[out] dl
+ *   the log state; ends with dirtylog_destroy()
  * @return 0, -ENOMEM
  */
-int dirtylog_device_create(const char *name, struct dirtylog_device **device);
+int dirtylog_create(const char *name, struct dirtylog **dl);
 
 /**
- * Choose the options. Before the first dirtylog_device_set_regions().
+ * Choose the options. Before the first dirtylog_set_regions().
  *
  * @return 0, or -EBUSY: there are regions already
  */
-int dirtylog_device_configure(struct dirtylog_device *device,
-		const struct dirtylog_device_options *options);
+int dirtylog_configure(struct dirtylog *dl,
+		const struct dirtylog_options *options);
 
 /** Destroy it. The queues are removed already. NULL is allowed. */
-void dirtylog_device_destroy(struct dirtylog_device *device);
+void dirtylog_destroy(struct dirtylog *dl);
 
 /**
  * Add a queue, closed.
  *
- * @param device
+ * @param dl
  *   that the queue belongs to
  * @param marker
  *   memory of the caller, aligned to a cache line; initialised here
  */
-void dirtylog_device_add_queue(struct dirtylog_device *device, struct dirtylog_marker *marker);
+void dirtylog_add_queue(struct dirtylog *dl, struct dirtylog_marker *marker);
 
 /** Close and remove a queue; its memory is the caller's again. */
-void dirtylog_device_remove_queue(struct dirtylog_device *device,
+void dirtylog_remove_queue(struct dirtylog *dl,
 		struct dirtylog_marker *marker);
 
 /**
@@ -136,7 +136,7 @@ void dirtylog_device_remove_queue(struct dirtylog_device *device,
  *
  * @param marker
  *   the queue's
- * @param device
+ * @param dl
  *   that the queue belongs to
  * @param index_gpa
  *   GPA of the used index, or of a packed ring's descriptors, which the queue
@@ -144,14 +144,14 @@ void dirtylog_device_remove_queue(struct dirtylog_device *device,
  *   dirtylog_mark_flags()
  * @return 0; -EFAULT: index_gpa is in no region; -EBUSY: it is open
  */
-int dirtylog_device_open(struct dirtylog_device *device, struct dirtylog_marker *marker,
+int dirtylog_open(struct dirtylog *dl, struct dirtylog_marker *marker,
 		uint64_t index_gpa);
 
 /**
  * Close a queue. Returns after its last burst, with all its marks made, that
  * of the index included. Closing a closed queue does nothing.
  */
-void dirtylog_device_close(struct dirtylog_device *device, struct dirtylog_marker *marker);
+void dirtylog_close(struct dirtylog *dl, struct dirtylog_marker *marker);
 
 /**
  * Mark what a control thread has written, such as the event suppression area of
@@ -159,16 +159,16 @@ void dirtylog_device_close(struct dirtylog_device *device, struct dirtylog_marke
  *
  * @return 0, or -EFAULT: no region holds the GPA
  */
-int dirtylog_device_mark(struct dirtylog_device *device, uint64_t gpa, uint64_t len);
+int dirtylog_mark_gpa(struct dirtylog *dl, uint64_t gpa, uint64_t len);
 
 /**
  * Wait until each burst that runs now is over, for a change of the caller's own
  * that bursts read.
  */
-void dirtylog_device_wait(struct dirtylog_device *device);
+void dirtylog_wait(struct dirtylog *dl);
 
 /** Whether every queue is closed. */
-bool dirtylog_device_stopped(struct dirtylog_device *device);
+bool dirtylog_stopped(struct dirtylog *dl);
 
 /**
  * The memory table (vhost-user: SET_MEM_TABLE, ADD_MEM_REG, REM_MEM_REG).
@@ -183,29 +183,29 @@ bool dirtylog_device_stopped(struct dirtylog_device *device);
  *   -EINVAL, -EOVERFLOW: an empty region, a region whose end overflows;
  *   -ENOMEM
  */
-int dirtylog_device_set_regions(struct dirtylog_device *device,
+int dirtylog_set_regions(struct dirtylog *dl,
 		const struct dirtylog_region *regions, uint32_t nb_regions);
 
 /**
  * The bitmap of region `index` of the present table, for dirtylog_mark().
  *
- * Valid until the next dirtylog_device_set_regions(), or as long as the caller
+ * Valid until the next dirtylog_set_regions(), or as long as the caller
  * keeps a reference. NULL if there is no such region.
  */
-struct dirtylog_bitmap *dirtylog_device_bitmap(struct dirtylog_device *device, uint32_t index);
+struct dirtylog_bitmap *dirtylog_region_bitmap(struct dirtylog *dl, uint32_t index);
 
 /**
  * The bitmap of the region that holds a GPA, and the offset in it.
  *
  * @param gpa
  *   guest physical address
- * @param device
+ * @param dl
  *   whose memory table is searched
  * @param[out] offset
  *   bytes from the start of the region
  * @return NULL if no region holds it
  */
-struct dirtylog_bitmap *dirtylog_device_find(struct dirtylog_device *device, uint64_t gpa,
+struct dirtylog_bitmap *dirtylog_find(struct dirtylog *dl, uint64_t gpa,
 		uint64_t *offset);
 
 /**
@@ -214,7 +214,7 @@ struct dirtylog_bitmap *dirtylog_device_find(struct dirtylog_device *device, uin
  * When it returns 0 no mark goes to the old log any more, each earlier mark
  * is in the old log or in this one, and the old one is unmapped.
  *
- * @param device
+ * @param dl
  *   that gets the log
  * @param shm
  *   the mapped log, from GPA 0 on; the device takes a reference of its own
@@ -223,11 +223,11 @@ struct dirtylog_bitmap *dirtylog_device_find(struct dirtylog_device *device, uin
  *   -ERANGE: it does not cover a region; nothing has changed then;
  *   -ENOMEM
  */
-int dirtylog_device_set_log(struct dirtylog_device *device, struct dirtylog_shm *shm);
+int dirtylog_set_log(struct dirtylog *dl, struct dirtylog_shm *shm);
 
 /**
  * Leave the log, if there is one: bursts mark in staging until the next
- * dirtylog_device_set_log(), and when it returns 0 no burst marks in the log.
+ * dirtylog_set_log(), and when it returns 0 no burst marks in the log.
  *
  * Also the right thing when the device has stopped: a front-end that starts it
  * again during a migration lets queues run before it sends a new log, and the
@@ -236,7 +236,7 @@ int dirtylog_device_set_log(struct dirtylog_device *device, struct dirtylog_shm 
  *
  * @return 0, or -ENOMEM: the log is still in use
  */
-int dirtylog_device_leave_log(struct dirtylog_device *device);
+int dirtylog_suspend_log(struct dirtylog *dl);
 
 /**
  * Logging on or off (vhost-user: SET_FEATURES with or without VHOST_F_LOG_ALL).
@@ -246,7 +246,7 @@ int dirtylog_device_leave_log(struct dirtylog_device *device);
  *
  * @return 0, or -ENOMEM (on only): logging is off
  */
-int dirtylog_device_set_logging(struct dirtylog_device *device, bool on);
+int dirtylog_set_logging(struct dirtylog *dl, bool on);
 
 /**
  * Forget everything but the queues, which must be closed: no regions, no log,
@@ -254,16 +254,16 @@ int dirtylog_device_set_logging(struct dirtylog_device *device, bool on);
  *
  * @return 0, or -EBUSY: a queue is open
  */
-int dirtylog_device_reset(struct dirtylog_device *device);
+int dirtylog_reset(struct dirtylog *dl);
 
 /** Read the counters. */
-void dirtylog_device_get_stats(struct dirtylog_device *device,
-		struct dirtylog_device_stats *stats);
+void dirtylog_get_stats(struct dirtylog *dl,
+		struct dirtylog_stats *stats);
 
 /**
  * Read the counters of one queue.
  *
- * @param device
+ * @param dl
  *   that the queue belongs to
  * @param index
  *   of the queue, in the order in which they were added, from 0
@@ -271,14 +271,14 @@ void dirtylog_device_get_stats(struct dirtylog_device *device,
  *   the counters
  * @return 0, or -ENOENT: it has fewer queues
  */
-int dirtylog_device_get_queue_stats(struct dirtylog_device *device, uint32_t index,
+int dirtylog_get_queue_stats(struct dirtylog *dl, uint32_t index,
 		struct dirtylog_marker_stats *stats);
 
 /** Write a readable description of the state. */
-void dirtylog_device_dump(struct dirtylog_device *device, FILE *stream);
+void dirtylog_dump(struct dirtylog *dl, FILE *stream);
 
 #ifdef __cplusplus
 }
 #endif
 
-#endif /* DIRTYLOG_DEVICE_H */
+#endif /* DIRTYLOG_H */

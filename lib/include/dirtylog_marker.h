@@ -29,7 +29,7 @@
  *
  * The index is written after the flush, so its page is marked by the queue's
  * next burst, idle or not, or by the control thread when it closes the queue
- * (dirtylog_device_close()), whichever comes first. In a packed ring the flags
+ * (dirtylog_close()), whichever comes first. In a packed ring the flags
  * of the burst's first used descriptor take the place of the index: they are
  * held back until after the flush.
  *
@@ -442,7 +442,7 @@ dirtylog_burst_end(struct dirtylog_marker *marker)
 /**
  * Prepare a marker, closed.
  *
- * It becomes a reader of the epoch. Most users let dirtylog_device_add_queue()
+ * It becomes a reader of the epoch. Most users let dirtylog_add_queue()
  * do it. Control threads.
  */
 void dirtylog_marker_init(struct dirtylog_marker *marker, struct dirtylog_epoch *epoch);
@@ -453,7 +453,7 @@ void dirtylog_marker_fini(struct dirtylog_marker *marker, struct dirtylog_epoch 
 /**
  * Open or close a marker and wait until no burst goes by the old state.
  *
- * For a user without a dirtylog_device. Control threads.
+ * For a user without a dirtylog. Control threads.
  */
 void dirtylog_marker_set_gate(struct dirtylog_marker *marker, struct dirtylog_epoch *epoch,
 		enum dirtylog_gate gate);

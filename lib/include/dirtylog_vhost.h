@@ -2,15 +2,15 @@
 
 /**
  * @file
- * librte_vhost's messages, translated into calls of a dirtylog_device.
+ * librte_vhost's messages, translated into calls of a dirtylog.
  *
  * A vhost back-end that is built on librte_vhost's control plane with a
  * datapath of its own attaches the log state to each connection and gets live
  * migration: regions, log, LOG_ALL and stop follow the messages.
  *
  *     new_connection(vid)       dirtylog_vhost_attach(vid, ...)
- *     a queue becomes ready     dirtylog_device_open(device, marker, index_gpa)
- *     a queue is stopped        dirtylog_device_close(device, marker)
+ *     a queue becomes ready     dirtylog_open(dl, marker, index_gpa)
+ *     a queue is stopped        dirtylog_close(dl, marker)
  *     destroy_connection(vid)   dirtylog_vhost_detach(...)
  *
  * The messages of librte_vhost are handled by one event thread for all
@@ -79,7 +79,7 @@ struct dirtylog_vhost;
  *
  * @param vid
  *   librte_vhost's device id
- * @param device
+ * @param dl
  *   the log state, fresh; the user's, must outlive the connection
  * @param ops
  *   callbacks; must outlive the connection
@@ -89,7 +89,7 @@ struct dirtylog_vhost;
  *   ends with dirtylog_vhost_detach()
  * @return 0, -ENOMEM, or -EIO: librte_vhost does not know the vid
  */
-int dirtylog_vhost_attach(int vid, struct dirtylog_device *device,
+int dirtylog_vhost_attach(int vid, struct dirtylog *dl,
 		const struct dirtylog_vhost_ops *ops, void *ctx, struct dirtylog_vhost **vhost);
 
 /** A number above every vid. */
@@ -104,9 +104,9 @@ int dirtylog_vhost_attach(int vid, struct dirtylog_device *device,
  *
  * @return 0, or -ENODEV: no such connection is attached
  */
-int dirtylog_vhost_get_stats(int vid, struct dirtylog_device_stats *stats);
+int dirtylog_vhost_get_stats(int vid, struct dirtylog_stats *stats);
 
-/** As dirtylog_vhost_get_stats(), for one queue: see dirtylog_device_get_queue_stats(). */
+/** As dirtylog_vhost_get_stats(), for one queue: see dirtylog_get_queue_stats(). */
 int dirtylog_vhost_get_queue_stats(int vid, uint32_t index,
 		struct dirtylog_marker_stats *stats);
 

@@ -92,7 +92,7 @@ dirtylog_view_create(struct dirtylog_shm *shm, uint64_t gpa, uint64_t len,
  * first word stands for and that lies before the region.
  */
 static void
-place_words(struct dirtylog_shm *shm, uint64_t nb_words, uint64_t skipped, const void *host,
+bind_words(struct dirtylog_shm *shm, uint64_t nb_words, uint64_t skipped, const void *host,
 		uint64_t len)
 {
 	uint64_t words_per_page = shm->page_size / sizeof(uint64_t);
@@ -125,7 +125,7 @@ new_staging(uint64_t gpa, uint64_t len, const void *host, bool huge,
 	if (ret < 0)
 		return ret;
 	if (host != NULL && dirtylog_numa_present())
-		place_words(shm, nb_words, skipped, host, len);
+		bind_words(shm, nb_words, skipped, host, len);
 	return view_new(shm, 0, gpa, len, (uint64_t *)shm->addr + nb_words, view);
 }
 
@@ -145,7 +145,7 @@ dirtylog_view_create_staging(uint64_t gpa, uint64_t len, const void *host,
 	/* Huge pages that were promised and not given: a limit of the cgroup. */
 	ret = new_staging(gpa, len, host, false, view);
 	if (ret == 0 && !__atomic_exchange_n(&warned, true, __ATOMIC_RELAXED))
-		DIRTYLOG_LOG(WARNING, "no huge pages to be had for staging bitmaps:"
+		DIRTYLOG_DIAG(WARNING, "no huge pages to be had for staging bitmaps:"
 				" normal pages are used");
 	return ret;
 }

@@ -5,8 +5,8 @@
  * driver notice: nobody else asks for a release. Private, so not installed.
  */
 
-#ifndef DIRTYLOG_DPDK_H
-#define DIRTYLOG_DPDK_H
+#ifndef DIRTYLOG_COMPAT_H
+#define DIRTYLOG_COMPAT_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -22,13 +22,13 @@
 #endif
 
 /*
- * DIRTYLOG_STATS_GET(op, get) makes the ethdev operation stats_get, named op, of
+ * ETH_DIRTYLOG_STATS_GET(op, get) makes the ethdev operation stats_get, named op, of
  * a function get(dev, stats, queues). From 25.11 on the counters per queue are a
  * struct of their own, and nobody may want them: NULL. Before, they were members
  * of rte_eth_stats that are called the same.
  */
 #if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
-#define DIRTYLOG_STATS_GET(op, get) \
+#define ETH_DIRTYLOG_STATS_GET(op, get) \
 	static int \
 	op(struct rte_eth_dev *dev, struct rte_eth_stats *stats, struct eth_queue_stats *queues) \
 	{ \
@@ -36,7 +36,7 @@
 	}
 #else
 #define eth_queue_stats rte_eth_stats
-#define DIRTYLOG_STATS_GET(op, get) \
+#define ETH_DIRTYLOG_STATS_GET(op, get) \
 	static int \
 	op(struct rte_eth_dev *dev, struct rte_eth_stats *stats) \
 	{ \
@@ -46,9 +46,9 @@
 
 /* What the ethdev operation rx_queue_count returns. */
 #if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
-typedef int dirtylog_rx_count_t;
+typedef int eth_dirtylog_rx_count_t;
 #else
-typedef uint32_t dirtylog_rx_count_t;
+typedef uint32_t eth_dirtylog_rx_count_t;
 #endif
 
 /* ---- known when it runs: releases of one ABI differ ---- */
@@ -59,7 +59,7 @@ typedef uint32_t dirtylog_rx_count_t;
  * known. As of 26.07 no later release was there to look at.
  */
 static inline size_t
-dirtylog_dpdk_message_fds_at(void)
+dirtylog_compat_message_fds_at(void)
 {
 	unsigned int year, month, release;
 
@@ -71,4 +71,4 @@ dirtylog_dpdk_message_fds_at(void)
 	return release >= 2503 ? 1084 : 644;
 }
 
-#endif /* DIRTYLOG_DPDK_H */
+#endif /* DIRTYLOG_COMPAT_H */

@@ -11,13 +11,13 @@
 #include "numa_node.h"
 #include "drainer.h"
 
-#define DEFAULT_PUBLISH_US 1000
+#define DEFAULT_DRAIN_US 1000
 
 /* A dirty rate is measured over at least this time. */
 #define RATE_WINDOW_NS 100000000
 
 /*
- * A region, its bitmap, and the two places its marks can go to. Which of them
+ * A region, its bitmap, and the two targets its marks can go to. Which of them
  * is the bitmap's view follows from the device's state: see view_wanted().
  */
 struct region {
@@ -34,7 +34,7 @@ struct table {
 	struct region regions[];
 };
 
-struct dirtylog_device {
+struct dirtylog {
 	pthread_mutex_t lock;
 	struct dirtylog_epoch epoch;
 	struct dirtylog_marker *markers;
@@ -47,30 +47,30 @@ struct dirtylog_device {
 	 */
 	bool log_current;
 	bool logging;
-	struct dirtylog_device_options options;
-	struct dirtylog_publisher publisher;
-	struct dirtylog_device_stats stats; /* the device's own part */
+	struct dirtylog_options options;
+	struct dirtylog_drainer drainer;
+	struct dirtylog_stats stats; /* the device's own part */
 	struct {
 		uint64_t at;    /* nanoseconds, monotonic; 0: no sample yet */
 		uint64_t pages; /* dirtied until then */
 		uint64_t value; /* pages per second before that */
 	} rate;
-	bool truncation_told;
+	bool truncation_reported;
 	char name[];
 };
 
 static struct dirtylog_view *
-view_wanted(const struct dirtylog_device *device, const struct region *region)
+view_wanted(const struct dirtylog *dl, const struct region *region)
 {
-	if (!device->logging)
+	if (!dl->logging)
 		return NULL;
-	return device->log_current && region->log != NULL && region->direct ?
+	return dl->log_current && region->log != NULL && region->direct ?
 			region->log : region->staging;
 }
 
 /* Whether marks of a region may go to its part of the log directly. */
 static bool
-may_go_direct(const struct dirtylog_device *device, const struct dirtylog_region *range,
+may_go_direct(const struct dirtylog *dl, const struct dirtylog_region *range,
 		const struct dirtylog_view *log)
 {
 	/* To its last word: there may be no page behind. */
@@ -78,8 +78,8 @@ may_go_direct(const struct dirtylog_device *device, const struct dirtylog_region
 			sizeof(uint64_t);
 	int node;
 
-	if (device->options.placement != DIRTYLOG_PLACEMENT_AUTO)
-		return device->options.placement == DIRTYLOG_PLACEMENT_DIRECT;
+	if (dl->options.placement != DIRTYLOG_PLACEMENT_AUTO)
+		return dl->options.placement == DIRTYLOG_PLACEMENT_DIRECT;
 	if (!dirtylog_numa_present())
 		return true;
 	/* One log page stands for 128 MiB; a region on several nodes has no one place. */
@@ -116,7 +116,7 @@ table_free(struct table *table)
 
 /* Give every region whose marks would have no place a staging view. */
 static int
-make_staging(struct dirtylog_device *device, struct table *table)
+make_staging(struct dirtylog *dl, struct table *table)
 {
 	uint32_t i;
 	int ret;
@@ -124,7 +124,7 @@ make_staging(struct dirtylog_device *device, struct table *table)
 	for (i = 0; i < table->nb_regions; i++) {
 		struct region *region = &table->regions[i];
 
-		if (!device->logging || view_wanted(device, region) != NULL)
+		if (!dl->logging || view_wanted(dl, region) != NULL)
 			continue;
 		ret = dirtylog_view_create_staging(region->range.gpa, region->range.len,
 				region->range.host, &region->staging);
@@ -136,16 +136,16 @@ make_staging(struct dirtylog_device *device, struct table *table)
 
 /* Tell, once for each log, that its owner has truncated it. */
 static void
-check_truncation(struct dirtylog_device *device)
+check_truncation(struct dirtylog *dl)
 {
-	if (device->log == NULL || device->truncation_told ||
-			!dirtylog_shm_truncated(device->log))
+	if (dl->log == NULL || dl->truncation_reported ||
+			!dirtylog_shm_truncated(dl->log))
 		return;
-	device->truncation_told = true;
-	device->stats.truncated_logs++;
-	DIRTYLOG_LOG(ERR, "%s: the front-end has truncated its log of %" PRIu64
+	dl->truncation_reported = true;
+	dl->stats.truncated_logs++;
+	DIRTYLOG_DIAG(ERR, "%s: the front-end has truncated its log of %" PRIu64
 			" bytes while it is in use: marks are lost, and pages with them",
-			device->name, device->log->len);
+			dl->name, dl->log->len);
 }
 
 /*
@@ -153,54 +153,54 @@ check_truncation(struct dirtylog_device *device)
  * stay staged too: the front-end may still read it, or may bring another.
  */
 static void
-publish(struct dirtylog_device *device)
+drain(struct dirtylog *dl)
 {
-	bool published = false;
+	bool drained = false;
 	uint32_t i;
 
-	for (i = 0; i < device->table->nb_regions; i++) {
-		struct region *region = &device->table->regions[i];
+	for (i = 0; i < dl->table->nb_regions; i++) {
+		struct region *region = &dl->table->regions[i];
 
 		if (region->staging == NULL || region->log == NULL)
 			continue;
-		published = true;
-		if (device->log_current)
-			device->stats.pages_published +=
+		drained = true;
+		if (dl->log_current)
+			dl->stats.pages_drained +=
 				dirtylog_view_move(region->staging, region->log);
 		else
 			dirtylog_view_copy(region->staging, region->log);
 	}
-	device->stats.publishes += published;
-	check_truncation(device);
+	dl->stats.drains += drained;
+	check_truncation(dl);
 }
 
 static void
-publish_periodically(void *ctx)
+drain_periodically(void *ctx)
 {
-	struct dirtylog_device *device = ctx;
+	struct dirtylog *dl = ctx;
 
-	pthread_mutex_lock(&device->lock);
-	publish(device);
-	pthread_mutex_unlock(&device->lock);
+	pthread_mutex_lock(&dl->lock);
+	drain(dl);
+	pthread_mutex_unlock(&dl->lock);
 }
 
-/* Have the publisher run while marks are staged that a log waits for. */
+/* Have the drainer run while marks are staged that a log waits for. */
 static void
-direct_publisher(struct dirtylog_device *device)
+direct_drainer(struct dirtylog *dl)
 {
 	uint32_t period_us = 0, i;
 	int ret;
 
-	for (i = 0; i < device->table->nb_regions; i++)
-		if (device->logging && device->log_current &&
-				device->table->regions[i].log != NULL &&
-				!device->table->regions[i].direct)
-			period_us = device->options.publish_us != 0 ?
-					device->options.publish_us : DEFAULT_PUBLISH_US;
-	ret = dirtylog_publisher_set_period(&device->publisher, period_us);
+	for (i = 0; i < dl->table->nb_regions; i++)
+		if (dl->logging && dl->log_current &&
+				dl->table->regions[i].log != NULL &&
+				!dl->table->regions[i].direct)
+			period_us = dl->options.drain_us != 0 ?
+					dl->options.drain_us : DEFAULT_DRAIN_US;
+	ret = dirtylog_drainer_set_period(&dl->drainer, period_us);
 	if (ret < 0)
-		DIRTYLOG_LOG(WARNING, "%s: no thread to publish staged marks (%s):"
-				" they are published when a queue stops", device->name,
+		DIRTYLOG_DIAG(WARNING, "%s: no thread to publish staged marks (%s):"
+				" they are published when a queue stops", dl->name,
 				strerror(-ret));
 }
 
@@ -209,31 +209,31 @@ direct_publisher(struct dirtylog_device *device)
  * returns after the last burst that went by the old state.
  */
 static void
-install_views(struct dirtylog_device *device)
+install_views(struct dirtylog *dl)
 {
 	uint32_t i;
 
-	for (i = 0; i < device->table->nb_regions; i++) {
-		struct region *region = &device->table->regions[i];
+	for (i = 0; i < dl->table->nb_regions; i++) {
+		struct region *region = &dl->table->regions[i];
 
-		dirtylog_bitmap_exchange(region->bitmap, view_wanted(device, region));
+		dirtylog_bitmap_exchange(region->bitmap, view_wanted(dl, region));
 	}
-	dirtylog_epoch_sync(&device->epoch);
-	direct_publisher(device);
+	dirtylog_epoch_sync(&dl->epoch);
+	direct_drainer(dl);
 }
 
 static void
-install_gates(struct dirtylog_device *device)
+install_gates(struct dirtylog *dl)
 {
 	struct dirtylog_marker *marker;
 
-	for (marker = device->markers; marker != NULL; marker = marker->next)
+	for (marker = dl->markers; marker != NULL; marker = marker->next)
 		if (marker->gate != DIRTYLOG_GATE_CLOSED)
 			/* Release: a burst that logs finds the views in place. */
-			__atomic_store_n(&marker->gate, device->logging ?
+			__atomic_store_n(&marker->gate, dl->logging ?
 					DIRTYLOG_GATE_LOGGING : DIRTYLOG_GATE_OPEN,
 					__ATOMIC_RELEASE);
-	dirtylog_epoch_sync(&device->epoch);
+	dirtylog_epoch_sync(&dl->epoch);
 }
 
 static struct region *
@@ -251,74 +251,74 @@ find_region(struct table *table, uint64_t gpa)
 }
 
 int
-dirtylog_device_create(const char *name, struct dirtylog_device **out)
+dirtylog_create(const char *name, struct dirtylog **out)
 {
-	struct dirtylog_device *device = calloc(1, sizeof(*device) + strlen(name) + 1);
+	struct dirtylog *dl = calloc(1, sizeof(*dl) + strlen(name) + 1);
 
-	if (device == NULL)
+	if (dl == NULL)
 		return -ENOMEM;
-	device->table = calloc(1, sizeof(*device->table));
-	if (device->table == NULL)
+	dl->table = calloc(1, sizeof(*dl->table));
+	if (dl->table == NULL)
 		goto free_device;
-	if (pthread_mutex_init(&device->lock, NULL) != 0)
+	if (pthread_mutex_init(&dl->lock, NULL) != 0)
 		goto free_table;
-	if (dirtylog_epoch_init(&device->epoch) < 0)
+	if (dirtylog_epoch_init(&dl->epoch) < 0)
 		goto destroy_lock;
-	if (dirtylog_publisher_init(&device->publisher, publish_periodically, device) < 0)
+	if (dirtylog_drainer_init(&dl->drainer, drain_periodically, dl) < 0)
 		goto fini_epoch;
-	strcpy(device->name, name);
-	*out = device;
+	strcpy(dl->name, name);
+	*out = dl;
 	return 0;
 fini_epoch:
-	dirtylog_epoch_fini(&device->epoch);
+	dirtylog_epoch_fini(&dl->epoch);
 destroy_lock:
-	pthread_mutex_destroy(&device->lock);
+	pthread_mutex_destroy(&dl->lock);
 free_table:
-	free(device->table);
+	free(dl->table);
 free_device:
-	free(device);
+	free(dl);
 	return -ENOMEM;
 }
 
 int
-dirtylog_device_configure(struct dirtylog_device *device,
-		const struct dirtylog_device_options *options)
+dirtylog_configure(struct dirtylog *dl,
+		const struct dirtylog_options *options)
 {
 	int ret = -EBUSY;
 
-	pthread_mutex_lock(&device->lock);
-	if (device->table->nb_regions == 0) {
-		device->options = *options;
+	pthread_mutex_lock(&dl->lock);
+	if (dl->table->nb_regions == 0) {
+		dl->options = *options;
 		ret = 0;
 	}
-	pthread_mutex_unlock(&device->lock);
+	pthread_mutex_unlock(&dl->lock);
 	return ret;
 }
 
 void
-dirtylog_device_destroy(struct dirtylog_device *device)
+dirtylog_destroy(struct dirtylog *dl)
 {
-	if (device == NULL)
+	if (dl == NULL)
 		return;
-	dirtylog_publisher_fini(&device->publisher);
-	table_free(device->table);
-	dirtylog_shm_unref(device->log);
-	dirtylog_epoch_fini(&device->epoch);
-	pthread_mutex_destroy(&device->lock);
-	free(device);
+	dirtylog_drainer_fini(&dl->drainer);
+	table_free(dl->table);
+	dirtylog_shm_unref(dl->log);
+	dirtylog_epoch_fini(&dl->epoch);
+	pthread_mutex_destroy(&dl->lock);
+	free(dl);
 }
 
 void
-dirtylog_device_add_queue(struct dirtylog_device *device, struct dirtylog_marker *marker)
+dirtylog_add_queue(struct dirtylog *dl, struct dirtylog_marker *marker)
 {
 	struct dirtylog_marker **link;
 
-	pthread_mutex_lock(&device->lock);
-	dirtylog_marker_init(marker, &device->epoch);
-	for (link = &device->markers; *link != NULL; link = &(*link)->next)
+	pthread_mutex_lock(&dl->lock);
+	dirtylog_marker_init(marker, &dl->epoch);
+	for (link = &dl->markers; *link != NULL; link = &(*link)->next)
 		;
 	*link = marker;
-	pthread_mutex_unlock(&device->lock);
+	pthread_mutex_unlock(&dl->lock);
 }
 
 /*
@@ -335,24 +335,24 @@ mark_index(struct dirtylog_marker *marker)
 }
 
 static void
-close_locked(struct dirtylog_device *device, struct dirtylog_marker *marker)
+close_locked(struct dirtylog *dl, struct dirtylog_marker *marker)
 {
 	if (marker->gate == DIRTYLOG_GATE_CLOSED)
 		return;
-	dirtylog_marker_set_gate(marker, &device->epoch, DIRTYLOG_GATE_CLOSED);
+	dirtylog_marker_set_gate(marker, &dl->epoch, DIRTYLOG_GATE_CLOSED);
 	/* The queue's fields are ours now. */
 	mark_index(marker);
 	marker->index_pending = false;
 	marker->index_bitmap = NULL;
-	publish(device);
+	drain(dl);
 }
 
 void
-dirtylog_device_close(struct dirtylog_device *device, struct dirtylog_marker *marker)
+dirtylog_close(struct dirtylog *dl, struct dirtylog_marker *marker)
 {
-	pthread_mutex_lock(&device->lock);
-	close_locked(device, marker);
-	pthread_mutex_unlock(&device->lock);
+	pthread_mutex_lock(&dl->lock);
+	close_locked(dl, marker);
+	pthread_mutex_unlock(&dl->lock);
 }
 
 static void
@@ -365,38 +365,38 @@ add_marker_stats(struct dirtylog_marker_stats *sum, const struct dirtylog_marker
 }
 
 void
-dirtylog_device_remove_queue(struct dirtylog_device *device, struct dirtylog_marker *marker)
+dirtylog_remove_queue(struct dirtylog *dl, struct dirtylog_marker *marker)
 {
 	struct dirtylog_marker **link;
 
-	pthread_mutex_lock(&device->lock);
-	close_locked(device, marker);
-	for (link = &device->markers; *link != NULL; link = &(*link)->next) {
+	pthread_mutex_lock(&dl->lock);
+	close_locked(dl, marker);
+	for (link = &dl->markers; *link != NULL; link = &(*link)->next) {
 		if (*link == marker) {
 			*link = marker->next;
-			add_marker_stats(&device->stats.marks, &marker->stats);
-			dirtylog_marker_fini(marker, &device->epoch);
+			add_marker_stats(&dl->stats.marks, &marker->stats);
+			dirtylog_marker_fini(marker, &dl->epoch);
 			break;
 		}
 	}
-	pthread_mutex_unlock(&device->lock);
+	pthread_mutex_unlock(&dl->lock);
 }
 
 int
-dirtylog_device_open(struct dirtylog_device *device, struct dirtylog_marker *marker,
+dirtylog_open(struct dirtylog *dl, struct dirtylog_marker *marker,
 		uint64_t index_gpa)
 {
 	struct region *region;
 	int ret = 0;
 
-	pthread_mutex_lock(&device->lock);
+	pthread_mutex_lock(&dl->lock);
 	if (marker->gate != DIRTYLOG_GATE_CLOSED) {
 		ret = -EBUSY; /* its bursts use the fields below */
 		goto unlock;
 	}
 	marker->index_bitmap = NULL;
 	if (index_gpa != DIRTYLOG_NO_GPA) {
-		region = find_region(device->table, index_gpa);
+		region = find_region(dl->table, index_gpa);
 		if (region == NULL) {
 			ret = -EFAULT;
 			goto unlock;
@@ -405,52 +405,52 @@ dirtylog_device_open(struct dirtylog_device *device, struct dirtylog_marker *mar
 		marker->index_offset = index_gpa - region->range.gpa;
 	}
 	/* Release: what the caller prepared for the queue is seen by its first burst. */
-	__atomic_store_n(&marker->gate, device->logging ? DIRTYLOG_GATE_LOGGING :
+	__atomic_store_n(&marker->gate, dl->logging ? DIRTYLOG_GATE_LOGGING :
 			DIRTYLOG_GATE_OPEN, __ATOMIC_RELEASE);
 unlock:
-	pthread_mutex_unlock(&device->lock);
+	pthread_mutex_unlock(&dl->lock);
 	return ret;
 }
 
 int
-dirtylog_device_mark(struct dirtylog_device *device, uint64_t gpa, uint64_t len)
+dirtylog_mark_gpa(struct dirtylog *dl, uint64_t gpa, uint64_t len)
 {
 	struct region *region;
 
-	pthread_mutex_lock(&device->lock);
-	region = find_region(device->table, gpa);
+	pthread_mutex_lock(&dl->lock);
+	region = find_region(dl->table, gpa);
 	/* The view is changed under the lock only. */
 	if (region != NULL && region->bitmap->view != NULL)
 		dirtylog_view_mark(region->bitmap->view, gpa - region->range.gpa, len);
-	pthread_mutex_unlock(&device->lock);
+	pthread_mutex_unlock(&dl->lock);
 	return region == NULL ? -EFAULT : 0;
 }
 
 static bool
-all_closed(const struct dirtylog_device *device)
+all_closed(const struct dirtylog *dl)
 {
 	const struct dirtylog_marker *marker;
 
-	for (marker = device->markers; marker != NULL; marker = marker->next)
+	for (marker = dl->markers; marker != NULL; marker = marker->next)
 		if (marker->gate != DIRTYLOG_GATE_CLOSED)
 			return false;
 	return true;
 }
 
 void
-dirtylog_device_wait(struct dirtylog_device *device)
+dirtylog_wait(struct dirtylog *dl)
 {
-	dirtylog_epoch_sync(&device->epoch);
+	dirtylog_epoch_sync(&dl->epoch);
 }
 
 bool
-dirtylog_device_stopped(struct dirtylog_device *device)
+dirtylog_stopped(struct dirtylog *dl)
 {
 	bool stopped;
 
-	pthread_mutex_lock(&device->lock);
-	stopped = all_closed(device);
-	pthread_mutex_unlock(&device->lock);
+	pthread_mutex_lock(&dl->lock);
+	stopped = all_closed(dl);
+	pthread_mutex_unlock(&dl->lock);
 	return stopped;
 }
 
@@ -467,7 +467,7 @@ make_log_view(struct dirtylog_shm *log, const struct dirtylog_region *range,
 }
 
 static int
-table_create(struct dirtylog_device *device, const struct dirtylog_region *ranges,
+table_create(struct dirtylog *dl, const struct dirtylog_region *ranges,
 		uint32_t nb_regions, struct table **out)
 {
 	struct table *table = calloc(1, sizeof(*table) + nb_regions * sizeof(table->regions[0]));
@@ -485,26 +485,26 @@ table_create(struct dirtylog_device *device, const struct dirtylog_region *range
 			goto fail;
 		}
 		region->range = ranges[i];
-		ret = dirtylog_bitmap_create(&device->epoch, ranges[i].len, &region->bitmap);
+		ret = dirtylog_bitmap_create(&dl->epoch, ranges[i].len, &region->bitmap);
 		if (ret < 0)
 			goto fail;
 		table->nb_regions++;
-		if (device->log == NULL)
+		if (dl->log == NULL)
 			continue;
-		ret = make_log_view(device->log, &ranges[i], &region->log);
+		ret = make_log_view(dl->log, &ranges[i], &region->log);
 		if (ret == -ERANGE && !told++)
-			DIRTYLOG_LOG(WARNING, "%s: region %u (GPA 0x%" PRIx64 ", %" PRIu64
+			DIRTYLOG_DIAG(WARNING, "%s: region %u (GPA 0x%" PRIx64 ", %" PRIu64
 					" bytes) is beyond the log of %" PRIu64
 					" bytes: marks are kept until a larger log comes, and"
 					" so they are for other such regions",
-					device->name, i, ranges[i].gpa, ranges[i].len,
-					device->log->len);
+					dl->name, i, ranges[i].gpa, ranges[i].len,
+					dl->log->len);
 		if (ret < 0 && ret != -ERANGE)
 			goto fail;
 		if (ret == 0)
-			region->direct = may_go_direct(device, &ranges[i], region->log);
+			region->direct = may_go_direct(dl, &ranges[i], region->log);
 	}
-	ret = make_staging(device, table);
+	ret = make_staging(dl, table);
 	if (ret < 0)
 		goto fail;
 	*out = table;
@@ -515,7 +515,7 @@ fail:
 }
 
 int
-dirtylog_device_set_regions(struct dirtylog_device *device,
+dirtylog_set_regions(struct dirtylog *dl,
 		const struct dirtylog_region *ranges, uint32_t nb_regions)
 {
 	struct table *table, *old;
@@ -524,93 +524,93 @@ dirtylog_device_set_regions(struct dirtylog_device *device,
 
 	if (nb_regions > DIRTYLOG_MAX_REGIONS)
 		return -E2BIG;
-	pthread_mutex_lock(&device->lock);
+	pthread_mutex_lock(&dl->lock);
 	ret = -EBUSY;
-	if (!all_closed(device))
+	if (!all_closed(dl))
 		goto unlock;
-	ret = table_create(device, ranges, nb_regions, &table);
+	ret = table_create(dl, ranges, nb_regions, &table);
 	if (ret < 0)
 		goto unlock;
-	old = device->table;
-	device->table = table;
-	install_views(device);
-	/* Marks that no log has taken yet: by GPA, into the new table's places. */
+	old = dl->table;
+	dl->table = table;
+	install_views(dl);
+	/* Marks that no log has taken yet: by GPA, into the new table's targets. */
 	for (i = 0; i < old->nb_regions; i++) {
-		if (!device->logging || old->regions[i].staging == NULL)
+		if (!dl->logging || old->regions[i].staging == NULL)
 			continue;
 		for (j = 0; j < table->nb_regions; j++)
 			dirtylog_view_move(old->regions[i].staging,
-					view_wanted(device, &table->regions[j]));
+					view_wanted(dl, &table->regions[j]));
 	}
 	table_free(old);
 	ret = 0;
 unlock:
-	pthread_mutex_unlock(&device->lock);
+	pthread_mutex_unlock(&dl->lock);
 	return ret;
 }
 
 struct dirtylog_bitmap *
-dirtylog_device_bitmap(struct dirtylog_device *device, uint32_t index)
+dirtylog_region_bitmap(struct dirtylog *dl, uint32_t index)
 {
 	struct dirtylog_bitmap *bitmap = NULL;
 
-	pthread_mutex_lock(&device->lock);
-	if (index < device->table->nb_regions)
-		bitmap = device->table->regions[index].bitmap;
-	pthread_mutex_unlock(&device->lock);
+	pthread_mutex_lock(&dl->lock);
+	if (index < dl->table->nb_regions)
+		bitmap = dl->table->regions[index].bitmap;
+	pthread_mutex_unlock(&dl->lock);
 	return bitmap;
 }
 
 struct dirtylog_bitmap *
-dirtylog_device_find(struct dirtylog_device *device, uint64_t gpa, uint64_t *offset)
+dirtylog_find(struct dirtylog *dl, uint64_t gpa, uint64_t *offset)
 {
 	struct dirtylog_bitmap *bitmap = NULL;
 	struct region *region;
 
-	pthread_mutex_lock(&device->lock);
-	region = find_region(device->table, gpa);
+	pthread_mutex_lock(&dl->lock);
+	region = find_region(dl->table, gpa);
 	if (region != NULL) {
 		bitmap = region->bitmap;
 		*offset = gpa - region->range.gpa;
 	}
-	pthread_mutex_unlock(&device->lock);
+	pthread_mutex_unlock(&dl->lock);
 	return bitmap;
 }
 
 /* What a region gets with a new log, before anything is changed. */
-struct log_place {
+struct log_target {
 	struct dirtylog_view *log;
 	struct dirtylog_view *staging; /* the region's, or one made for it */
 	bool direct;
 };
 
 static int
-make_log_places(struct dirtylog_device *device, struct dirtylog_shm *log,
-		struct log_place *places)
+make_log_targets(struct dirtylog *dl, struct dirtylog_shm *log,
+		struct log_target *targets)
 {
-	const struct table *table = device->table;
+	const struct table *table = dl->table;
 	uint32_t i;
 	int ret;
 
 	for (i = 0; i < table->nb_regions; i++) {
 		const struct region *region = &table->regions[i];
 
-		places[i].staging = region->staging;
-		ret = make_log_view(log, &region->range, &places[i].log);
+		targets[i].staging = region->staging;
+		ret = make_log_view(log, &region->range, &targets[i].log);
 		if (ret == -ERANGE) {
-			device->stats.refused_logs++;
-			DIRTYLOG_LOG(ERR, "%s: a log of %" PRIu64 " bytes does not cover region %u"
+			dl->stats.refused_logs++;
+			DIRTYLOG_DIAG(ERR, "%s: a log of %" PRIu64 " bytes does not cover region %u"
 					" (GPA 0x%" PRIx64 ", %" PRIu64 " bytes): refused",
-					device->name, log->len, i, region->range.gpa,
+					dl->name, log->len, i, region->range.gpa,
 					region->range.len);
 		}
 		if (ret < 0)
 			return ret;
-		places[i].direct = may_go_direct(device, &region->range, places[i].log);
-		if (!device->logging || places[i].direct || region->staging != NULL)
+		targets[i].direct = may_go_direct(dl, &region->range, targets[i].log);
+		if (!dl->logging || targets[i].direct || region->staging != NULL)
 			continue;
 		ret = dirtylog_view_create_staging(region->range.gpa, region->range.len,
-				region->range.host, &places[i].staging);
+				region->range.host, &targets[i].staging);
 		if (ret < 0)
 			return ret;
 	}
@@ -618,142 +618,142 @@ make_log_places(struct dirtylog_device *device, struct dirtylog_shm *log,
 }
 
 int
-dirtylog_device_set_log(struct dirtylog_device *device, struct dirtylog_shm *shm)
+dirtylog_set_log(struct dirtylog *dl, struct dirtylog_shm *shm)
 {
-	struct log_place *places;
+	struct log_target *targets;
 	struct dirtylog_shm *old_log;
 	struct table *table;
 	uint32_t i;
 	int ret = -ENOMEM;
 
-	pthread_mutex_lock(&device->lock);
-	table = device->table;
-	places = calloc(table->nb_regions + 1, sizeof(places[0]));
-	if (places == NULL)
+	pthread_mutex_lock(&dl->lock);
+	table = dl->table;
+	targets = calloc(table->nb_regions + 1, sizeof(targets[0]));
+	if (targets == NULL)
 		goto unlock;
-	ret = make_log_places(device, shm, places);
+	ret = make_log_targets(dl, shm, targets);
 	if (ret < 0) {
 		for (i = 0; i < table->nb_regions; i++)
-			if (places[i].staging != table->regions[i].staging)
-				dirtylog_view_free(places[i].staging);
+			if (targets[i].staging != table->regions[i].staging)
+				dirtylog_view_free(targets[i].staging);
 		goto free_places;
 	}
 
 	/* The last look at the old one. */
-	check_truncation(device);
-	/* Each region's old view of the log goes into `places`, for freeing. */
+	check_truncation(dl);
+	/* Each region's old view of the log goes into `targets`, for freeing. */
 	for (i = 0; i < table->nb_regions; i++) {
 		struct region *region = &table->regions[i];
 		struct dirtylog_view *old = region->log;
 
-		region->log = places[i].log;
-		region->staging = places[i].staging;
-		region->direct = places[i].direct;
-		places[i].log = old;
+		region->log = targets[i].log;
+		region->staging = targets[i].staging;
+		region->direct = targets[i].direct;
+		targets[i].log = old;
 	}
-	old_log = device->log;
-	device->log = dirtylog_shm_ref(shm);
-	device->log_current = true;
-	device->truncation_told = false;
-	device->stats.swaps++;
-	install_views(device);
-	publish(device);
+	old_log = dl->log;
+	dl->log = dirtylog_shm_ref(shm);
+	dl->log_current = true;
+	dl->truncation_reported = false;
+	dl->stats.swaps++;
+	install_views(dl);
+	drain(dl);
 	dirtylog_shm_unref(old_log);
 free_places:
 	for (i = 0; i < table->nb_regions; i++)
-		dirtylog_view_free(places[i].log);
-	free(places);
+		dirtylog_view_free(targets[i].log);
+	free(targets);
 unlock:
-	pthread_mutex_unlock(&device->lock);
+	pthread_mutex_unlock(&dl->lock);
 	return ret;
 }
 
 int
-dirtylog_device_leave_log(struct dirtylog_device *device)
+dirtylog_suspend_log(struct dirtylog *dl)
 {
 	int ret = 0;
 
-	pthread_mutex_lock(&device->lock);
-	if (device->log_current) {
-		device->log_current = false;
-		ret = make_staging(device, device->table);
+	pthread_mutex_lock(&dl->lock);
+	if (dl->log_current) {
+		dl->log_current = false;
+		ret = make_staging(dl, dl->table);
 		if (ret < 0)
-			device->log_current = true;
+			dl->log_current = true;
 		else
-			install_views(device);
+			install_views(dl);
 	}
-	pthread_mutex_unlock(&device->lock);
+	pthread_mutex_unlock(&dl->lock);
 	return ret;
 }
 
 /* Nobody harvests any more: no log, no staged marks. */
 static void
-forget_log(struct dirtylog_device *device)
+forget_log(struct dirtylog *dl)
 {
 	uint32_t i;
 
-	for (i = 0; i < device->table->nb_regions; i++) {
-		struct region *region = &device->table->regions[i];
+	for (i = 0; i < dl->table->nb_regions; i++) {
+		struct region *region = &dl->table->regions[i];
 
 		dirtylog_view_free(region->log);
 		dirtylog_view_free(region->staging);
 		region->log = NULL;
 		region->staging = NULL;
 	}
-	dirtylog_shm_unref(device->log);
-	device->log = NULL;
-	device->log_current = false;
+	dirtylog_shm_unref(dl->log);
+	dl->log = NULL;
+	dl->log_current = false;
 }
 
 int
-dirtylog_device_set_logging(struct dirtylog_device *device, bool on)
+dirtylog_set_logging(struct dirtylog *dl, bool on)
 {
 	struct dirtylog_marker *marker;
 	int ret = 0;
 
-	pthread_mutex_lock(&device->lock);
-	if (on == device->logging)
+	pthread_mutex_lock(&dl->lock);
+	if (on == dl->logging)
 		goto unlock;
-	device->logging = on;
+	dl->logging = on;
 	if (on) {
-		ret = make_staging(device, device->table);
+		ret = make_staging(dl, dl->table);
 		if (ret < 0) {
-			device->logging = false;
+			dl->logging = false;
 			goto unlock;
 		}
-		if (!device->log_current)
-			DIRTYLOG_LOG(NOTICE, "%s: logging is on and there is no log:"
-					" marks are kept until one comes", device->name);
-		install_views(device);
-		install_gates(device);
+		if (!dl->log_current)
+			DIRTYLOG_DIAG(NOTICE, "%s: logging is on and there is no log:"
+					" marks are kept until one comes", dl->name);
+		install_views(dl);
+		install_gates(dl);
 	} else {
 		/* The other way round: the last burst that logs finds a view. */
-		install_gates(device);
-		for (marker = device->markers; marker != NULL; marker = marker->next)
+		install_gates(dl);
+		for (marker = dl->markers; marker != NULL; marker = marker->next)
 			mark_index(marker);
-		publish(device);
-		install_views(device);
-		forget_log(device);
+		drain(dl);
+		install_views(dl);
+		forget_log(dl);
 	}
 unlock:
-	pthread_mutex_unlock(&device->lock);
+	pthread_mutex_unlock(&dl->lock);
 	return ret;
 }
 
 int
-dirtylog_device_reset(struct dirtylog_device *device)
+dirtylog_reset(struct dirtylog *dl)
 {
 	int ret = -EBUSY;
 
-	pthread_mutex_lock(&device->lock);
-	if (all_closed(device)) {
-		device->logging = false;
-		table_clear(device->table);
-		forget_log(device);
-		direct_publisher(device);
+	pthread_mutex_lock(&dl->lock);
+	if (all_closed(dl)) {
+		dl->logging = false;
+		table_clear(dl->table);
+		forget_log(dl);
+		direct_drainer(dl);
 		ret = 0;
 	}
-	pthread_mutex_unlock(&device->lock);
+	pthread_mutex_unlock(&dl->lock);
 	return ret;
 }
 
@@ -767,83 +767,83 @@ monotonic_ns(void)
 }
 
 static uint64_t
-dirty_rate(struct dirtylog_device *device, uint64_t pages)
+dirty_rate(struct dirtylog *dl, uint64_t pages)
 {
 	uint64_t now = monotonic_ns();
 
-	if (device->rate.at != 0 && now - device->rate.at < RATE_WINDOW_NS)
-		return device->rate.value;
-	if (device->rate.at != 0)
-		device->rate.value = (uint64_t)((double)(pages - device->rate.pages) * 1e9 /
-				(double)(now - device->rate.at));
-	device->rate.at = now;
-	device->rate.pages = pages;
-	return device->rate.value;
+	if (dl->rate.at != 0 && now - dl->rate.at < RATE_WINDOW_NS)
+		return dl->rate.value;
+	if (dl->rate.at != 0)
+		dl->rate.value = (uint64_t)((double)(pages - dl->rate.pages) * 1e9 /
+				(double)(now - dl->rate.at));
+	dl->rate.at = now;
+	dl->rate.pages = pages;
+	return dl->rate.value;
 }
 
 void
-dirtylog_device_get_stats(struct dirtylog_device *device, struct dirtylog_device_stats *stats)
+dirtylog_get_stats(struct dirtylog *dl, struct dirtylog_stats *stats)
 {
 	const struct dirtylog_marker *marker;
 	uint32_t i;
 
-	pthread_mutex_lock(&device->lock);
+	pthread_mutex_lock(&dl->lock);
 	/* Marks that go to the log directly come by no publish that would tell. */
-	check_truncation(device);
-	*stats = device->stats;
-	for (marker = device->markers; marker != NULL; marker = marker->next)
+	check_truncation(dl);
+	*stats = dl->stats;
+	for (marker = dl->markers; marker != NULL; marker = marker->next)
 		add_marker_stats(&stats->marks, &marker->stats);
-	for (i = 0; i < device->table->nb_regions && device->logging; i++) {
-		const struct region *region = &device->table->regions[i];
+	for (i = 0; i < dl->table->nb_regions && dl->logging; i++) {
+		const struct region *region = &dl->table->regions[i];
 
-		if (view_wanted(device, region) == region->log)
+		if (view_wanted(dl, region) == region->log)
 			stats->regions_direct++;
 		else
 			stats->regions_staged++;
 	}
-	stats->dirty_pages_per_second = dirty_rate(device,
-			stats->marks.pages_dirtied + stats->pages_published);
-	stats->logging = device->logging;
-	pthread_mutex_unlock(&device->lock);
+	stats->dirty_pages_per_second = dirty_rate(dl,
+			stats->marks.pages_dirtied + stats->pages_drained);
+	stats->logging = dl->logging;
+	pthread_mutex_unlock(&dl->lock);
 }
 
 int
-dirtylog_device_get_queue_stats(struct dirtylog_device *device, uint32_t index,
+dirtylog_get_queue_stats(struct dirtylog *dl, uint32_t index,
 		struct dirtylog_marker_stats *stats)
 {
 	const struct dirtylog_marker *marker;
 
 	memset(stats, 0, sizeof(*stats));
-	pthread_mutex_lock(&device->lock);
-	for (marker = device->markers; marker != NULL && index != 0; marker = marker->next)
+	pthread_mutex_lock(&dl->lock);
+	for (marker = dl->markers; marker != NULL && index != 0; marker = marker->next)
 		index--;
 	if (marker != NULL)
 		add_marker_stats(stats, &marker->stats);
-	pthread_mutex_unlock(&device->lock);
+	pthread_mutex_unlock(&dl->lock);
 	return marker == NULL ? -ENOENT : 0;
 }
 
 void
-dirtylog_device_dump(struct dirtylog_device *device, FILE *stream)
+dirtylog_dump(struct dirtylog *dl, FILE *stream)
 {
 	const struct dirtylog_marker *marker;
 	unsigned int open = 0, closed = 0;
 	uint32_t i = 0;
 
-	pthread_mutex_lock(&device->lock);
-	for (marker = device->markers; marker != NULL; marker = marker->next)
+	pthread_mutex_lock(&dl->lock);
+	for (marker = dl->markers; marker != NULL; marker = marker->next)
 		marker->gate == DIRTYLOG_GATE_CLOSED ? closed++ : open++;
 	fprintf(stream, "%s: logging %s, %s, %u queues open, %u closed, %u regions\n",
-			device->name, device->logging ? "on" : "off",
-			device->log == NULL ? "no log" :
-			device->log_current ? "log in use" : "log left",
-			open, closed, device->table->nb_regions);
+			dl->name, dl->logging ? "on" : "off",
+			dl->log == NULL ? "no log" :
+			dl->log_current ? "log in use" : "log left",
+			open, closed, dl->table->nb_regions);
 	fprintf(stream, "  %" PRIu64 " swaps, %" PRIu64 " logs refused, %" PRIu64 " truncated, %"
-			PRIu64 " publishes of %" PRIu64 " pages\n",
-			device->stats.swaps, device->stats.refused_logs,
-			device->stats.truncated_logs, device->stats.publishes,
-			device->stats.pages_published);
-	for (marker = device->markers; marker != NULL; marker = marker->next) {
+			PRIu64 " drains of %" PRIu64 " pages\n",
+			dl->stats.swaps, dl->stats.refused_logs,
+			dl->stats.truncated_logs, dl->stats.drains,
+			dl->stats.pages_drained);
+	for (marker = dl->markers; marker != NULL; marker = marker->next) {
 		struct dirtylog_marker_stats stats = { .marks = 0 };
 
 		add_marker_stats(&stats, &marker->stats);
@@ -853,13 +853,13 @@ dirtylog_device_dump(struct dirtylog_device *device, FILE *stream)
 				stats.marks, stats.words_tested, stats.words_written,
 				stats.pages_dirtied);
 	}
-	for (i = 0; i < device->table->nb_regions; i++) {
-		struct region *region = &device->table->regions[i];
+	for (i = 0; i < dl->table->nb_regions; i++) {
+		struct region *region = &dl->table->regions[i];
 
 		fprintf(stream, "  region %u: GPA 0x%" PRIx64 ", marks go to %s; ", i,
-				region->range.gpa, !device->logging ? "nowhere" :
-				view_wanted(device, region) == region->log ? "the log" : "staging");
+				region->range.gpa, !dl->logging ? "nowhere" :
+				view_wanted(dl, region) == region->log ? "the log" : "staging");
 		dirtylog_bitmap_dump(region->bitmap, stream);
 	}
-	pthread_mutex_unlock(&device->lock);
+	pthread_mutex_unlock(&dl->lock);
 }

@@ -7,8 +7,8 @@
  * does not tell, the answers are "unknown" and "cannot".
  */
 
-#ifndef DIRTYLOG_NUMA_H
-#define DIRTYLOG_NUMA_H
+#ifndef DIRTYLOG_NUMA_NODE_H
+#define DIRTYLOG_NUMA_NODE_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,4 +37,4 @@ void dirtylog_numa_prefer(void *addr, uint64_t len, int node);
  */
 bool dirtylog_numa_gather(void *addr, uint64_t len, uint64_t page_size, int node);
 
-#endif /* DIRTYLOG_NUMA_H */
+#endif /* DIRTYLOG_NUMA_NODE_H */

@@ -86,7 +86,7 @@ can_shrink(int fd)
 static int
 guard(struct dirtylog_shm *shm)
 {
-	int slot = dirtylog_shm_guard_add(shm->map_addr, shm->map_len, shm->page_size);
+	int slot = dirtylog_truncation_guard_add(shm->map_addr, shm->map_len, shm->page_size);
 
 	if (slot < 0) {
 		dirtylog_shm_unref(shm);
@@ -117,7 +117,7 @@ dirtylog_shm_map(int fd, uint64_t offset, uint64_t len, struct dirtylog_shm **sh
 bool
 dirtylog_shm_truncated(const struct dirtylog_shm *shm)
 {
-	return shm->guard >= 0 && dirtylog_shm_guard_hit(shm->guard);
+	return shm->guard >= 0 && dirtylog_truncation_guard_hit(shm->guard);
 }
 
 int
@@ -171,7 +171,7 @@ dirtylog_shm_alloc(uint64_t len, bool huge, struct dirtylog_shm **shm)
 		if (alloc_pages(len, HUGE_2M_SHIFT, shm) == 0)
 			return 0;
 		if (!__atomic_exchange_n(&warned, true, __ATOMIC_RELAXED))
-			DIRTYLOG_LOG(WARNING, "no free huge pages for staging bitmaps:"
+			DIRTYLOG_DIAG(WARNING, "no free huge pages for staging bitmaps:"
 					" normal pages are used");
 	}
 	return alloc_pages(len, 0, shm);
@@ -214,7 +214,7 @@ dirtylog_shm_unref(struct dirtylog_shm *shm)
 	if (shm == NULL || __atomic_sub_fetch(&shm->refs, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
 	if (shm->guard >= 0)
-		dirtylog_shm_guard_remove(shm->guard);
+		dirtylog_truncation_guard_remove(shm->guard);
 	munmap(shm->map_addr, shm->map_len);
 	free(shm);
 }

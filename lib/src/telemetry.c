@@ -15,7 +15,7 @@
 static int
 list(const char *cmd __rte_unused, const char *params __rte_unused, struct rte_tel_data *data)
 {
-	struct dirtylog_device_stats stats;
+	struct dirtylog_stats stats;
 	int vid;
 
 	rte_tel_data_start_array(data, RTE_TEL_INT_VAL);
@@ -28,7 +28,7 @@ list(const char *cmd __rte_unused, const char *params __rte_unused, struct rte_t
 static int
 info(const char *cmd __rte_unused, const char *params, struct rte_tel_data *data)
 {
-	struct dirtylog_device_stats stats;
+	struct dirtylog_stats stats;
 	char *end;
 	long vid;
 
@@ -46,8 +46,8 @@ info(const char *cmd __rte_unused, const char *params, struct rte_tel_data *data
 	rte_tel_data_add_dict_uint(data, "words_tested", stats.marks.words_tested);
 	rte_tel_data_add_dict_uint(data, "words_written", stats.marks.words_written);
 	rte_tel_data_add_dict_uint(data, "pages_dirtied", stats.marks.pages_dirtied);
-	rte_tel_data_add_dict_uint(data, "pages_published", stats.pages_published);
-	rte_tel_data_add_dict_uint(data, "publishes", stats.publishes);
+	rte_tel_data_add_dict_uint(data, "pages_drained", stats.pages_drained);
+	rte_tel_data_add_dict_uint(data, "drains", stats.drains);
 	rte_tel_data_add_dict_uint(data, "swaps", stats.swaps);
 	rte_tel_data_add_dict_uint(data, "refused_logs", stats.refused_logs);
 	rte_tel_data_add_dict_uint(data, "truncated_logs", stats.truncated_logs);

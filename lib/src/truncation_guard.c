@@ -66,7 +66,7 @@ on_sigbus(int signal, siginfo_t *info, void *context)
 }
 
 int
-dirtylog_shm_guard_add(void *addr, size_t len, uint64_t page_size)
+dirtylog_truncation_guard_add(void *addr, size_t len, uint64_t page_size)
 {
 	int slot = -ENOSPC;
 	int i;
@@ -93,7 +93,7 @@ dirtylog_shm_guard_add(void *addr, size_t len, uint64_t page_size)
 }
 
 void
-dirtylog_shm_guard_remove(int slot)
+dirtylog_truncation_guard_remove(int slot)
 {
 	pthread_mutex_lock(&slots_lock);
 	__atomic_store_n(&slots[slot].addr, 0, __ATOMIC_RELEASE);
@@ -101,7 +101,7 @@ dirtylog_shm_guard_remove(int slot)
 }
 
 bool
-dirtylog_shm_guard_hit(int slot)
+dirtylog_truncation_guard_hit(int slot)
 {
 	return __atomic_load_n(&slots[slot].hit, __ATOMIC_RELAXED);
 }

@@ -11,20 +11,20 @@
  * one later must pass on what is not its own, as the EAL does. Private.
  */
 
-#ifndef DIRTYLOG_SHM_GUARD_H
-#define DIRTYLOG_SHM_GUARD_H
+#ifndef DIRTYLOG_TRUNCATION_GUARD_H
+#define DIRTYLOG_TRUNCATION_GUARD_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* Guard a mapping. Returns its slot, or -ENOSPC. */
-int dirtylog_shm_guard_add(void *addr, size_t len, uint64_t page_size);
+int dirtylog_truncation_guard_add(void *addr, size_t len, uint64_t page_size);
 
 /* Before the mapping ends. */
-void dirtylog_shm_guard_remove(int slot);
+void dirtylog_truncation_guard_remove(int slot);
 
 /* Whether a fault was caught in the mapping. */
-bool dirtylog_shm_guard_hit(int slot);
+bool dirtylog_truncation_guard_hit(int slot);
 
-#endif /* DIRTYLOG_SHM_GUARD_H */
+#endif /* DIRTYLOG_TRUNCATION_GUARD_H */

@@ -68,7 +68,7 @@ struct message_fds {
 
 struct dirtylog_vhost {
 	int vid;
-	struct dirtylog_device *device;
+	struct dirtylog *dl;
 	const struct dirtylog_vhost_ops *ops;
 	void *ctx;
 	int64_t call_changing; /* the virtqueue that call_fd(true) was called for, or -1 */
@@ -96,7 +96,7 @@ vhost_of(int vid)
 static struct message_fds *
 message_fds(void *msg)
 {
-	size_t at = dirtylog_dpdk_message_fds_at();
+	size_t at = dirtylog_compat_message_fds_at();
 
 	return at == 0 ? NULL : (struct message_fds *)((char *)msg + at);
 }
@@ -120,17 +120,17 @@ take_log(struct dirtylog_vhost *vhost, int fd, uint64_t offset, uint64_t size)
 	int ret = dirtylog_shm_map(fd, offset, size, &shm);
 
 	if (ret < 0) {
-		DIRTYLOG_LOG(ERR, "vid %d: SET_LOG_BASE: a log of %" PRIu64 " bytes at offset %"
+		DIRTYLOG_DIAG(ERR, "vid %d: SET_LOG_BASE: a log of %" PRIu64 " bytes at offset %"
 				PRIu64 " cannot be mapped (%s): refused",
 				vhost->vid, size, offset,
 				ret == -EINVAL ? "empty, or offset no multiple of 4096" :
 				ret == -ERANGE ? "the file is shorter" : strerror(-ret));
 		return RTE_VHOST_MSG_RESULT_ERR;
 	}
-	ret = dirtylog_device_set_log(vhost->device, shm);
+	ret = dirtylog_set_log(vhost->dl, shm);
 	dirtylog_shm_unref(shm);
 	if (ret < 0) {
-		DIRTYLOG_LOG(ERR, "vid %d: SET_LOG_BASE failed: %s", vhost->vid,
+		DIRTYLOG_DIAG(ERR, "vid %d: SET_LOG_BASE failed: %s", vhost->vid,
 				ret == -ERANGE ? "log too small" : strerror(-ret));
 		return RTE_VHOST_MSG_RESULT_ERR;
 	}
@@ -150,16 +150,16 @@ log_base(struct dirtylog_vhost *vhost, struct message *msg)
 
 	if (fds == NULL) {
 		if (msg->payload.log.offset != 0) {
-			DIRTYLOG_LOG(ERR, "vid %d: SET_LOG_BASE: with this DPDK the log must be"
+			DIRTYLOG_DIAG(ERR, "vid %d: SET_LOG_BASE: with this DPDK the log must be"
 					" at offset 0, not %" PRIu64 ": refused", vhost->vid,
 					msg->payload.log.offset);
 			return RTE_VHOST_MSG_RESULT_ERR;
 		}
-		return dirtylog_device_leave_log(vhost->device) < 0 ?
+		return dirtylog_suspend_log(vhost->dl) < 0 ?
 				RTE_VHOST_MSG_RESULT_ERR : RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	}
 	if (msg->size != sizeof(msg->payload.log) || fds->nb_fds != 1) {
-		DIRTYLOG_LOG(ERR, "vid %d: SET_LOG_BASE with %u bytes and %d descriptors,"
+		DIRTYLOG_DIAG(ERR, "vid %d: SET_LOG_BASE with %u bytes and %d descriptors,"
 				" not %zu and 1: refused", vhost->vid, msg->size,
 				fds->nb_fds, sizeof(msg->payload.log));
 		result = RTE_VHOST_MSG_RESULT_ERR;
@@ -184,11 +184,11 @@ log_base_mapped(struct dirtylog_vhost *vhost)
 		return RTE_VHOST_MSG_RESULT_ERR;
 	ret = dirtylog_shm_duplicate((void *)(uintptr_t)base, size, &shm);
 	if (ret == 0) {
-		ret = dirtylog_device_set_log(vhost->device, shm);
+		ret = dirtylog_set_log(vhost->dl, shm);
 		dirtylog_shm_unref(shm);
 	}
 	if (ret < 0) {
-		DIRTYLOG_LOG(ERR, "vid %d: the log of %" PRIu64 " bytes cannot be used: %s",
+		DIRTYLOG_DIAG(ERR, "vid %d: the log of %" PRIu64 " bytes cannot be used: %s",
 				vhost->vid, size, strerror(-ret));
 		return RTE_VHOST_MSG_RESULT_ERR;
 	}
@@ -199,10 +199,10 @@ static enum rte_vhost_msg_result
 set_features(struct dirtylog_vhost *vhost, const struct message *msg)
 {
 	bool on = (msg->payload.u64 >> VHOST_F_LOG_ALL) & 1;
-	int ret = dirtylog_device_set_logging(vhost->device, on);
+	int ret = dirtylog_set_logging(vhost->dl, on);
 
 	if (ret < 0) {
-		DIRTYLOG_LOG(ERR, "vid %d: SET_FEATURES: logging cannot be turned on: %s",
+		DIRTYLOG_DIAG(ERR, "vid %d: SET_FEATURES: logging cannot be turned on: %s",
 				vhost->vid, strerror(-ret));
 		return RTE_VHOST_MSG_RESULT_ERR;
 	}
@@ -240,7 +240,7 @@ regions_backed(const struct dirtylog_vhost *vhost, struct message *msg)
 				(size <= (uint64_t)st.st_size &&
 				offset <= (uint64_t)st.st_size - size))
 			continue;
-		DIRTYLOG_LOG(ERR, "vid %d: region %d of guest memory is longer than its file:"
+		DIRTYLOG_DIAG(ERR, "vid %d: region %d of guest memory is longer than its file:"
 				" refused", vhost->vid, i);
 		close_fds(fds);
 		return false;
@@ -257,7 +257,7 @@ set_regions(struct dirtylog_vhost *vhost)
 	int ret;
 
 	if (rte_vhost_get_mem_table(vhost->vid, &mem) < 0) {
-		DIRTYLOG_LOG(ERR, "vid %d: no memory table", vhost->vid);
+		DIRTYLOG_DIAG(ERR, "vid %d: no memory table", vhost->vid);
 		return RTE_VHOST_MSG_RESULT_ERR;
 	}
 	for (i = 0; i < mem->nregions && i < DIRTYLOG_MAX_REGIONS; i++) {
@@ -265,10 +265,10 @@ set_regions(struct dirtylog_vhost *vhost)
 		regions[i].len = mem->regions[i].size;
 		regions[i].host = (void *)(uintptr_t)mem->regions[i].host_user_addr;
 	}
-	ret = dirtylog_device_set_regions(vhost->device, regions, mem->nregions);
+	ret = dirtylog_set_regions(vhost->dl, regions, mem->nregions);
 	free(mem);
 	if (ret < 0) {
-		DIRTYLOG_LOG(ERR, "vid %d: memory table refused: %s", vhost->vid,
+		DIRTYLOG_DIAG(ERR, "vid %d: memory table refused: %s", vhost->vid,
 				strerror(-ret));
 		return RTE_VHOST_MSG_RESULT_ERR;
 	}
@@ -313,7 +313,7 @@ before_message(int vid, void *ctx_msg)
 		break;
 	case RESET_OWNER:
 		vhost->ops->quiesce(vhost->ctx, DIRTYLOG_ALL_VRINGS);
-		dirtylog_device_set_logging(vhost->device, false);
+		dirtylog_set_logging(vhost->dl, false);
 		break;
 	case SET_VRING_ADDR:
 		addr = msg->payload.addr;
@@ -360,9 +360,9 @@ after_message(int vid, void *ctx_msg)
 		vhost->ops->resume(vhost->ctx, addr.index);
 		break;
 	case GET_VRING_BASE:
-		if (dirtylog_device_stopped(vhost->device) &&
-				dirtylog_device_leave_log(vhost->device) < 0)
-			DIRTYLOG_LOG(WARNING, "vid %d: no memory to stage marks in", vid);
+		if (dirtylog_stopped(vhost->dl) &&
+				dirtylog_suspend_log(vhost->dl) < 0)
+			DIRTYLOG_DIAG(WARNING, "vid %d: no memory to stage marks in", vid);
 		break;
 	case SET_VRING_CALL:
 		change_call(vhost, -1);
@@ -375,7 +375,7 @@ after_message(int vid, void *ctx_msg)
 }
 
 int
-dirtylog_vhost_attach(int vid, struct dirtylog_device *device,
+dirtylog_vhost_attach(int vid, struct dirtylog *dl,
 		const struct dirtylog_vhost_ops *ops, void *ctx, struct dirtylog_vhost **out)
 {
 	static const struct rte_vhost_user_extern_ops handlers = {
@@ -390,7 +390,7 @@ dirtylog_vhost_attach(int vid, struct dirtylog_device *device,
 	if (vhost == NULL)
 		return -ENOMEM;
 	vhost->vid = vid;
-	vhost->device = device;
+	vhost->dl = dl;
 	vhost->ops = ops;
 	vhost->ctx = ctx;
 	vhost->call_changing = -1;
@@ -427,20 +427,20 @@ dirtylog_vhost_get_queue_stats(int vid, uint32_t index, struct dirtylog_marker_s
 	pthread_mutex_lock(&connections_lock);
 	vhost = vhost_of(vid);
 	if (vhost != NULL)
-		ret = dirtylog_device_get_queue_stats(vhost->device, index, stats);
+		ret = dirtylog_get_queue_stats(vhost->dl, index, stats);
 	pthread_mutex_unlock(&connections_lock);
 	return ret;
 }
 
 int
-dirtylog_vhost_get_stats(int vid, struct dirtylog_device_stats *stats)
+dirtylog_vhost_get_stats(int vid, struct dirtylog_stats *stats)
 {
 	struct dirtylog_vhost *vhost;
 
 	pthread_mutex_lock(&connections_lock);
 	vhost = vhost_of(vid);
 	if (vhost != NULL)
-		dirtylog_device_get_stats(vhost->device, stats);
+		dirtylog_get_stats(vhost->dl, stats);
 	pthread_mutex_unlock(&connections_lock);
 	return vhost == NULL ? -ENODEV : 0;
 }

@@ -181,8 +181,8 @@ lengths_have_their_bins(void **state)
 
 	(void)state;
 	for (len = 0; len < 70000; len++)
-		assert_int_equal(dirtylog_size_bin(len), bin_of(len));
-	assert_int_equal(dirtylog_size_bin(UINT32_MAX), 7);
+		assert_int_equal(vnet_size_bin(len), bin_of(len));
+	assert_int_equal(vnet_size_bin(UINT32_MAX), 7);
 }
 
 static void

@@ -41,7 +41,7 @@ create(uint64_t features, uint64_t rx_offloads, bool legacy)
 	const struct rig_options options = {
 		.size = 256, .start = 65530, .mergeable = true, .version_1 = true, .logging = true,
 		.features = features,
-		.wishes = { .offloads = rx_offloads, .legacy_ol_flags = legacy },
+		.rx_config = { .offloads = rx_offloads, .legacy_ol_flags = legacy },
 	};
 
 	return rig_create(&options);
@@ -655,18 +655,18 @@ bad_headers(void **state)
 	(void)state;
 	for (mode = 0; mode < 2; mode++) {
 		struct rig *rig = create(ALL, mode == 0 ? RX_CHECKSUMS : 0, mode == 1);
-		struct dirtylog_queue *queue = rig->from_guest.queue;
+		struct vnet_queue *queue = rig->from_guest.queue;
 
 		for (i = 0; i < RTE_DIM(cases); i++) {
 			for (shape = 0; shape < NB_SHAPES; shape++) {
 				const struct virtio_net_hdr none = { .flags = 0 };
-				uint64_t faults = queue->stats.faults[DIRTYLOG_FAULT_OFFLOAD];
+				uint64_t faults = queue->stats.faults[VNET_FAULT_OFFLOAD];
 				struct rte_mbuf *mbuf;
 
 				frame_make(&frame, kind_of(cases[i].kind), i, 500);
 				assert_null(receive_one(rig, rig->pool, &cases[i].header, frame.bytes,
 						frame.len, shape));
-				assert_int_equal(queue->stats.faults[DIRTYLOG_FAULT_OFFLOAD],
+				assert_int_equal(queue->stats.faults[VNET_FAULT_OFFLOAD],
 						faults + 1);
 				assert_int_equal(rig_faults(&rig->from_guest), faults + 1);
 				mbuf = receive_one(rig, rig->pool, &none, frame.bytes, frame.len, shape);
@@ -734,7 +734,7 @@ bad_header_in_a_burst(void **state)
 	ring_publish(&rig->from_guest.ring);
 	n = rig_receive(rig, rig->pool, pkts, 32);
 	assert_int_equal(n, 32 - 6);
-	assert_int_equal(rig->from_guest.queue->stats.faults[DIRTYLOG_FAULT_OFFLOAD], 6);
+	assert_int_equal(rig->from_guest.queue->stats.faults[VNET_FAULT_OFFLOAD], 6);
 	for (i = 0, n = 0; i < 32; i++)
 		if (i % 5 != 3)
 			assert_true(packet_is(pkts[n++], i, 500));
@@ -747,8 +747,8 @@ static void
 large_buffers(void **state)
 {
 	struct rig *rig = create(ALL, RX_CHECKSUMS, false);
-	struct dirtylog_queue *queue = rig->from_guest.queue;
-	struct rte_mempool *buffers = dirtylog_ext_buffers_create(7, 0, SOCKET_ID_ANY);
+	struct vnet_queue *queue = rig->from_guest.queue;
+	struct rte_mempool *buffers = vnet_ext_buffers_create(7, 0, SOCKET_ID_ANY);
 	struct rte_mbuf *held[512], *mbuf;
 	struct virtio_net_hdr header;
 	unsigned int i, n, linear;
@@ -810,17 +810,17 @@ large_buffers(void **state)
 	/* While the application holds one, the pool stays, and is found again. */
 	mbuf = receive_one(rig, rig->pool, &header, frame.bytes, frame.len, SHAPE_ONE);
 	assert_non_null(mbuf);
-	dirtylog_ext_buffers_release(buffers);
-	assert_ptr_equal(dirtylog_ext_buffers_create(7, 0, SOCKET_ID_ANY), buffers);
+	vnet_ext_buffers_release(buffers);
+	assert_ptr_equal(vnet_ext_buffers_create(7, 0, SOCKET_ID_ANY), buffers);
 	assert_true(holds(mbuf, frame.bytes, frame.len));
 	rte_pktmbuf_free(mbuf);
-	dirtylog_ext_buffers_release(buffers);
+	vnet_ext_buffers_release(buffers);
 	assert_null(rte_mempool_lookup("dirtylog_7_0"));
 
 	/* One segment or nothing, without such buffers. */
 	queue->ext_buffers = NULL;
 	assert_null(receive_one(rig, rig->pool, &header, frame.bytes, frame.len, SHAPE_ONE));
-	assert_int_equal(queue->stats.faults[DIRTYLOG_FAULT_LONG], 1);
+	assert_int_equal(queue->stats.faults[VNET_FAULT_LONG], 1);
 	mbuf = receive_one(rig, rig->pool, &(struct virtio_net_hdr){ .flags = 0 }, frame.bytes,
 			2048, SHAPE_PIECES);
 	assert_non_null(mbuf);

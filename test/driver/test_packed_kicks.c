@@ -33,9 +33,9 @@
 
 /* One page for the descriptors, one for each event area. */
 struct bench {
-	struct dirtylog_device *device;
-	struct dirtylog_queue *queue;
-	struct dirtylog_doorbell doorbell;
+	struct dirtylog *dl;
+	struct vnet_queue *queue;
+	struct vnet_rx_wakeup wakeup;
 	struct guest_mem *mem;
 	uint8_t *ram;
 	struct frontend_log log;
@@ -45,7 +45,7 @@ static void
 set_up(struct bench *bench, bool event_idx)
 {
 	struct dirtylog_region region = { .gpa = GPA, .len = 3 * PAGE };
-	struct dirtylog_queue *queue;
+	struct vnet_queue *queue;
 	struct dirtylog_shm *shm;
 
 	bench->ram = aligned_alloc(PAGE, 3 * PAGE);
@@ -54,25 +54,25 @@ set_up(struct bench *bench, bool event_idx)
 	assert_true(bench->ram != NULL && queue != NULL && bench->mem != NULL);
 	memset(bench->ram, 0, 3 * PAGE);
 	memset(queue, 0, sizeof(*queue));
-	assert_int_equal(dirtylog_device_create("bench", &bench->device), 0);
-	dirtylog_device_add_queue(bench->device, &queue->marker);
-	assert_int_equal(dirtylog_device_set_regions(bench->device, &region, 1), 0);
+	assert_int_equal(dirtylog_create("bench", &bench->dl), 0);
+	dirtylog_add_queue(bench->dl, &queue->marker);
+	assert_int_equal(dirtylog_set_regions(bench->dl, &region, 1), 0);
 	assert_int_equal(frontend_log_create(&bench->log, 8), 0);
 	assert_int_equal(dirtylog_shm_map(bench->log.fd, 0, bench->log.len, &shm), 0);
-	assert_int_equal(dirtylog_device_set_log(bench->device, shm), 0);
+	assert_int_equal(dirtylog_set_log(bench->dl, shm), 0);
 	dirtylog_shm_unref(shm);
-	assert_int_equal(dirtylog_device_set_logging(bench->device, true), 0);
+	assert_int_equal(dirtylog_set_logging(bench->dl, true), 0);
 
 	bench->mem->nb_regions = 1;
 	bench->mem->regions[0] = (struct guest_region){ .gpa = GPA, .len = 3 * PAGE,
-		.host = bench->ram, .bitmap = dirtylog_device_bitmap(bench->device, 0) };
-	dirtylog_doorbell_init(&bench->doorbell);
-	assert_int_equal(dirtylog_doorbell_open(&bench->doorbell), 0);
+		.host = bench->ram, .bitmap = dirtylog_region_bitmap(bench->dl, 0) };
+	vnet_rx_wakeup_init(&bench->wakeup);
+	assert_int_equal(vnet_rx_wakeup_open(&bench->wakeup), 0);
 	queue->packed = true;
 	queue->event_idx = event_idx;
 	queue->size = SIZE;
 	queue->mem = bench->mem;
-	queue->doorbell = &bench->doorbell;
+	queue->wakeup = &bench->wakeup;
 	queue->packed_desc = (void *)bench->ram;
 	queue->driver_event = (void *)(bench->ram + PAGE);
 	queue->device_event = (void *)(bench->ram + 2 * PAGE);
@@ -80,7 +80,7 @@ set_up(struct bench *bench, bool event_idx)
 	queue->event[0].bitmap = bench->mem->regions[0].bitmap;
 	queue->event[0].offset = 2 * PAGE;
 	queue->next_avail = queue->next_used = WRAP;
-	assert_int_equal(dirtylog_device_open(bench->device, &queue->marker, GPA), 0);
+	assert_int_equal(dirtylog_open(bench->dl, &queue->marker, GPA), 0);
 	frontend_log_clear(&bench->log);
 }
 
@@ -88,9 +88,9 @@ static void
 tear_down(struct bench *bench)
 {
 	assert_true(frontend_log_canary_alive(&bench->log));
-	dirtylog_device_remove_queue(bench->device, &bench->queue->marker);
-	dirtylog_device_destroy(bench->device);
-	dirtylog_doorbell_close(&bench->doorbell);
+	dirtylog_remove_queue(bench->dl, &bench->queue->marker);
+	dirtylog_destroy(bench->dl);
+	vnet_rx_wakeup_close(&bench->wakeup);
 	frontend_log_destroy(&bench->log);
 	free(bench->mem);
 	free(bench->queue);
@@ -100,7 +100,7 @@ tear_down(struct bench *bench)
 static bool
 rings(const struct bench *bench)
 {
-	struct pollfd wait = { .fd = bench->doorbell.epoll_fd, .events = POLLIN };
+	struct pollfd wait = { .fd = bench->wakeup.epoll_fd, .events = POLLIN };
 
 	return poll(&wait, 1, 0) == 1;
 }
@@ -112,7 +112,7 @@ asked(struct bench *bench, bool on, uint16_t flags, uint16_t place)
 	const struct vring_packed_desc_event *event = bench->queue->device_event;
 
 	assert_int_equal(frontend_log_count(&bench->log), 0);
-	assert_int_equal(dirtylog_notify_enable_kicks(bench->queue, on), 0);
+	assert_int_equal(vnet_notify_enable_kicks(bench->queue, on), 0);
 	assert_int_equal(event->flags, flags);
 	if (flags == VRING_PACKED_EVENT_FLAG_DESC)
 		assert_int_equal(event->off_wrap, place);
@@ -165,15 +165,15 @@ what_is_there_is_seen(void **state)
 	set_up(&bench, true);
 	for (i = 0; i < 2 * SIZE + 1; i++) {
 		bench.queue->next_avail = bench.queue->next_used = place;
-		assert_int_equal(dirtylog_notify_waiting(bench.queue), 0);
-		assert_int_equal(dirtylog_notify_monitor(bench.queue, &cond), 0);
+		assert_int_equal(vnet_notify_waiting(bench.queue), 0);
+		assert_int_equal(vnet_notify_monitor(bench.queue, &cond), 0);
 		assert_int_equal(look(&cond), 0);
-		assert_int_equal(dirtylog_notify_enable_kicks(bench.queue, true), 0);
+		assert_int_equal(vnet_notify_enable_kicks(bench.queue, true), 0);
 		assert_false(rings(&bench));
 		offer(&bench, place);
 		assert_int_equal(look(&cond), -1);
-		assert_int_equal(dirtylog_notify_waiting(bench.queue), 1);
-		assert_int_equal(dirtylog_notify_enable_kicks(bench.queue, true), 0);
+		assert_int_equal(vnet_notify_waiting(bench.queue), 1);
+		assert_int_equal(vnet_notify_enable_kicks(bench.queue, true), 0);
 		assert_true(rings(&bench));
 		/* Used: both bits are those of the round. */
 		bench.queue->packed_desc[place & ~WRAP].flags = place & WRAP ? AVAIL | USED : 0;
@@ -187,10 +187,10 @@ what_is_there_is_seen(void **state)
 		if ((++place & ~WRAP) == SIZE)
 			place = (place & WRAP) ^ WRAP;
 	}
-	assert_int_equal(dirtylog_notify_waiting(bench.queue), SIZE);
-	dirtylog_device_close(bench.device, &bench.queue->marker);
-	assert_int_equal(dirtylog_notify_waiting(bench.queue), 0);
-	assert_true(dirtylog_notify_monitor(bench.queue, &cond) < 0);
+	assert_int_equal(vnet_notify_waiting(bench.queue), SIZE);
+	dirtylog_close(bench.dl, &bench.queue->marker);
+	assert_int_equal(vnet_notify_waiting(bench.queue), 0);
+	assert_true(vnet_notify_monitor(bench.queue, &cond) < 0);
 	tear_down(&bench);
 }
 

@@ -152,7 +152,7 @@ link_follows_front_end(void **state)
 		port_poll_idle(&pair->port, 100);
 		assert_int_equal(frontend_start(&pair->frontend), ANSWER_OK);
 	}
-	/* A stop of the device, the connection stays. */
+	/* A stop of the dl, the connection stays. */
 	frontend_stop_ring(&pair->frontend, 0);
 	assert_true(port_wait_link(&pair->port, false));
 	frontend_stop_ring(&pair->frontend, 1);
@@ -1003,8 +1003,8 @@ bad_arguments_are_refused(void **state)
 		{ "iface=/tmp/a,ext-buffer=-1", "ext-buffer=-1" },
 		{ "iface=/tmp/a,legacy-ol-flags=x", "legacy-ol-flags=x" },
 		{ "iface=/tmp/a,log-placement=remote", "log-placement=remote" },
-		{ "iface=/tmp/a,log-publish-us=0", "log-publish-us=0" },
-		{ "iface=/tmp/a,log-publish-us=1000001", "log-publish-us=1000001" },
+		{ "iface=/tmp/a,log-drain-us=0", "log-drain-us=0" },
+		{ "iface=/tmp/a,log-drain-us=1000001", "log-drain-us=1000001" },
 		{ "iface=/tmp/a,bogus=1", "bad arguments" },
 		{ "iface=/tmp/a,bogus=1", "legacy-ol-flags=<0|1>" },
 		{ long_path, "107" },

@@ -71,7 +71,7 @@ send_burst(struct rig *rig, struct fifo *fifo, uint32_t len, unsigned int n, uin
 static void
 check_counters(const struct rig_side *side, uint64_t packets, uint64_t bytes)
 {
-	const struct dirtylog_queue_stats *stats = &side->queue->stats;
+	const struct vnet_queue_stats *stats = &side->queue->stats;
 
 	assert_int_equal(stats->packets, packets);
 	assert_int_equal(stats->bytes, bytes);
@@ -426,7 +426,7 @@ longest_packets(void **state)
 	assert_true(packet_is(pkts[0], 2, longest));
 	rte_pktmbuf_free(pkts[0]);
 	rig_check(rig);
-	assert_int_equal(rig->from_guest.queue->stats.faults[DIRTYLOG_FAULT_LONG], 1);
+	assert_int_equal(rig->from_guest.queue->stats.faults[VNET_FAULT_LONG], 1);
 	rig_close(rig);
 	rig_destroy(rig);
 }
@@ -820,8 +820,8 @@ closed_queue(void **state)
 	rig_check(rig);
 	rig_close(rig);
 	rig_check(rig);
-	assert_int_equal(dirtylog_transmit(rig->to_guest.queue, &pkts[1], 1), 0);
-	assert_int_equal(dirtylog_receive(rig->from_guest.queue, pkts, 1), 0);
+	assert_int_equal(eth_dirtylog_tx(rig->to_guest.queue, &pkts[1], 1), 0);
+	assert_int_equal(eth_dirtylog_rx(rig->from_guest.queue, pkts, 1), 0);
 	rig_check(rig);
 	rig_open(rig);
 	rig_expect_packet(rig, &chains[1], 1, 100);
@@ -831,13 +831,13 @@ closed_queue(void **state)
 	rig_destroy(rig);
 }
 
-/* What dirtylog_packed_start() must refuse. */
+/* What vnet_packed_start() must refuse. */
 static void
 refuses_bad_packed_rings(void)
 {
 	struct rig_options options = { .size = 500 };
 	struct rig *rig = rig_create(&options);
-	struct dirtylog_queue *queue = rig->to_guest.queue, good;
+	struct vnet_queue *queue = rig->to_guest.queue, good;
 	uint8_t *end = rig->ram.regions[2].host + rig->ram.regions[2].len;
 
 	rig_close(rig);
@@ -845,7 +845,7 @@ refuses_bad_packed_rings(void)
 #define REFUSED(field, value, error) do { \
 		memcpy(queue, &good, sizeof(good)); \
 		queue->field = (value); \
-		assert_int_equal(dirtylog_packed_start(queue), error); \
+		assert_int_equal(vnet_packed_start(queue), error); \
 	} while (0)
 	REFUSED(size, 0, -EINVAL);
 	REFUSED(size, 32769, -EINVAL);
@@ -864,28 +864,28 @@ refuses_bad_packed_rings(void)
 	/* An index beyond the ring, with either wrap counter. */
 	memcpy(queue, &good, sizeof(good));
 	queue->next_avail = queue->next_used = 500;
-	assert_int_equal(dirtylog_packed_start(queue), -EINVAL);
+	assert_int_equal(vnet_packed_start(queue), -EINVAL);
 	queue->next_avail = queue->next_used = 0x8000 | 500;
-	assert_int_equal(dirtylog_packed_start(queue), -EINVAL);
+	assert_int_equal(vnet_packed_start(queue), -EINVAL);
 	queue->next_avail = queue->next_used = 0x8000 | 499;
-	assert_int_equal(dirtylog_packed_start(queue), 0);
+	assert_int_equal(vnet_packed_start(queue), 0);
 	/* Exactly at the end is right. */
 	memcpy(queue, &good, sizeof(good));
 	queue->packed_desc = (void *)(end - 500 * 16);
-	assert_int_equal(dirtylog_packed_start(queue), 0);
+	assert_int_equal(vnet_packed_start(queue), 0);
 	memcpy(queue, &good, sizeof(good));
 	queue->driver_event = (void *)(end - 4);
-	assert_int_equal(dirtylog_packed_start(queue), 0);
+	assert_int_equal(vnet_packed_start(queue), 0);
 	memcpy(queue, &good, sizeof(good));
 	rig_destroy(rig);
 }
 
-/* What dirtylog_split_start() must refuse. */
+/* What vnet_split_start() must refuse. */
 static void
 refuses_bad_split_rings(void)
 {
 	struct rig *rig = rig_create(&modern);
-	struct dirtylog_queue *queue = rig->to_guest.queue, good;
+	struct vnet_queue *queue = rig->to_guest.queue, good;
 	uint8_t *end = rig->ram.regions[2].host + rig->ram.regions[2].len;
 	uint64_t desc_len, avail_len, used_len;
 	unsigned int event;
@@ -900,7 +900,7 @@ refuses_bad_split_rings(void)
 #define REFUSED(field, value, error) do { \
 		memcpy(queue, &good, sizeof(good)); \
 		queue->field = (value); \
-		assert_int_equal(dirtylog_split_start(queue), error); \
+		assert_int_equal(vnet_split_start(queue), error); \
 	} while (0)
 		REFUSED(size, 0, -EINVAL);
 		REFUSED(size, 3, -EINVAL);
@@ -921,10 +921,10 @@ refuses_bad_split_rings(void)
 		/* Exactly at the end is right. */
 		memcpy(queue, &good, sizeof(good));
 		queue->desc = (void *)(end - desc_len);
-		assert_int_equal(dirtylog_split_start(queue), 0);
+		assert_int_equal(vnet_split_start(queue), 0);
 		memcpy(queue, &good, sizeof(good));
 		queue->avail = (void *)(end - avail_len);
-		assert_int_equal(dirtylog_split_start(queue), 0);
+		assert_int_equal(vnet_split_start(queue), 0);
 	}
 	memcpy(queue, &good, sizeof(good));
 	rig_destroy(rig);

@@ -372,10 +372,10 @@ zero_length_in_table(struct rig *rig, struct rig_side *side)
 static const struct bad_case {
 	const char *name;
 	uint16_t (*make)(struct rig *rig, struct rig_side *side);
-	enum dirtylog_fault fault;
+	enum vnet_fault fault;
 	enum { BOTH, SPLIT, PACKED, PACKED_TO_GUEST } where; /* it can be done, and is bad */
 } bad_cases[] = {
-#define CASE(function, fault, ...) { #function, function, DIRTYLOG_FAULT_ ## fault, __VA_ARGS__ }
+#define CASE(function, fault, ...) { #function, function, VNET_FAULT_ ## fault, __VA_ARGS__ }
 	/* Nothing of a packed ring names another descriptor. */
 	CASE(loop_of_one, LOOP, SPLIT),
 	CASE(loop_of_two, LOOP, SPLIT),
@@ -547,7 +547,7 @@ head_beyond_ring(void **state)
 			ring_add(&sides[s]->ring, heads[i]);
 			offer_good(rig, sides[s], i + 1);
 			pass_good(rig, sides[s], i, 2);
-			assert_int_equal(sides[s]->queue->stats.faults[DIRTYLOG_FAULT_HEAD], i + 1);
+			assert_int_equal(sides[s]->queue->stats.faults[VNET_FAULT_HEAD], i + 1);
 		}
 		assert_int_equal(rig_faults(sides[s]), RTE_DIM(heads));
 	}
@@ -604,7 +604,7 @@ one_bad_ahead(const struct bad_case *bad)
 		rig_expect_used(rig, side, head, 0);
 	rig_expect_used(rig, side, last, 0);
 	receive_one_of(rig, 32, 2);
-	assert_int_equal(side->queue->stats.faults[bad == NULL ? DIRTYLOG_FAULT_HEAD :
+	assert_int_equal(side->queue->stats.faults[bad == NULL ? VNET_FAULT_HEAD :
 			bad->fault], 1);
 	assert_int_equal(rig_faults(side), 1);
 	rig_close(rig);
@@ -646,7 +646,7 @@ avail_index_jumps(void **state)
 					rig_receive(rig, rig->pool, pkts + 1, 3), 0);
 			rte_pktmbuf_free(pkts[0]);
 			rig_check(rig);
-			assert_int_equal(sides[s]->queue->stats.faults[DIRTYLOG_FAULT_AVAIL_INDEX],
+			assert_int_equal(sides[s]->queue->stats.faults[VNET_FAULT_AVAIL_INDEX],
 					i + 1);
 			ring->next_avail -= jumps[i];
 			offer_good(rig, sides[s], i);
@@ -734,7 +734,7 @@ chains_of_many_gib(void **state)
 	ring_publish(&side->ring);
 	assert_int_equal(rig_receive(rig, rig->pool, pkts, 2), 0);
 	rig_check(rig);
-	assert_int_equal(side->queue->stats.faults[DIRTYLOG_FAULT_LONG], 1);
+	assert_int_equal(side->queue->stats.faults[VNET_FAULT_LONG], 1);
 
 	/* As much room for the guest's packet is room. */
 	side = &rig->to_guest;
@@ -817,11 +817,11 @@ bad_ring_does_not_hold_the_core(void **state)
 		for (i = 0; i < 32; i++)
 			pkts[i] = packet_mbuf(rig->pool, i, 100, 0, false);
 		if (s == 0)
-			assert_int_equal(dirtylog_transmit(sides[s]->queue, pkts, 32), 0);
+			assert_int_equal(eth_dirtylog_tx(sides[s]->queue, pkts, 32), 0);
 		rte_pktmbuf_free_bulk(pkts, 32);
 		sides[s]->queue->pool = rig->pool;
 		if (s == 1)
-			assert_int_equal(dirtylog_receive(sides[s]->queue, pkts, 32), 0);
+			assert_int_equal(eth_dirtylog_rx(sides[s]->queue, pkts, 32), 0);
 		assert_in_range(rig_faults(sides[s]), 1, 64);
 	}
 	rig_close(rig);
@@ -857,7 +857,7 @@ chain_without_end(void **state)
 				rte_pktmbuf_free(pkts[0]);
 				rig_check(rig);
 				assert_int_equal(
-					sides[s]->queue->stats.faults[DIRTYLOG_FAULT_LOOP], n + 1);
+					sides[s]->queue->stats.faults[VNET_FAULT_LOOP], n + 1);
 			}
 		}
 		rig_close(rig);
@@ -889,7 +889,7 @@ chain_too_long(void **state)
 			rig_expect_used(rig, sides[s], id, 0);
 			offer_good(rig, sides[s], i + 1);
 			pass_good(rig, sides[s], i, 2);
-			assert_int_equal(sides[s]->queue->stats.faults[DIRTYLOG_FAULT_LOOP], i + 1);
+			assert_int_equal(sides[s]->queue->stats.faults[VNET_FAULT_LOOP], i + 1);
 		}
 		assert_int_equal(rig_faults(sides[s]), 5);
 	}
@@ -949,7 +949,7 @@ ring_that_is_always_available(void **state)
 	((struct vring_packed_desc *)ram_host(&rig->ram, ring))[0].addr = 0x1000;
 	for (i = 0; i < 32; i++)
 		pkts[i] = packet_mbuf(rig->pool, i, 60 + i, 0, false);
-	assert_in_range(dirtylog_transmit(side->queue, pkts, 32), 1, 7);
+	assert_in_range(eth_dirtylog_tx(side->queue, pkts, 32), 1, 7);
 	assert_int_equal(rte_mempool_in_use_count(rig->pool) + side->queue->stats.packets, 32);
 	rte_pktmbuf_free_bulk(pkts + side->queue->stats.packets,
 			32 - (unsigned int)side->queue->stats.packets);

@@ -287,11 +287,11 @@ one_burst(struct rig *rig, struct rig_side *side, uint64_t *random)
 			if (rig->options.features != 0)
 				random_flags(pkts[i], random);
 		}
-		n = dirtylog_transmit(side->queue, pkts, 32);
+		n = eth_dirtylog_tx(side->queue, pkts, 32);
 		rte_pktmbuf_free_bulk(pkts + n, 32 - n);
 	} else {
 		side->queue->pool = packet_random(random) % 2 == 0 ? rig->pool : rig->small;
-		n = dirtylog_receive(side->queue, pkts, 32);
+		n = eth_dirtylog_rx(side->queue, pkts, 32);
 		for (i = 0; i < n; i++) {
 			const char *reason;
 
@@ -392,17 +392,17 @@ check_marks(struct rig *rig, const struct rig_side *side)
 static bool
 all_came_up(const struct rig_side *side)
 {
-	const struct dirtylog_queue_stats *stats = &side->queue->stats;
+	const struct vnet_queue_stats *stats = &side->queue->stats;
 	bool from_guest = side->queue->vring == 1;
 	unsigned int i;
 
-	for (i = 0; i < DIRTYLOG_NB_FAULTS; i++) {
+	for (i = 0; i < VNET_NB_FAULTS; i++) {
 		/* No number in a packed ring can be beyond it. */
-		if (rig_packed && (i == DIRTYLOG_FAULT_AVAIL_INDEX || i == DIRTYLOG_FAULT_HEAD))
+		if (rig_packed && (i == VNET_FAULT_AVAIL_INDEX || i == VNET_FAULT_HEAD))
 			assert_int_equal(stats->faults[i], 0);
-		else if (stats->faults[i] == 0 && (i == DIRTYLOG_FAULT_OFFLOAD ?
+		else if (stats->faults[i] == 0 && (i == VNET_FAULT_OFFLOAD ?
 				from_guest && side->queue->offloads :
-				i != DIRTYLOG_FAULT_LONG || from_guest))
+				i != VNET_FAULT_LONG || from_guest))
 			return false;
 	}
 	return true;
@@ -411,12 +411,12 @@ all_came_up(const struct rig_side *side)
 static void
 print_outcome(const struct rig_side *side, uint64_t bursts)
 {
-	const struct dirtylog_queue_stats *stats = &side->queue->stats;
+	const struct vnet_queue_stats *stats = &side->queue->stats;
 	unsigned int i;
 
 	print_message("%" PRIu64 " bursts, %" PRIu64 " packets, %" PRIu64 " dropped, faults:", bursts,
 			stats->packets, stats->dropped);
-	for (i = 0; i < DIRTYLOG_NB_FAULTS; i++)
+	for (i = 0; i < VNET_NB_FAULTS; i++)
 		print_message(" %" PRIu64, stats->faults[i]);
 	print_message("\n");
 	/* It was a test: each kind of fault came up, and so did packets. */
@@ -434,9 +434,9 @@ static const struct rig_options options[] = {
 	{ .size = SIZE, .version_1 = true, .logging = true, .event_idx = true },
 	{ .size = SIZE, .mergeable = true, .logging = true },
 	{ .size = SIZE, .mergeable = true, .logging = true, .features = ALL_OFFLOADS,
-		.wishes.offloads = RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_VLAN_STRIP },
+		.rx_config.offloads = RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_VLAN_STRIP },
 	{ .size = SIZE, .version_1 = true, .logging = true, .features = ALL_OFFLOADS,
-		.wishes.legacy_ol_flags = true },
+		.rx_config.legacy_ol_flags = true },
 	/* Checksums by software, both ways. */
 	{ .size = SIZE, .version_1 = true, .logging = true,
 		.features = 1ULL << VIRTIO_NET_F_CSUM },

@@ -156,7 +156,7 @@ index_by_end_of_logging(void **state)
 	(void)state;
 	send_one(rig, 1, 3000);
 	rig_check(rig);
-	assert_int_equal(dirtylog_device_set_logging(rig->device, false), 0);
+	assert_int_equal(dirtylog_set_logging(rig->dl, false), 0);
 	assert_true(index_is_marked(rig, &rig->to_guest));
 	frontend_log_clear(&rig->log);
 	rig->options.logging = false;
@@ -182,14 +182,14 @@ logging_on_and_off(void **state)
 		if (i % 10 == 5) {
 			/* A front-end sends the log anew for each migration. */
 			assert_int_equal(dirtylog_shm_map(rig->log.fd, 0, rig->log.len, &shm), 0);
-			assert_int_equal(dirtylog_device_set_log(rig->device, shm), 0);
+			assert_int_equal(dirtylog_set_log(rig->dl, shm), 0);
 			dirtylog_shm_unref(shm);
-			assert_int_equal(dirtylog_device_set_logging(rig->device, true), 0);
+			assert_int_equal(dirtylog_set_logging(rig->dl, true), 0);
 			rig->options.logging = true;
 			rig->to_guest.index_pending = false;
 			rig->from_guest.index_pending = false;
 		} else if (i % 10 == 0) {
-			assert_int_equal(dirtylog_device_set_logging(rig->device, false), 0);
+			assert_int_equal(dirtylog_set_logging(rig->dl, false), 0);
 			rig->options.logging = false;
 			frontend_log_clear(&rig->log);
 		}
@@ -274,7 +274,7 @@ comparison_sees_faults(void **state)
 	rig_check(rig);
 
 	/* A datapath that throws its marks away misses all of them. */
-	assert_int_equal(dirtylog_device_set_logging(rig->device, false), 0);
+	assert_int_equal(dirtylog_set_logging(rig->dl, false), 0);
 	frontend_log_clear(&rig->log);
 	rig->to_guest.index_pending = false;
 	send_one(rig, 2, 9000);

@@ -65,7 +65,7 @@ by_flags(void **state)
 			burst(rig, side, n);
 			assert_int_equal(rig_interrupts(side), 0);
 		}
-		assert_int_equal(side->queue->stats.calls, 32);
+		assert_int_equal(side->queue->stats.notifications, 32);
 		/* The other side was not interrupted for this one. */
 		assert_int_equal(rig_interrupts(sides[1 - i]), 0);
 		/* used_event means nothing here, nor does a place in a packed ring. */
@@ -183,7 +183,7 @@ without_descriptor(void **state)
 	(void)state;
 	rig->to_guest.queue->call_fd = -1;
 	burst(rig, &rig->to_guest, 5);
-	assert_int_equal(rig->to_guest.queue->stats.calls, 0);
+	assert_int_equal(rig->to_guest.queue->stats.notifications, 0);
 	assert_int_equal(write(rig->from_guest.call, &full, sizeof(full)), sizeof(full));
 	burst(rig, &rig->from_guest, 5);
 	assert_true(rig_interrupts(&rig->from_guest) == full);

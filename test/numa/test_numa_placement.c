@@ -39,14 +39,14 @@
 
 /* Never published by itself, so that what is in the log went there directly. */
 #define NEVER_US 4000000000u
-static const struct dirtylog_device_options
-	automatic = { .placement = DIRTYLOG_PLACEMENT_AUTO, .publish_us = NEVER_US },
+static const struct dirtylog_options
+	automatic = { .placement = DIRTYLOG_PLACEMENT_AUTO, .drain_us = NEVER_US },
 	automatic_soon = { .placement = DIRTYLOG_PLACEMENT_AUTO },
-	staged = { .placement = DIRTYLOG_PLACEMENT_STAGED, .publish_us = NEVER_US },
-	direct = { .placement = DIRTYLOG_PLACEMENT_DIRECT, .publish_us = NEVER_US };
+	staged = { .placement = DIRTYLOG_PLACEMENT_STAGED, .drain_us = NEVER_US },
+	direct = { .placement = DIRTYLOG_PLACEMENT_DIRECT, .drain_us = NEVER_US };
 
 struct room {
-	struct dirtylog_device *device;
+	struct dirtylog *dl;
 	struct dirtylog_marker marker;
 	void *map_addr;
 	size_t map_len;
@@ -160,7 +160,7 @@ huge_log_on(struct frontend_log *log, uint64_t len, int node)
  * without a log. Without such nodes the test is skipped.
  */
 static struct room *
-room_open(const struct dirtylog_device_options *options, uint64_t len, bool huge,
+room_open(const struct dirtylog_options *options, uint64_t len, bool huge,
 		int first_node, int second_node)
 {
 	const int nodes[2] = { first_node, second_node };
@@ -174,20 +174,20 @@ room_open(const struct dirtylog_device_options *options, uint64_t len, bool huge
 	map_guest(room, len, huge, nodes);
 	room->log.bytes = NULL;
 	region.host = room->memory;
-	assert_int_equal(dirtylog_device_create("numa", &room->device), 0);
-	assert_int_equal(dirtylog_device_configure(room->device, options), 0);
-	dirtylog_device_add_queue(room->device, &room->marker);
-	assert_int_equal(dirtylog_device_set_regions(room->device, &region, 1), 0);
-	assert_int_equal(dirtylog_device_open(room->device, &room->marker, DIRTYLOG_NO_GPA), 0);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_create("numa", &room->dl), 0);
+	assert_int_equal(dirtylog_configure(room->dl, options), 0);
+	dirtylog_add_queue(room->dl, &room->marker);
+	assert_int_equal(dirtylog_set_regions(room->dl, &region, 1), 0);
+	assert_int_equal(dirtylog_open(room->dl, &room->marker, DIRTYLOG_NO_GPA), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 	return room;
 }
 
 static void
 room_close(struct room *room)
 {
-	dirtylog_device_remove_queue(room->device, &room->marker);
-	dirtylog_device_destroy(room->device);
+	dirtylog_remove_queue(room->dl, &room->marker);
+	dirtylog_destroy(room->dl);
 	munmap(room->map_addr, room->map_len);
 	if (room->log.bytes != NULL)
 		frontend_log_destroy(&room->log);
@@ -206,22 +206,22 @@ give_log(struct room *room)
 	struct dirtylog_shm *shm;
 
 	assert_int_equal(dirtylog_shm_map(room->log.fd, 0, room->log.len, &shm), 0);
-	assert_int_equal(dirtylog_device_set_log(room->device, shm), 0);
+	assert_int_equal(dirtylog_set_log(room->dl, shm), 0);
 	dirtylog_shm_unref(shm);
 }
 
 static const struct dirtylog_view *
 view_of(struct room *room)
 {
-	return dirtylog_device_bitmap(room->device, 0)->view;
+	return dirtylog_region_bitmap(room->dl, 0)->view;
 }
 
 static void
 assert_goes_direct(struct room *room, bool yes)
 {
-	struct dirtylog_device_stats stats;
+	struct dirtylog_stats stats;
 
-	dirtylog_device_get_stats(room->device, &stats);
+	dirtylog_get_stats(room->dl, &stats);
 	assert_int_equal(stats.regions_direct, yes);
 	assert_int_equal(stats.regions_staged, !yes);
 }
@@ -231,7 +231,7 @@ static void
 mark_first_page(struct room *room)
 {
 	assert_true(dirtylog_burst_begin(&room->marker));
-	dirtylog_mark(&room->marker, dirtylog_device_bitmap(room->device, 0), 0, 1);
+	dirtylog_mark(&room->marker, dirtylog_region_bitmap(room->dl, 0), 0, 1);
 	dirtylog_burst_end(&room->marker);
 }
 

@@ -7,8 +7,8 @@
  *   lib/dirtylog_epoch.h    dirtylog_reader_enter(), dirtylog_reader_leave()
  *   lib/dirtylog_epoch.c    dirtylog_epoch_sync()
  *   lib/dirtylog_marker.h   dirtylog_burst_begin(): the gate
- *   lib/dirtylog_device.c   close_locked(), dirtylog_device_open()
- *   drivers/net/dirtylog/dirtylog_port.c   on_quiesce(), on_resume(): the queues
+ *   lib/dirtylog.c   close_locked(), dirtylog_open()
+ *   drivers/net/dirtylog/eth_dirtylog_port.c   on_quiesce(), on_resume(): the queues
  *                           are closed one after the other, librte_vhost unmaps
  *                           the guest's memory, maps it elsewhere, the queues
  *                           get the new table and are opened

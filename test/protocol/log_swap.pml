@@ -8,7 +8,7 @@
  *   lib/dirtylog_marker.h   a burst: dirtylog_reader_enter(), the load of the
  *                           view in dirtylog_mark(), dirtylog_flush(),
  *                           dirtylog_reader_leave()
- *   lib/dirtylog_device.c   dirtylog_device_set_log(), dirtylog_device_leave_log(),
+ *   lib/dirtylog.c   dirtylog_set_log(), dirtylog_suspend_log(),
  *                           install_views(), publish(), close_locked()
  *   lib/dirtylog_epoch.c    dirtylog_epoch_sync()
  *   lib/dirtylog_vhost.c    log_base() before librte_vhost's reply, and
@@ -235,7 +235,7 @@ end:	do
 		close();
 		message = NO_MESSAGE;
 #ifdef RESTART
-		/* After the reply: dirtylog_device_leave_log(). */
+		/* After the reply: dirtylog_suspend_log(). */
 		mem[VIEW] = STAGING;
 		epoch_sync();
 		d_step { mapped[latest] = false; log_left = true }

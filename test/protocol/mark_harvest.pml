@@ -8,7 +8,7 @@
  *   lib/dirtylog_marker.h   dirtylog_burst_begin() (the pending index), the
  *                           order write - dirtylog_mark() - dirtylog_flush() -
  *                           store of the used index, dirtylog_burst_end()
- *   lib/dirtylog_device.c   close_locked(), mark_index()
+ *   lib/dirtylog.c   close_locked(), mark_index()
  *   drivers/net/dirtylog/dirtylog_split.c   publish()
  *   the front-end           xchg(word, 0) per word, then the copy of the pages;
  *                           GET_VRING_BASE per queue; the last harvest

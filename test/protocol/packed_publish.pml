@@ -10,7 +10,7 @@
  *                           the first one's flags
  *   lib/dirtylog_marker.h   dirtylog_burst_begin() (the pending page),
  *                           dirtylog_flush(), dirtylog_mark_flags()
- *   lib/dirtylog_device.c   close_locked(), mark_index()
+ *   lib/dirtylog.c   close_locked(), mark_index()
  *   the front-end           as in mark_harvest.pml
  *
  * The ring lies on two pages. A burst's first descriptor is on either of them,

@@ -9,7 +9,7 @@
  *     harvester          the front-end: xchg(word, 0) of the log it has now,
  *                        copies each dirty page into the destination RAM
  *     control            the front-end's messages: swaps the log, leaves it and
- *                        brings another, stops and restarts the device, closes
+ *                        brings another, stops and restarts the dl, closes
  *                        single queues, adds and removes memory, cancels
  *
  * The time is cut into migrations. At the end of each one the queues are
@@ -101,10 +101,10 @@ struct torture {
 	unsigned int seconds, nb_writers;
 	uint64_t seed;
 	enum mistake mistake;
-	struct dirtylog_device_options options;
-	struct dirtylog_device_stats stats;
+	struct dirtylog_options options;
+	struct dirtylog_stats stats;
 	bool huge_logs;
-	struct dirtylog_device *device;
+	struct dirtylog *dl;
 	struct writer writers[MAX_WRITERS];
 	uint64_t *source, *destination;
 	/* The memory table; changed while all queues are closed. */
@@ -405,7 +405,7 @@ swap_log(struct torture *torture, unsigned int nb_regions)
 	require(new != NULL, "malloc");
 	create_log(torture, new, log_len(torture, nb_regions));
 	require(dirtylog_shm_map(new->fd, new->offset, new->len, &shm) == 0, "mapping a log");
-	require(dirtylog_device_set_log(torture->device, shm) == 0, "set_log");
+	require(dirtylog_set_log(torture->dl, shm) == 0, "set_log");
 	dirtylog_shm_unref(shm);
 	torture->swaps++;
 
@@ -432,7 +432,7 @@ open_queue(struct torture *torture, struct writer *writer)
 {
 	__atomic_store_n(&writer->stopped_wrongly, false, __ATOMIC_RELAXED);
 	__atomic_store_n(&writer->stop_wrongly, false, __ATOMIC_RELEASE);
-	require(dirtylog_device_open(torture->device, &writer->marker,
+	require(dirtylog_open(torture->dl, &writer->marker,
 			INDEX_PAGE(writer) * PAGE) == 0, "opening a queue");
 }
 
@@ -452,9 +452,9 @@ close_queues(struct torture *torture)
 	unsigned int i, first = draw(&torture->random) % torture->nb_writers;
 
 	for (i = 0; i < torture->nb_writers; i++)
-		dirtylog_device_close(torture->device,
+		dirtylog_close(torture->dl,
 				&torture->writers[(first + i) % torture->nb_writers].marker);
-	require(dirtylog_device_stopped(torture->device), "closing all queues");
+	require(dirtylog_stopped(torture->dl), "closing all queues");
 }
 
 static void
@@ -462,7 +462,7 @@ close_and_open_one(struct torture *torture)
 {
 	struct writer *writer = &torture->writers[draw(&torture->random) % torture->nb_writers];
 
-	dirtylog_device_close(torture->device, &writer->marker);
+	dirtylog_close(torture->dl, &writer->marker);
 	if (draw(&torture->random) % 2 == 0)
 		pause_ms(torture, 1);
 	open_queue(torture, writer);
@@ -480,11 +480,11 @@ set_table(struct torture *torture, unsigned int nb_regions)
 		regions[i].gpa = layout[i].first * PAGE;
 		regions[i].len = layout[i].nb * PAGE;
 	}
-	require(dirtylog_device_set_regions(torture->device, regions, nb_regions) == 0,
+	require(dirtylog_set_regions(torture->dl, regions, nb_regions) == 0,
 			"set_regions");
 	torture->nb_regions = nb_regions;
 	for (i = 0; i < nb_regions; i++)
-		torture->bitmaps[i] = dirtylog_device_bitmap(torture->device, i);
+		torture->bitmaps[i] = dirtylog_region_bitmap(torture->dl, i);
 	torture->tables++;
 }
 
@@ -529,7 +529,7 @@ static void
 restart(struct torture *torture)
 {
 	close_queues(torture);
-	require(dirtylog_device_leave_log(torture->device) == 0, "leave_log");
+	require(dirtylog_suspend_log(torture->dl) == 0, "leave_log");
 	destroy_log(torture, take_log(torture, true));
 	open_queues(torture);
 	pause_ms(torture, 2);
@@ -552,7 +552,7 @@ restart(struct torture *torture)
 static void
 leave_and_swap(struct torture *torture)
 {
-	require(dirtylog_device_leave_log(torture->device) == 0, "leave_log");
+	require(dirtylog_suspend_log(torture->dl) == 0, "leave_log");
 	pause_ms(torture, 2);
 	if (draw(&torture->random) % 2 == 0)
 		close_and_open_one(torture);
@@ -568,7 +568,7 @@ begin(struct torture *torture)
 
 	if (log_first)
 		swap_log(torture, torture->nb_regions);
-	require(dirtylog_device_set_logging(torture->device, true) == 0, "logging on");
+	require(dirtylog_set_logging(torture->dl, true) == 0, "logging on");
 	if (!log_first) {
 		pause_ms(torture, 2);
 		swap_log(torture, torture->nb_regions);
@@ -584,7 +584,7 @@ begin(struct torture *torture)
 static void
 cancel(struct torture *torture)
 {
-	require(dirtylog_device_set_logging(torture->device, false) == 0, "logging off");
+	require(dirtylog_set_logging(torture->dl, false) == 0, "logging off");
 	destroy_log(torture, take_log(torture, false));
 	torture->cancels++;
 	pause_ms(torture, 2);
@@ -629,12 +629,12 @@ complete(struct torture *torture)
 		stop_writers_wrongly(torture);
 	/* Left, and no other comes: the marks are in the one that was left. */
 	else if (draw(&torture->random) % 4 == 0)
-		require(dirtylog_device_leave_log(torture->device) == 0, "leave_log");
+		require(dirtylog_suspend_log(torture->dl) == 0, "leave_log");
 	close_queues(torture);
 	log = take_log(torture, true);
 	compare(torture);
 	torture->migrations++;
-	require(dirtylog_device_set_logging(torture->device, false) == 0, "logging off");
+	require(dirtylog_set_logging(torture->dl, false) == 0, "logging off");
 	/* Up to here a mark may have been repeated in it; nobody needs it. */
 	frontend_log_clear(log);
 	retire_log(torture, log);
@@ -698,11 +698,11 @@ start(struct torture *torture)
 	torture->destination = map_ram();
 	torture->random = torture->seed;
 	require(pthread_mutex_init(&torture->harvest_lock, NULL) == 0, "pthread_mutex_init");
-	require(dirtylog_device_create("torture", &torture->device) == 0, "device_create");
-	require(dirtylog_device_configure(torture->device, &torture->options) == 0,
+	require(dirtylog_create("torture", &torture->dl) == 0, "device_create");
+	require(dirtylog_configure(torture->dl, &torture->options) == 0,
 			"device_configure");
 	for (i = 0; i < torture->nb_writers; i++)
-		dirtylog_device_add_queue(torture->device, &torture->writers[i].marker);
+		dirtylog_add_queue(torture->dl, &torture->writers[i].marker);
 	set_table(torture, NB_REGIONS);
 	for (i = 0; i < torture->nb_writers; i++) {
 		struct writer *writer = &torture->writers[i];
@@ -731,9 +731,9 @@ stop(struct torture *torture)
 	pthread_join(torture->harvester, NULL);
 	retire_log(torture, NULL);
 	for (i = 0; i < torture->nb_writers; i++)
-		dirtylog_device_remove_queue(torture->device, &torture->writers[i].marker);
-	dirtylog_device_get_stats(torture->device, &torture->stats);
-	dirtylog_device_destroy(torture->device);
+		dirtylog_remove_queue(torture->dl, &torture->writers[i].marker);
+	dirtylog_get_stats(torture->dl, &torture->stats);
+	dirtylog_destroy(torture->dl);
 	pthread_mutex_destroy(&torture->harvest_lock);
 	munmap(torture->source, RAM_PAGES * PAGE);
 	munmap(torture->destination, RAM_PAGES * PAGE);
@@ -755,8 +755,8 @@ report(const struct torture *torture)
 	if (torture->huge_logs)
 		printf("%" PRIu64 " of the logs in huge pages\n", torture->huge_swaps);
 	printf("%" PRIu64 " times published, %" PRIu64 " pages by that, %" PRIu64
-			" pages marked in a log directly\n", torture->stats.publishes,
-			torture->stats.pages_published, torture->stats.marks.pages_dirtied);
+			" pages marked in a log directly\n", torture->stats.drains,
+			torture->stats.pages_drained, torture->stats.marks.pages_dirtied);
 	printf("%" PRIu64 " migrations, %" PRIu64 " cancelled before; %" PRIu64 " logs, %" PRIu64
 			" restarts, %" PRIu64 " memory tables, %" PRIu64 " queues reopened\n",
 			torture->migrations, torture->cancels, torture->swaps, torture->restarts,

@@ -152,25 +152,25 @@ static void
 measure(const char *name, unsigned int swaps, enum dirtylog_placement placement, bool huge,
 		bool touched)
 {
-	const struct dirtylog_device_options options = { .placement = placement };
+	const struct dirtylog_options options = { .placement = placement };
 	const struct dirtylog_region region = { .len = GUEST };
 	struct queue *queue = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*queue));
 	static double latencies[MAX_SWAPS];
-	struct dirtylog_device *device;
+	struct dirtylog *dl;
 	struct dirtylog_vhost *vhost;
 	struct frontend_log logs[2];
 	unsigned int i;
 
 	require(queue != NULL, "malloc");
 	memset(queue, 0, sizeof(*queue));
-	require(dirtylog_device_create("bench", &device) == 0, "device_create");
-	require(dirtylog_device_configure(device, &options) == 0, "configure");
-	dirtylog_device_add_queue(device, &queue->marker);
-	require(dirtylog_device_set_regions(device, &region, 1) == 0, "set_regions");
-	require(dirtylog_vhost_attach(VID, device, &no_ops, NULL, &vhost) == 0, "attach");
-	require(dirtylog_device_set_logging(device, true) == 0, "logging");
-	queue->bitmap = dirtylog_device_bitmap(device, 0);
-	require(dirtylog_device_open(device, &queue->marker, DIRTYLOG_NO_GPA) == 0, "open");
+	require(dirtylog_create("bench", &dl) == 0, "device_create");
+	require(dirtylog_configure(dl, &options) == 0, "configure");
+	dirtylog_add_queue(dl, &queue->marker);
+	require(dirtylog_set_regions(dl, &region, 1) == 0, "set_regions");
+	require(dirtylog_vhost_attach(VID, dl, &no_ops, NULL, &vhost) == 0, "attach");
+	require(dirtylog_set_logging(dl, true) == 0, "logging");
+	queue->bitmap = dirtylog_region_bitmap(dl, 0);
+	require(dirtylog_open(dl, &queue->marker, DIRTYLOG_NO_GPA) == 0, "open");
 	require(pthread_create(&queue->thread, NULL, mark_without_a_pause, queue) == 0, "thread");
 	for (i = 0; i < swaps; i++) {
 		struct frontend_log *log = &logs[i % 2];
@@ -203,8 +203,8 @@ measure(const char *name, unsigned int swaps, enum dirtylog_placement placement,
 		frontend_log_destroy(&logs[1]);
 	}
 	dirtylog_vhost_detach(vhost);
-	dirtylog_device_remove_queue(device, &queue->marker);
-	dirtylog_device_destroy(device);
+	dirtylog_remove_queue(dl, &queue->marker);
+	dirtylog_destroy(dl);
 	free(queue);
 }
 

@@ -37,7 +37,7 @@ static const struct dirtylog_region memory[] = {
 };
 
 struct room {
-	struct dirtylog_device *device;
+	struct dirtylog *dl;
 	struct dirtylog_marker markers[2];
 	struct frontend_log log, other;
 };
@@ -49,10 +49,10 @@ setup(void **state)
 	unsigned int i;
 
 	assert_non_null(room);
-	assert_int_equal(dirtylog_device_create("unit", &room->device), 0);
+	assert_int_equal(dirtylog_create("unit", &room->dl), 0);
 	for (i = 0; i < 2; i++)
-		dirtylog_device_add_queue(room->device, &room->markers[i]);
-	assert_int_equal(dirtylog_device_set_regions(room->device, memory, 2), 0);
+		dirtylog_add_queue(room->dl, &room->markers[i]);
+	assert_int_equal(dirtylog_set_regions(room->dl, memory, 2), 0);
 	assert_int_equal(frontend_log_create(&room->log, LOG_LEN), 0);
 	assert_int_equal(frontend_log_create(&room->other, LOG_LEN), 0);
 	*state = room;
@@ -66,8 +66,8 @@ teardown(void **state)
 	unsigned int i;
 
 	for (i = 0; i < 2; i++)
-		dirtylog_device_remove_queue(room->device, &room->markers[i]);
-	dirtylog_device_destroy(room->device);
+		dirtylog_remove_queue(room->dl, &room->markers[i]);
+	dirtylog_destroy(room->dl);
 	assert_true(frontend_log_canary_alive(&room->log));
 	assert_true(frontend_log_canary_alive(&room->other));
 	frontend_log_destroy(&room->log);
@@ -79,14 +79,14 @@ teardown(void **state)
 static void
 open_queue(struct room *room, unsigned int queue)
 {
-	assert_int_equal(dirtylog_device_open(room->device, &room->markers[queue],
+	assert_int_equal(dirtylog_open(room->dl, &room->markers[queue],
 			INDEX_PAGE(queue) * PAGE + 2), 0);
 }
 
 static void
 close_queue(struct room *room, unsigned int queue)
 {
-	dirtylog_device_close(room->device, &room->markers[queue]);
+	dirtylog_close(room->dl, &room->markers[queue]);
 }
 
 static int
@@ -96,7 +96,7 @@ set_log(struct room *room, const struct frontend_log *log)
 	int ret;
 
 	assert_int_equal(dirtylog_shm_map(log->fd, 0, log->len, &shm), 0);
-	ret = dirtylog_device_set_log(room->device, shm);
+	ret = dirtylog_set_log(room->dl, shm);
 	/* The device has a reference, and each view; or nobody has, if refused. */
 	if (ret < 0)
 		assert_int_equal(shm->refs, 1);
@@ -104,7 +104,7 @@ set_log(struct room *room, const struct frontend_log *log)
 	return ret;
 }
 
-/* A burst that writes one page and publishes nothing. */
+/* A burst that writes one page and drains nothing. */
 static void
 burst(struct room *room, unsigned int queue, uint64_t page)
 {
@@ -112,7 +112,7 @@ burst(struct room *room, unsigned int queue, uint64_t page)
 	struct dirtylog_bitmap *bitmap;
 	uint64_t offset;
 
-	bitmap = dirtylog_device_find(room->device, page * PAGE + 100, &offset);
+	bitmap = dirtylog_find(room->dl, page * PAGE + 100, &offset);
 	assert_non_null(bitmap);
 	assert_true(dirtylog_burst_begin(marker));
 	if (marker->logging)
@@ -138,7 +138,7 @@ device_is(struct room *room, const char *text)
 	FILE *stream = open_memstream(&dump, &len);
 
 	assert_non_null(stream);
-	dirtylog_device_dump(room->device, stream);
+	dirtylog_dump(room->dl, stream);
 	fclose(stream);
 	if (strstr(dump, text) == NULL)
 		fail_msg("\"%s\" is not in the dump:\n%s", text, dump);
@@ -161,8 +161,8 @@ nothing_without_logging(void **state)
 	close_queue(room, 0);
 	assert_int_equal(frontend_log_count(&room->log), 0);
 	/* Off when it is off. */
-	assert_int_equal(dirtylog_device_set_logging(room->device, false), 0);
-	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, false), 0);
+	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
 }
 
 static void
@@ -174,8 +174,8 @@ migration(void **state)
 	open_queue(room, 1);
 	burst(room, 0, 1);
 	assert_int_equal(set_log(room, &room->log), 0);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 	device_is(room, "logging on, log in use, 2 queues open");
 	assert_int_equal(frontend_log_count(&room->log), 0);
 	burst(room, 0, 9);
@@ -191,11 +191,11 @@ migration(void **state)
 	/* Stop: each queue's index page is in the log when close returns. */
 	close_queue(room, 0);
 	assert_true(frontend_log_test(&room->log, INDEX_PAGE(0)));
-	assert_false(dirtylog_device_stopped(room->device));
+	assert_false(dirtylog_stopped(room->dl));
 	publishing_burst(room, 1);
 	close_queue(room, 1);
 	assert_true(frontend_log_test(&room->log, INDEX_PAGE(1)));
-	assert_true(dirtylog_device_stopped(room->device));
+	assert_true(dirtylog_stopped(room->dl));
 	assert_int_equal(frontend_log_count(&room->log), 3);
 	/* Again: nothing. */
 	frontend_log_clear(&room->log);
@@ -211,12 +211,12 @@ log_comes_after_logging(void **state)
 	struct room *room = *state;
 
 	open_queue(room, 0);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 	device_is(room, "logging on, no log");
 	device_is(room, "marks go to staging");
 	burst(room, 0, 0);
 	burst(room, 0, HIGH_PAGE + 77);
-	assert_true(dirtylog_bitmap_dirty_at(dirtylog_device_bitmap(room->device, 0), 0));
+	assert_true(dirtylog_bitmap_dirty_at(dirtylog_region_bitmap(room->dl, 0), 0));
 	/* A queue that closes meanwhile has nowhere to move them: kept. */
 	open_queue(room, 1);
 	close_queue(room, 1);
@@ -239,7 +239,7 @@ swap(void **state)
 	unsigned int i;
 
 	open_queue(room, 0);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 	assert_int_equal(set_log(room, &room->log), 0);
 	for (i = 0; i < 100; i++) {
 		struct frontend_log *old = i % 2 == 0 ? &room->log : &room->other;
@@ -277,13 +277,13 @@ old_log_is_let_go(void **state)
 
 	assert_int_equal(dirtylog_shm_map(room->log.fd, 0, LOG_LEN, &first), 0);
 	assert_int_equal(dirtylog_shm_map(room->other.fd, 0, LOG_LEN, &second), 0);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
-	assert_int_equal(dirtylog_device_set_log(room->device, first), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
+	assert_int_equal(dirtylog_set_log(room->dl, first), 0);
 	assert_int_equal(first->refs, 4);
-	assert_int_equal(dirtylog_device_set_log(room->device, second), 0);
+	assert_int_equal(dirtylog_set_log(room->dl, second), 0);
 	assert_int_equal(first->refs, 1);
 	assert_int_equal(second->refs, 4);
-	assert_int_equal(dirtylog_device_set_logging(room->device, false), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, false), 0);
 	assert_int_equal(second->refs, 1);
 	dirtylog_shm_unref(first);
 	dirtylog_shm_unref(second);
@@ -295,15 +295,15 @@ leave_and_swap(void **state)
 	struct room *room = *state;
 
 	open_queue(room, 0);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 	assert_int_equal(set_log(room, &room->log), 0);
 	burst(room, 0, 0);
-	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
 	device_is(room, "log left");
 	device_is(room, "marks go to staging");
 	frontend_log_clear(&room->log);
 	burst(room, 0, 1);
-	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
 	burst(room, 0, HIGH_PAGE);
 	assert_int_equal(frontend_log_count(&room->log), 0);
 	assert_int_equal(set_log(room, &room->other), 0);
@@ -323,9 +323,9 @@ leave_and_stop(void **state)
 
 	open_queue(room, 0);
 	open_queue(room, 1);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 	assert_int_equal(set_log(room, &room->log), 0);
-	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
 	burst(room, 0, 7);
 	close_queue(room, 0);
 	assert_true(frontend_log_test(&room->log, 7));
@@ -342,11 +342,11 @@ leave_and_cancel(void **state)
 	struct room *room = *state;
 
 	open_queue(room, 0);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 	assert_int_equal(set_log(room, &room->log), 0);
-	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
 	burst(room, 0, 7);
-	assert_int_equal(dirtylog_device_set_logging(room->device, false), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, false), 0);
 	assert_true(frontend_log_test(&room->log, 7));
 }
 
@@ -360,12 +360,12 @@ restart_during_migration(void **state)
 	struct room *room = *state;
 
 	open_queue(room, 0);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 	assert_int_equal(set_log(room, &room->log), 0);
 	burst(room, 0, 1);
 	close_queue(room, 0);
-	assert_true(dirtylog_device_stopped(room->device));
-	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	assert_true(dirtylog_stopped(room->dl));
+	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
 	/* The last harvest; nobody looks at this log from here on. */
 	frontend_log_clear(&room->log);
 
@@ -392,11 +392,11 @@ cancel_leaves_the_marks(void **state)
 
 	open_queue(room, 0);
 	open_queue(room, 1);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 	assert_int_equal(set_log(room, &room->log), 0);
 	burst(room, 0, 7);
 	publishing_burst(room, 1);
-	assert_int_equal(dirtylog_device_set_logging(room->device, false), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, false), 0);
 	/* The marks of before are there, the stored index's too. */
 	assert_true(frontend_log_test(&room->log, 7));
 	assert_true(frontend_log_test(&room->log, INDEX_PAGE(1)));
@@ -410,7 +410,7 @@ cancel_leaves_the_marks(void **state)
 	assert_int_equal(frontend_log_count(&room->log), 0);
 
 	/* A new migration knows nothing of the old log, nor of staged marks. */
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 	burst(room, 0, 9);
 	assert_int_equal(set_log(room, &room->other), 0);
 	assert_int_equal(frontend_log_count(&room->log), 0);
@@ -428,8 +428,8 @@ regions_added_later_are_logged(void **state)
 	};
 
 	assert_int_equal(set_log(room, &room->log), 0);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
-	assert_int_equal(dirtylog_device_set_regions(room->device, more, 3), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
+	assert_int_equal(dirtylog_set_regions(room->dl, more, 3), 0);
 	assert_int_equal(frontend_log_count(&room->log), 0);
 	open_queue(room, 0);
 	burst(room, 0, LOW_PAGES);
@@ -439,10 +439,10 @@ regions_added_later_are_logged(void **state)
 	assert_int_equal(frontend_log_count(&room->log), 2);
 	/* And when one goes: its marks stay in the log. */
 	close_queue(room, 0);
-	assert_int_equal(dirtylog_device_set_regions(room->device, memory, 2), 0);
+	assert_int_equal(dirtylog_set_regions(room->dl, memory, 2), 0);
 	assert_true(frontend_log_test(&room->log, LOW_PAGES));
-	assert_null(dirtylog_device_bitmap(room->device, 2));
-	assert_null(dirtylog_device_find(room->device, LOW_PAGES * PAGE, &(uint64_t){ 0 }));
+	assert_null(dirtylog_region_bitmap(room->dl, 2));
+	assert_null(dirtylog_find(room->dl, LOW_PAGES * PAGE, &(uint64_t){ 0 }));
 }
 
 /* Memory grows beyond the log: marks there wait for a larger one. */
@@ -458,8 +458,8 @@ regions_beyond_the_log(void **state)
 	struct frontend_log larger;
 
 	assert_int_equal(set_log(room, &room->log), 0);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
-	assert_int_equal(dirtylog_device_set_regions(room->device, more, 3), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
+	assert_int_equal(dirtylog_set_regions(room->dl, more, 3), 0);
 	open_queue(room, 0);
 	burst(room, 0, 1);
 	burst(room, 0, 4096 + 63);
@@ -479,7 +479,7 @@ regions_beyond_the_log(void **state)
 	/* Shrinking: the table first, then a smaller log. */
 	assert_int_equal(set_log(room, &room->other), -ERANGE);
 	close_queue(room, 0);
-	assert_int_equal(dirtylog_device_set_regions(room->device, memory, 2), 0);
+	assert_int_equal(dirtylog_set_regions(room->dl, memory, 2), 0);
 	assert_int_equal(set_log(room, &room->other), 0);
 	frontend_log_destroy(&larger);
 }
@@ -495,14 +495,14 @@ staged_marks_survive_a_new_table(void **state)
 		{ .gpa = 5 * PAGE, .len = 5 * PAGE },
 	};
 
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 	open_queue(room, 0);
 	burst(room, 0, 4); /* not in the new table */
 	burst(room, 0, 5);
 	burst(room, 0, HIGH_PAGE + 29);
 	burst(room, 0, HIGH_PAGE + 30);
 	close_queue(room, 0); /* marks page 2, not in the new table either */
-	assert_int_equal(dirtylog_device_set_regions(room->device, recut, 3), 0);
+	assert_int_equal(dirtylog_set_regions(room->dl, recut, 3), 0);
 	assert_int_equal(set_log(room, &room->log), 0);
 	assert_true(frontend_log_test(&room->log, 5));
 	assert_true(frontend_log_test(&room->log, HIGH_PAGE + 29));
@@ -510,12 +510,12 @@ staged_marks_survive_a_new_table(void **state)
 	assert_int_equal(frontend_log_count(&room->log), 3);
 
 	/* With a log that is left, into the next one. */
-	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
-	assert_int_equal(dirtylog_device_open(room->device, &room->markers[0],
+	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
+	assert_int_equal(dirtylog_open(room->dl, &room->markers[0],
 			DIRTYLOG_NO_GPA), 0);
 	burst(room, 0, 9);
 	close_queue(room, 0);
-	assert_int_equal(dirtylog_device_set_regions(room->device, memory, 2), 0);
+	assert_int_equal(dirtylog_set_regions(room->dl, memory, 2), 0);
 	assert_int_equal(set_log(room, &room->other), 0);
 	assert_true(frontend_log_is_exactly(&room->other, 9, 1));
 }
@@ -527,16 +527,16 @@ control_thread_marks(void **state)
 	struct room *room = *state;
 
 	/* Nothing is logged: nothing to do. */
-	assert_int_equal(dirtylog_device_mark(room->device, 3 * PAGE, 4), 0);
-	assert_int_equal(dirtylog_device_mark(room->device, LOW_PAGES * PAGE, 4), -EFAULT);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
-	assert_int_equal(dirtylog_device_mark(room->device, 7 * PAGE + 4092, 4), 0);
+	assert_int_equal(dirtylog_mark_gpa(room->dl, 3 * PAGE, 4), 0);
+	assert_int_equal(dirtylog_mark_gpa(room->dl, LOW_PAGES * PAGE, 4), -EFAULT);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
+	assert_int_equal(dirtylog_mark_gpa(room->dl, 7 * PAGE + 4092, 4), 0);
 	assert_int_equal(set_log(room, &room->log), 0);
 	assert_true(frontend_log_is_exactly(&room->log, 7, 1));
 	frontend_log_clear(&room->log);
-	assert_int_equal(dirtylog_device_mark(room->device, HIGH_PAGE * PAGE + 4094, 4), 0);
+	assert_int_equal(dirtylog_mark_gpa(room->dl, HIGH_PAGE * PAGE + 4094, 4), 0);
 	assert_true(frontend_log_is_exactly(&room->log, HIGH_PAGE, 2));
-	assert_int_equal(dirtylog_device_mark(room->device, UINT64_MAX, 4), -EFAULT);
+	assert_int_equal(dirtylog_mark_gpa(room->dl, UINT64_MAX, 4), -EFAULT);
 }
 
 static void
@@ -545,39 +545,39 @@ table_is_refused(void **state)
 	static struct dirtylog_region many[DIRTYLOG_MAX_REGIONS + 1];
 	struct room *room = *state;
 	struct dirtylog_region bad[2] = { { .len = PAGE }, { .gpa = PAGE } };
-	struct dirtylog_bitmap *bitmap = dirtylog_device_bitmap(room->device, 0);
+	struct dirtylog_bitmap *bitmap = dirtylog_region_bitmap(room->dl, 0);
 	unsigned int i;
 
 	assert_int_equal(set_log(room, &room->log), 0);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 	open_queue(room, 1);
-	assert_int_equal(dirtylog_device_set_regions(room->device, memory, 1), -EBUSY);
+	assert_int_equal(dirtylog_set_regions(room->dl, memory, 1), -EBUSY);
 	close_queue(room, 1);
-	assert_int_equal(dirtylog_device_set_regions(room->device, bad, 2), -EINVAL);
+	assert_int_equal(dirtylog_set_regions(room->dl, bad, 2), -EINVAL);
 	bad[1].gpa = 0;
-	assert_int_equal(dirtylog_device_set_regions(room->device, bad, 2), -EINVAL);
+	assert_int_equal(dirtylog_set_regions(room->dl, bad, 2), -EINVAL);
 	bad[1] = (struct dirtylog_region){ .gpa = UINT64_MAX - PAGE + 1, .len = PAGE + 1 };
-	assert_int_equal(dirtylog_device_set_regions(room->device, bad, 2), -EOVERFLOW);
+	assert_int_equal(dirtylog_set_regions(room->dl, bad, 2), -EOVERFLOW);
 	bad[1] = (struct dirtylog_region){ .gpa = PAGE, .len = UINT64_MAX };
-	assert_int_equal(dirtylog_device_set_regions(room->device, bad, 2), -EOVERFLOW);
+	assert_int_equal(dirtylog_set_regions(room->dl, bad, 2), -EOVERFLOW);
 	for (i = 0; i <= DIRTYLOG_MAX_REGIONS; i++)
 		many[i] = (struct dirtylog_region){ .gpa = i * PAGE, .len = PAGE };
-	assert_int_equal(dirtylog_device_set_regions(room->device, many,
+	assert_int_equal(dirtylog_set_regions(room->dl, many,
 			DIRTYLOG_MAX_REGIONS + 1), -E2BIG);
 	/* The old table stays, and works. */
-	assert_ptr_equal(dirtylog_device_bitmap(room->device, 0), bitmap);
+	assert_ptr_equal(dirtylog_region_bitmap(room->dl, 0), bitmap);
 	frontend_log_clear(&room->log);
 	open_queue(room, 0);
 	burst(room, 0, HIGH_PAGE);
 	assert_true(frontend_log_is_exactly(&room->log, HIGH_PAGE, 1));
 	close_queue(room, 0);
 	/* At the limit, and none at all. */
-	assert_int_equal(dirtylog_device_set_logging(room->device, false), 0);
-	assert_int_equal(dirtylog_device_set_regions(room->device, many,
+	assert_int_equal(dirtylog_set_logging(room->dl, false), 0);
+	assert_int_equal(dirtylog_set_regions(room->dl, many,
 			DIRTYLOG_MAX_REGIONS), 0);
-	assert_int_equal(dirtylog_device_set_regions(room->device, NULL, 0), 0);
-	assert_null(dirtylog_device_bitmap(room->device, 0));
-	assert_int_equal(dirtylog_device_open(room->device, &room->markers[0], 0), -EFAULT);
+	assert_int_equal(dirtylog_set_regions(room->dl, NULL, 0), 0);
+	assert_null(dirtylog_region_bitmap(room->dl, 0));
+	assert_int_equal(dirtylog_open(room->dl, &room->markers[0], 0), -EFAULT);
 }
 
 /* A log that is refused leaves everything as it was, with a log and without. */
@@ -589,7 +589,7 @@ log_is_refused(void **state)
 
 	assert_int_equal(frontend_log_create(&small, LOG_LEN - 1), 0);
 	open_queue(room, 0);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 	burst(room, 0, 1);
 	assert_int_equal(set_log(room, &small), -ERANGE);
 	burst(room, 0, 2);
@@ -600,7 +600,7 @@ log_is_refused(void **state)
 	assert_true(frontend_log_is_exactly(&room->log, 1, 3));
 	device_is(room, "log in use");
 	/* While it is left, too. */
-	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
 	burst(room, 0, 4);
 	assert_int_equal(set_log(room, &small), -ERANGE);
 	burst(room, 0, 5);
@@ -617,27 +617,27 @@ open_checks_the_index(void **state)
 	struct room *room = *state;
 	struct dirtylog_marker *marker = &room->markers[0];
 
-	assert_int_equal(dirtylog_device_open(room->device, marker, LOW_PAGES * PAGE), -EFAULT);
-	assert_int_equal(dirtylog_device_open(room->device, marker,
+	assert_int_equal(dirtylog_open(room->dl, marker, LOW_PAGES * PAGE), -EFAULT);
+	assert_int_equal(dirtylog_open(room->dl, marker,
 			(HIGH_PAGE + HIGH_PAGES) * PAGE), -EFAULT);
-	assert_int_equal(dirtylog_device_open(room->device, marker, UINT64_MAX - 1), -EFAULT);
+	assert_int_equal(dirtylog_open(room->dl, marker, UINT64_MAX - 1), -EFAULT);
 	assert_false(dirtylog_burst_begin(marker));
-	assert_true(dirtylog_device_stopped(room->device));
+	assert_true(dirtylog_stopped(room->dl));
 	/* The last bytes of a region: what lies beyond is ignored. */
 	assert_int_equal(set_log(room, &room->log), 0);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
-	assert_int_equal(dirtylog_device_open(room->device, marker, LOW_PAGES * PAGE - 2), 0);
-	dirtylog_device_close(room->device, marker);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
+	assert_int_equal(dirtylog_open(room->dl, marker, LOW_PAGES * PAGE - 2), 0);
+	dirtylog_close(room->dl, marker);
 	assert_true(frontend_log_is_exactly(&room->log, LOW_PAGES - 1, 1));
 	frontend_log_clear(&room->log);
 	/* None at all. */
-	assert_int_equal(dirtylog_device_open(room->device, marker, DIRTYLOG_NO_GPA), 0);
+	assert_int_equal(dirtylog_open(room->dl, marker, DIRTYLOG_NO_GPA), 0);
 	burst(room, 0, 1);
-	dirtylog_device_close(room->device, marker);
+	dirtylog_close(room->dl, marker);
 	assert_true(frontend_log_is_exactly(&room->log, 1, 1));
 	/* An open queue is not opened again under its bursts' feet. */
 	open_queue(room, 0);
-	assert_int_equal(dirtylog_device_open(room->device, marker, DIRTYLOG_NO_GPA), -EBUSY);
+	assert_int_equal(dirtylog_open(room->dl, marker, DIRTYLOG_NO_GPA), -EBUSY);
 	publishing_burst(room, 0);
 	publishing_burst(room, 0);
 	assert_true(frontend_log_test(&room->log, INDEX_PAGE(0)));
@@ -651,19 +651,19 @@ removed_queue(void **state)
 	struct dirtylog_bitmap *kept;
 
 	assert_int_equal(set_log(room, &room->log), 0);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 	open_queue(room, 0);
 	publishing_burst(room, 0);
-	dirtylog_device_remove_queue(room->device, &room->markers[0]);
+	dirtylog_remove_queue(room->dl, &room->markers[0]);
 	assert_true(frontend_log_is_exactly(&room->log, INDEX_PAGE(0), 1));
 	memset(&room->markers[0], 0xff, sizeof(room->markers[0]));
-	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
-	dirtylog_device_add_queue(room->device, &room->markers[0]);
+	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
+	dirtylog_add_queue(room->dl, &room->markers[0]);
 	assert_false(dirtylog_burst_begin(&room->markers[0]));
 
 	/* A bitmap of a table that is gone: marks are no-ops. */
-	kept = dirtylog_bitmap_ref(dirtylog_device_bitmap(room->device, 1));
-	assert_int_equal(dirtylog_device_set_regions(room->device, memory, 1), 0);
+	kept = dirtylog_bitmap_ref(dirtylog_region_bitmap(room->dl, 1));
+	assert_int_equal(dirtylog_set_regions(room->dl, memory, 1), 0);
 	open_queue(room, 0);
 	assert_true(dirtylog_burst_begin(&room->markers[0]));
 	dirtylog_mark(&room->markers[0], kept, 0, PAGE);
@@ -679,22 +679,22 @@ reset_forgets(void **state)
 	struct room *room = *state;
 
 	assert_int_equal(set_log(room, &room->log), 0);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 	open_queue(room, 0);
 	burst(room, 0, 1);
-	assert_int_equal(dirtylog_device_reset(room->device), -EBUSY);
+	assert_int_equal(dirtylog_reset(room->dl), -EBUSY);
 	burst(room, 0, 0);
 	assert_true(frontend_log_is_exactly(&room->log, 0, 2));
-	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
 	burst(room, 0, 3);
 	close_queue(room, 0);
-	assert_int_equal(dirtylog_device_reset(room->device), 0);
+	assert_int_equal(dirtylog_reset(room->dl), 0);
 	device_is(room, "logging off, no log, 0 queues open, 2 closed, 0 regions");
 	frontend_log_clear(&room->log);
-	assert_int_equal(dirtylog_device_set_regions(room->device, memory, 2), 0);
+	assert_int_equal(dirtylog_set_regions(room->dl, memory, 2), 0);
 	open_queue(room, 0);
 	burst(room, 0, 1);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 	burst(room, 0, 4);
 	assert_int_equal(set_log(room, &room->other), 0);
 	assert_true(frontend_log_is_exactly(&room->other, 4, 1));
@@ -704,22 +704,22 @@ reset_forgets(void **state)
 static void
 destroy_with_everything(void **state)
 {
-	struct dirtylog_device *device;
+	struct dirtylog *dl;
 	struct frontend_log log;
 	struct dirtylog_shm *shm;
 
 	(void)state;
-	dirtylog_device_destroy(NULL);
+	dirtylog_destroy(NULL);
 	assert_int_equal(frontend_log_create(&log, LOG_LEN), 0);
 	assert_int_equal(dirtylog_shm_map(log.fd, 0, log.len, &shm), 0);
-	assert_int_equal(dirtylog_device_create("", &device), 0);
-	assert_true(dirtylog_device_stopped(device));
+	assert_int_equal(dirtylog_create("", &dl), 0);
+	assert_true(dirtylog_stopped(dl));
 	/* Before any memory table a log of any size will do. */
-	assert_int_equal(dirtylog_device_set_log(device, shm), 0);
-	assert_int_equal(dirtylog_device_set_logging(device, true), 0);
-	assert_int_equal(dirtylog_device_set_regions(device, memory, 2), 0);
-	assert_int_equal(dirtylog_device_leave_log(device), 0);
-	dirtylog_device_destroy(device);
+	assert_int_equal(dirtylog_set_log(dl, shm), 0);
+	assert_int_equal(dirtylog_set_logging(dl, true), 0);
+	assert_int_equal(dirtylog_set_regions(dl, memory, 2), 0);
+	assert_int_equal(dirtylog_suspend_log(dl), 0);
+	dirtylog_destroy(dl);
 	assert_int_equal(shm->refs, 1);
 	dirtylog_shm_unref(shm);
 	frontend_log_destroy(&log);

@@ -149,7 +149,7 @@ guest_memory(unsigned int range, uint64_t at, uint64_t len, int node)
 }
 
 struct room {
-	struct dirtylog_device *device;
+	struct dirtylog *dl;
 	struct frontend_log log;
 	struct dirtylog_shm *shm;
 };
@@ -159,24 +159,24 @@ static void
 room_open(struct room *room, enum dirtylog_placement placement, uint64_t gpa, uint64_t len,
 		const void *host)
 {
-	const struct dirtylog_device_options options = { .placement = placement };
+	const struct dirtylog_options options = { .placement = placement };
 	const struct dirtylog_region region = { .gpa = gpa, .len = len, .host = host };
 
-	assert_int_equal(dirtylog_device_create("unit", &room->device), 0);
-	assert_int_equal(dirtylog_device_configure(room->device, &options), 0);
-	assert_int_equal(dirtylog_device_set_regions(room->device, &region, 1), 0);
+	assert_int_equal(dirtylog_create("unit", &room->dl), 0);
+	assert_int_equal(dirtylog_configure(room->dl, &options), 0);
+	assert_int_equal(dirtylog_set_regions(room->dl, &region, 1), 0);
 	assert_int_equal(frontend_log_create(&room->log, (gpa + len - 1) / PAGE / 8 + 1), 0);
 	assert_int_equal(dirtylog_shm_map(room->log.fd, 0, room->log.len, &room->shm), 0);
-	assert_int_equal(dirtylog_device_set_log(room->device, room->shm), 0);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_set_log(room->dl, room->shm), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 }
 
 static bool
 is_direct(struct room *room)
 {
-	struct dirtylog_device_stats stats;
+	struct dirtylog_stats stats;
 
-	dirtylog_device_get_stats(room->device, &stats);
+	dirtylog_get_stats(room->dl, &stats);
 	assert_int_equal(stats.regions_direct + stats.regions_staged, 1);
 	return stats.regions_direct == 1;
 }
@@ -184,7 +184,7 @@ is_direct(struct room *room)
 static void
 room_close(struct room *room)
 {
-	dirtylog_device_destroy(room->device);
+	dirtylog_destroy(room->dl);
 	dirtylog_shm_unref(room->shm);
 	frontend_log_destroy(&room->log);
 	memset(&machine, 0, sizeof(machine));
@@ -222,7 +222,7 @@ log_is_moved(void **state)
 	assert_int_equal(machine.moved[0].node, 1);
 	assert_int_equal(machine.moved[1].addr, (uintptr_t)room.shm->addr + 3 * PAGE);
 	/* There now: the same log again moves nothing. */
-	assert_int_equal(dirtylog_device_set_log(room.device, room.shm), 0);
+	assert_int_equal(dirtylog_set_log(room.dl, room.shm), 0);
 	room_close(&room);
 }
 

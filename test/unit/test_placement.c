@@ -4,7 +4,7 @@
  * Shows the ways that marks take to a log. Staged: they reach it at a bounded
  * delay without anybody's call, and completely whenever the front-end may rely
  * on it; direct: at once; auto: direct, on a machine with one node. That the
- * publisher sleeps when nobody waits for marks, and that no page fault is left
+ * drainer sleeps when nobody waits for marks, and that no page fault is left
  * to a polling core after a swap. What the log does not show yet is made sure
  * by a delay longer than any test.
  */
@@ -42,27 +42,27 @@ static const struct dirtylog_region memory[] = {
 };
 
 struct room {
-	struct dirtylog_device *device;
+	struct dirtylog *dl;
 	struct dirtylog_marker markers[2];
 	struct frontend_log log, other;
 };
 
 static struct room *
-room_open(enum dirtylog_placement placement, uint32_t publish_us)
+room_open(enum dirtylog_placement placement, uint32_t drain_us)
 {
-	const struct dirtylog_device_options options = {
+	const struct dirtylog_options options = {
 		.placement = placement,
-		.publish_us = publish_us,
+		.drain_us = drain_us,
 	};
 	struct room *room = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*room));
 	unsigned int i;
 
 	assert_non_null(room);
-	assert_int_equal(dirtylog_device_create("unit", &room->device), 0);
-	assert_int_equal(dirtylog_device_configure(room->device, &options), 0);
+	assert_int_equal(dirtylog_create("unit", &room->dl), 0);
+	assert_int_equal(dirtylog_configure(room->dl, &options), 0);
 	for (i = 0; i < 2; i++)
-		dirtylog_device_add_queue(room->device, &room->markers[i]);
-	assert_int_equal(dirtylog_device_set_regions(room->device, memory, 2), 0);
+		dirtylog_add_queue(room->dl, &room->markers[i]);
+	assert_int_equal(dirtylog_set_regions(room->dl, memory, 2), 0);
 	assert_int_equal(frontend_log_create(&room->log, LOG_LEN), 0);
 	assert_int_equal(frontend_log_create(&room->other, LOG_LEN), 0);
 	return room;
@@ -74,8 +74,8 @@ room_close(struct room *room)
 	unsigned int i;
 
 	for (i = 0; i < 2; i++)
-		dirtylog_device_remove_queue(room->device, &room->markers[i]);
-	dirtylog_device_destroy(room->device);
+		dirtylog_remove_queue(room->dl, &room->markers[i]);
+	dirtylog_destroy(room->dl);
 	assert_true(frontend_log_canary_alive(&room->log));
 	assert_true(frontend_log_canary_alive(&room->other));
 	frontend_log_destroy(&room->log);
@@ -89,27 +89,27 @@ set_log(struct room *room, const struct frontend_log *log)
 	struct dirtylog_shm *shm;
 
 	assert_int_equal(dirtylog_shm_map(log->fd, 0, log->len, &shm), 0);
-	assert_int_equal(dirtylog_device_set_log(room->device, shm), 0);
+	assert_int_equal(dirtylog_set_log(room->dl, shm), 0);
 	dirtylog_shm_unref(shm);
 }
 
 static void
 set_logging(struct room *room, bool on)
 {
-	assert_int_equal(dirtylog_device_set_logging(room->device, on), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, on), 0);
 }
 
 static void
 open_queue(struct room *room, unsigned int queue)
 {
-	assert_int_equal(dirtylog_device_open(room->device, &room->markers[queue],
+	assert_int_equal(dirtylog_open(room->dl, &room->markers[queue],
 			INDEX_PAGE(queue) * PAGE), 0);
 }
 
 static void
 close_queue(struct room *room, unsigned int queue)
 {
-	dirtylog_device_close(room->device, &room->markers[queue]);
+	dirtylog_close(room->dl, &room->markers[queue]);
 }
 
 static void
@@ -119,19 +119,19 @@ burst(struct room *room, unsigned int queue, uint64_t page)
 	struct dirtylog_bitmap *bitmap;
 	uint64_t offset;
 
-	bitmap = dirtylog_device_find(room->device, page * PAGE, &offset);
+	bitmap = dirtylog_find(room->dl, page * PAGE, &offset);
 	assert_non_null(bitmap);
 	assert_true(dirtylog_burst_begin(marker));
 	dirtylog_mark(marker, bitmap, offset, 1);
 	dirtylog_burst_end(marker);
 }
 
-static struct dirtylog_device_stats
+static struct dirtylog_stats
 stats_of(struct room *room)
 {
-	struct dirtylog_device_stats stats;
+	struct dirtylog_stats stats;
 
-	dirtylog_device_get_stats(room->device, &stats);
+	dirtylog_get_stats(room->dl, &stats);
 	return stats;
 }
 
@@ -150,7 +150,7 @@ room_with_staged_marks(void)
 	burst(room, 0, 500);
 	burst(room, 1, HIGH_PAGE + 899);
 	assert_int_equal(frontend_log_count(&room->log), 0);
-	assert_true(dirtylog_bitmap_dirty_at(dirtylog_device_bitmap(room->device, 0), 500 * PAGE));
+	assert_true(dirtylog_bitmap_dirty_at(dirtylog_region_bitmap(room->dl, 0), 500 * PAGE));
 	return room;
 }
 
@@ -170,7 +170,7 @@ complete_at_close(void **state)
 
 	(void)state;
 	close_queue(room, 0);
-	/* Of the whole device, and the index of the queue that closed. */
+	/* Of the whole dl, and the index of the queue that closed. */
 	assert_true(frontend_log_test(&room->log, INDEX_PAGE(0)));
 	marks_are_in(&room->log, 3);
 	frontend_log_clear(&room->log);
@@ -207,7 +207,7 @@ complete_after_leave_log(void **state)
 	struct room *room = room_with_staged_marks();
 
 	(void)state;
-	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
 	burst(room, 0, 7);
 	set_log(room, &room->other);
 	marks_are_in(&room->other, 3);
@@ -217,7 +217,7 @@ complete_after_leave_log(void **state)
 
 	/* Or, if none comes, to the one that was left. */
 	room = room_with_staged_marks();
-	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
 	burst(room, 0, 7);
 	close_queue(room, 1);
 	marks_are_in(&room->log, 4);
@@ -251,9 +251,9 @@ complete_at_remove_queue(void **state)
 	struct room *room = room_with_staged_marks();
 
 	(void)state;
-	dirtylog_device_remove_queue(room->device, &room->markers[0]);
+	dirtylog_remove_queue(room->dl, &room->markers[0]);
 	marks_are_in(&room->log, 3);
-	dirtylog_device_add_queue(room->device, &room->markers[0]);
+	dirtylog_add_queue(room->dl, &room->markers[0]);
 	room_close(room);
 }
 
@@ -272,7 +272,7 @@ new_table_is_staged(void **state)
 	close_queue(room, 1);
 	marks_are_in(&room->log, 4);
 	frontend_log_clear(&room->log);
-	assert_int_equal(dirtylog_device_set_regions(room->device, more, 3), 0);
+	assert_int_equal(dirtylog_set_regions(room->dl, more, 3), 0);
 	assert_int_equal(stats_of(room).regions_staged, 3);
 	open_queue(room, 0);
 	burst(room, 0, 8);
@@ -286,7 +286,7 @@ new_table_is_staged(void **state)
 	set_log(room, &larger);
 	assert_true(frontend_log_is_exactly(&larger, 100009, 1));
 	close_queue(room, 0);
-	assert_int_equal(dirtylog_device_reset(room->device), 0);
+	assert_int_equal(dirtylog_reset(room->dl), 0);
 	frontend_log_destroy(&larger);
 	room_close(room);
 }
@@ -330,7 +330,7 @@ published_in_time(void **state)
 		set_log(room, &room->other);
 		burst(room, 0, 9);
 		arrives(&room->other, 9);
-		assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+		assert_int_equal(dirtylog_suspend_log(room->dl), 0);
 		frontend_log_clear(&room->log);
 		set_log(room, &room->log);
 		burst(room, 0, 10);
@@ -340,7 +340,7 @@ published_in_time(void **state)
 	}
 }
 
-/* ---- the publisher's thread ---- */
+/* ---- the drainer's thread ---- */
 
 /* How often the threads of this name went to sleep so far; their number in *nb. */
 static uint64_t
@@ -354,17 +354,17 @@ sleeps_of_publishers(unsigned int *nb)
 	*nb = 0;
 	while ((entry = readdir(dir)) != NULL) {
 		char path[300], line[256];
-		bool publisher = false;
+		bool drainer = false;
 		FILE *file;
 
 		snprintf(path, sizeof(path), "/proc/self/task/%s/status", entry->d_name);
 		file = entry->d_name[0] == '.' ? NULL : fopen(path, "r");
 		while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-			publisher |= strcmp(line, "Name:\tdirtylog-pub\n") == 0;
-			if (publisher && strncmp(line, "voluntary", 9) == 0)
+			drainer |= strcmp(line, "Name:\tdirtylog-drain\n") == 0;
+			if (drainer && strncmp(line, "voluntary", 9) == 0)
 				sleeps += strtoull(strchr(line, '\t'), NULL, 10);
 		}
-		*nb += publisher;
+		*nb += drainer;
 		if (file != NULL)
 			fclose(file);
 	}
@@ -413,7 +413,7 @@ publisher_sleeps_when_it_can(void **state)
 	assert_int_equal(nb, 0);
 	set_log(room, &room->log);
 	publisher_works();
-	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
 	publisher_is_asleep();
 	set_log(room, &room->other);
 	publisher_works();
@@ -423,7 +423,7 @@ publisher_sleeps_when_it_can(void **state)
 	set_logging(room, true);
 	publisher_works();
 	/* The front-end is gone. */
-	assert_int_equal(dirtylog_device_reset(room->device), 0);
+	assert_int_equal(dirtylog_reset(room->dl), 0);
 	publisher_is_asleep();
 	room_close(room);
 	sleeps_of_publishers(&nb);
@@ -451,7 +451,7 @@ marks_go_direct(enum dirtylog_placement placement)
 	burst(room, 0, 501);
 	assert_true(frontend_log_is_exactly(&room->other, 501, 1));
 	/* Staged as long as there is none; then direct again. */
-	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
 	assert_int_equal(stats_of(room).regions_staged, 2);
 	burst(room, 0, 502);
 	frontend_log_clear(&room->log);
@@ -486,22 +486,22 @@ auto_with_one_node(void **state)
 static void
 configured_before_regions(void **state)
 {
-	const struct dirtylog_device_options staged = {
-		.placement = DIRTYLOG_PLACEMENT_STAGED, .publish_us = NEVER_US,
+	const struct dirtylog_options staged = {
+		.placement = DIRTYLOG_PLACEMENT_STAGED, .drain_us = NEVER_US,
 	};
 	struct room *room = room_open(DIRTYLOG_PLACEMENT_DIRECT, 0);
 
 	(void)state;
-	assert_int_equal(dirtylog_device_configure(room->device, &staged), -EBUSY);
+	assert_int_equal(dirtylog_configure(room->dl, &staged), -EBUSY);
 	set_log(room, &room->log);
 	set_logging(room, true);
 	assert_int_equal(stats_of(room).regions_direct, 2);
 	/* Before the next connection's: yes. The options outlive a reset. */
-	assert_int_equal(dirtylog_device_reset(room->device), 0);
-	assert_int_equal(dirtylog_device_configure(room->device, &staged), 0);
-	assert_int_equal(dirtylog_device_reset(room->device), 0);
-	assert_int_equal(dirtylog_device_set_regions(room->device, memory, 2), 0);
-	assert_int_equal(dirtylog_device_configure(room->device, &staged), -EBUSY);
+	assert_int_equal(dirtylog_reset(room->dl), 0);
+	assert_int_equal(dirtylog_configure(room->dl, &staged), 0);
+	assert_int_equal(dirtylog_reset(room->dl), 0);
+	assert_int_equal(dirtylog_set_regions(room->dl, memory, 2), 0);
+	assert_int_equal(dirtylog_configure(room->dl, &staged), -EBUSY);
 	set_log(room, &room->log);
 	set_logging(room, true);
 	assert_int_equal(stats_of(room).regions_staged, 2);
@@ -541,29 +541,29 @@ page_faults(void)
 static void
 mark_everywhere(int fd, uint64_t offset, enum dirtylog_placement placement)
 {
-	const struct dirtylog_device_options options = { .placement = placement };
+	const struct dirtylog_options options = { .placement = placement };
 	const struct dirtylog_region guest = { .gpa = 0, .len = UINT64_C(8) << 30 };
 	struct dirtylog_marker *marker = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*marker));
 	struct dirtylog_bitmap *bitmap;
-	struct dirtylog_device *device;
+	struct dirtylog *dl;
 	struct dirtylog_shm *shm;
 	uint64_t at;
 	int i;
 
 	assert_non_null(marker);
-	assert_int_equal(dirtylog_device_create("unit", &device), 0);
-	assert_int_equal(dirtylog_device_configure(device, &options), 0);
-	dirtylog_device_add_queue(device, marker);
-	assert_int_equal(dirtylog_device_set_regions(device, &guest, 1), 0);
-	bitmap = dirtylog_device_bitmap(device, 0);
-	assert_int_equal(dirtylog_device_set_logging(device, true), 0);
-	assert_int_equal(dirtylog_device_open(device, marker, DIRTYLOG_NO_GPA), 0);
+	assert_int_equal(dirtylog_create("unit", &dl), 0);
+	assert_int_equal(dirtylog_configure(dl, &options), 0);
+	dirtylog_add_queue(dl, marker);
+	assert_int_equal(dirtylog_set_regions(dl, &guest, 1), 0);
+	bitmap = dirtylog_region_bitmap(dl, 0);
+	assert_int_equal(dirtylog_set_logging(dl, true), 0);
+	assert_int_equal(dirtylog_open(dl, marker, DIRTYLOG_NO_GPA), 0);
 	/* Each time a fresh mapping; the first one warms the code up. */
 	for (i = 0; i < 3; i++) {
 		long before;
 
 		assert_int_equal(dirtylog_shm_map(fd, offset, guest.len / PAGE / 8, &shm), 0);
-		assert_int_equal(dirtylog_device_set_log(device, shm), 0);
+		assert_int_equal(dirtylog_set_log(dl, shm), 0);
 		dirtylog_shm_unref(shm);
 		before = page_faults();
 		for (at = 0; at < guest.len; at += DIRTYLOG_WORD_SPAN) {
@@ -574,8 +574,8 @@ mark_everywhere(int fd, uint64_t offset, enum dirtylog_placement placement)
 		if (i > 0)
 			assert_int_equal(page_faults() - before, 0);
 	}
-	dirtylog_device_remove_queue(device, marker);
-	dirtylog_device_destroy(device);
+	dirtylog_remove_queue(dl, marker);
+	dirtylog_destroy(dl);
 	free(marker);
 }
 

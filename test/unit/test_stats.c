@@ -25,7 +25,7 @@
 #define NEVER_US 4000000000u
 
 struct room {
-	struct dirtylog_device *device;
+	struct dirtylog *dl;
 	struct dirtylog_marker markers[2];
 	struct dirtylog_bitmap *bitmap;
 	struct frontend_log log;
@@ -34,23 +34,23 @@ struct room {
 static struct room *
 room_open(enum dirtylog_placement placement)
 {
-	const struct dirtylog_device_options options = {
-		.placement = placement, .publish_us = NEVER_US,
+	const struct dirtylog_options options = {
+		.placement = placement, .drain_us = NEVER_US,
 	};
 	const struct dirtylog_region region = { .len = PAGES * PAGE };
 	struct room *room = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*room));
 	unsigned int i;
 
 	assert_non_null(room);
-	assert_int_equal(dirtylog_device_create("unit", &room->device), 0);
-	assert_int_equal(dirtylog_device_configure(room->device, &options), 0);
+	assert_int_equal(dirtylog_create("unit", &room->dl), 0);
+	assert_int_equal(dirtylog_configure(room->dl, &options), 0);
 	for (i = 0; i < 2; i++)
-		dirtylog_device_add_queue(room->device, &room->markers[i]);
-	assert_int_equal(dirtylog_device_set_regions(room->device, &region, 1), 0);
-	room->bitmap = dirtylog_device_bitmap(room->device, 0);
+		dirtylog_add_queue(room->dl, &room->markers[i]);
+	assert_int_equal(dirtylog_set_regions(room->dl, &region, 1), 0);
+	room->bitmap = dirtylog_region_bitmap(room->dl, 0);
 	assert_int_equal(frontend_log_create(&room->log, LOG_LEN), 0);
 	for (i = 0; i < 2; i++)
-		assert_int_equal(dirtylog_device_open(room->device, &room->markers[i],
+		assert_int_equal(dirtylog_open(room->dl, &room->markers[i],
 				DIRTYLOG_NO_GPA), 0);
 	return room;
 }
@@ -61,8 +61,8 @@ room_close(struct room *room)
 	unsigned int i;
 
 	for (i = 0; i < 2; i++)
-		dirtylog_device_remove_queue(room->device, &room->markers[i]);
-	dirtylog_device_destroy(room->device);
+		dirtylog_remove_queue(room->dl, &room->markers[i]);
+	dirtylog_destroy(room->dl);
 	frontend_log_destroy(&room->log);
 	free(room);
 }
@@ -74,7 +74,7 @@ set_log(struct room *room, uint64_t len)
 	int ret;
 
 	assert_int_equal(dirtylog_shm_map(room->log.fd, 0, len, &shm), 0);
-	ret = dirtylog_device_set_log(room->device, shm);
+	ret = dirtylog_set_log(room->dl, shm);
 	dirtylog_shm_unref(shm);
 	return ret;
 }
@@ -93,19 +93,19 @@ burst(struct room *room, unsigned int queue, uint64_t first, uint64_t nb, uint64
 	dirtylog_burst_end(marker);
 }
 
-static struct dirtylog_device_stats
+static struct dirtylog_stats
 stats_of(struct room *room)
 {
-	struct dirtylog_device_stats stats;
+	struct dirtylog_stats stats;
 
-	dirtylog_device_get_stats(room->device, &stats);
+	dirtylog_get_stats(room->dl, &stats);
 	return stats;
 }
 
 static void
 marks_are(struct room *room, uint64_t marks, uint64_t tested, uint64_t written, uint64_t dirtied)
 {
-	struct dirtylog_device_stats stats = stats_of(room);
+	struct dirtylog_stats stats = stats_of(room);
 
 	assert_int_equal(stats.marks.marks, marks);
 	assert_int_equal(stats.marks.words_tested, tested);
@@ -124,7 +124,7 @@ marks_direct(void **state)
 	marks_are(room, 0, 0, 0, 0);
 	assert_int_equal(set_log(room, LOG_LEN), 0);
 	assert_false(stats_of(room).logging);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 	assert_true(stats_of(room).logging);
 	/* Ten pages of one word, one after the other: one word. */
 	burst(room, 0, 0, 10, 1, 1);
@@ -146,13 +146,13 @@ marks_direct(void **state)
 	burst(room, 0, 0, 10, 1, 1);
 	marks_are(room, 141, 107, 106, 190);
 	/* What a queue that goes has counted stays; its memory starts from 0. */
-	dirtylog_device_remove_queue(room->device, &room->markers[0]);
+	dirtylog_remove_queue(room->dl, &room->markers[0]);
 	marks_are(room, 141, 107, 106, 190);
-	dirtylog_device_add_queue(room->device, &room->markers[0]);
+	dirtylog_add_queue(room->dl, &room->markers[0]);
 	marks_are(room, 141, 107, 106, 190);
 	assert_int_equal(room->markers[0].stats.marks, 0);
-	assert_int_equal(stats_of(room).publishes, 0);
-	assert_int_equal(stats_of(room).pages_published, 0);
+	assert_int_equal(stats_of(room).drains, 0);
+	assert_int_equal(stats_of(room).pages_drained, 0);
 	room_close(room);
 }
 
@@ -160,37 +160,37 @@ static void
 marks_staged(void **state)
 {
 	struct room *room = room_open(DIRTYLOG_PLACEMENT_STAGED);
-	struct dirtylog_device_stats stats;
+	struct dirtylog_stats stats;
 
 	(void)state;
 	assert_int_equal(set_log(room, LOG_LEN), 0);
-	assert_int_equal(stats_of(room).publishes, 0);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(stats_of(room).drains, 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 	/* In staging they are dirty for nobody yet. */
 	burst(room, 0, 0, 10, 1, 1);
 	burst(room, 0, 0, 10, 1, 1);
 	marks_are(room, 20, 2, 1, 0);
-	assert_int_equal(stats_of(room).pages_published, 0);
+	assert_int_equal(stats_of(room).pages_drained, 0);
 	/* Three of them are in the log already: from another back-end. */
 	room->log.bytes[0] = 7;
-	dirtylog_device_close(room->device, &room->markers[1]);
+	dirtylog_close(room->dl, &room->markers[1]);
 	stats = stats_of(room);
-	assert_int_equal(stats.publishes, 1);
-	assert_int_equal(stats.pages_published, 7);
-	/* Nothing new: a publish that publishes no page. */
+	assert_int_equal(stats.drains, 1);
+	assert_int_equal(stats.pages_drained, 7);
+	/* Nothing new: a publish that drains no page. */
 	assert_int_equal(set_log(room, LOG_LEN), 0);
 	stats = stats_of(room);
-	assert_int_equal(stats.publishes, 2);
-	assert_int_equal(stats.pages_published, 7);
+	assert_int_equal(stats.drains, 2);
+	assert_int_equal(stats.pages_drained, 7);
 	assert_int_equal(stats.swaps, 2);
 	/* Harvested, marked, published. */
 	frontend_log_clear(&room->log);
 	burst(room, 0, 0, 10, 1, 1);
 	marks_are(room, 30, 3, 2, 0);
-	assert_int_equal(dirtylog_device_set_logging(room->device, false), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, false), 0);
 	stats = stats_of(room);
-	assert_int_equal(stats.publishes, 3);
-	assert_int_equal(stats.pages_published, 17);
+	assert_int_equal(stats.drains, 3);
+	assert_int_equal(stats.pages_drained, 17);
 	assert_int_equal(stats.regions_direct, 0);
 	assert_int_equal(stats.regions_staged, 0);
 	room_close(room);
@@ -211,15 +211,15 @@ logs(void **state)
 	assert_int_equal(set_log(room, LOG_LEN - 1), -ERANGE);
 	assert_int_equal(stats_of(room).swaps, 3);
 	assert_int_equal(stats_of(room).refused_logs, 1);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 	assert_int_equal(stats_of(room).regions_direct, 1);
 	/* A region beyond the log: staged. */
 	for (i = 0; i < 2; i++)
-		dirtylog_device_close(room->device, &room->markers[i]);
-	assert_int_equal(dirtylog_device_set_regions(room->device, two, 2), 0);
+		dirtylog_close(room->dl, &room->markers[i]);
+	assert_int_equal(dirtylog_set_regions(room->dl, two, 2), 0);
 	assert_int_equal(stats_of(room).regions_direct, 1);
 	assert_int_equal(stats_of(room).regions_staged, 1);
-	assert_int_equal(dirtylog_device_leave_log(room->device), 0);
+	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
 	assert_int_equal(stats_of(room).regions_direct, 0);
 	assert_int_equal(stats_of(room).regions_staged, 2);
 	assert_int_equal(set_log(room, LOG_LEN), -ERANGE);
@@ -247,7 +247,7 @@ rate(enum dirtylog_placement placement)
 	unsigned int i;
 
 	assert_int_equal(set_log(room, LOG_LEN), 0);
-	assert_int_equal(dirtylog_device_set_logging(room->device, true), 0);
+	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 	before_first = now();
 	assert_int_equal(stats_of(room).dirty_pages_per_second, 0);
 	after_first = now();
@@ -255,8 +255,8 @@ rate(enum dirtylog_placement placement)
 	for (i = 0; i < 3; i++) {
 		burst(room, 0, 0, 1, 1, 20000);
 		burst(room, 1, 0, 1, 1, 20000);
-		dirtylog_device_close(room->device, &room->markers[1]);
-		assert_int_equal(dirtylog_device_open(room->device, &room->markers[1],
+		dirtylog_close(room->dl, &room->markers[1]);
+		assert_int_equal(dirtylog_open(room->dl, &room->markers[1],
 				DIRTYLOG_NO_GPA), 0);
 		assert_int_equal(frontend_log_count(&room->log), 20000);
 		frontend_log_clear(&room->log);
@@ -272,7 +272,7 @@ rate(enum dirtylog_placement placement)
 	if (now() - before_second < 0.1)
 		assert_true((double)stats_of(room).dirty_pages_per_second == rate_seen);
 	/* Nothing for a while, by two looks. */
-	dirtylog_device_close(room->device, &room->markers[0]);
+	dirtylog_close(room->dl, &room->markers[0]);
 	usleep(120 * 1000);
 	stats_of(room);
 	usleep(120 * 1000);

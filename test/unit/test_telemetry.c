@@ -108,14 +108,14 @@ connections(void **state)
 {
 	static const int vids[] = { 7, 0, DIRTYLOG_MAX_VIDS - 1 };
 	struct dirtylog_vhost *vhosts[3];
-	struct dirtylog_device *device;
-	struct dirtylog_device_stats stats;
+	struct dirtylog *dl;
+	struct dirtylog_stats stats;
 	unsigned int i;
 
 	(void)state;
-	assert_int_equal(dirtylog_device_create("unit", &device), 0);
+	assert_int_equal(dirtylog_create("unit", &dl), 0);
 	for (i = 0; i < 3; i++)
-		assert_int_equal(dirtylog_vhost_attach(vids[i], device, &no_ops, NULL,
+		assert_int_equal(dirtylog_vhost_attach(vids[i], dl, &no_ops, NULL,
 				&vhosts[i]), 0);
 	answer_is("/dirtylog/list", "{\"/dirtylog/list\":[0,7,1023]}");
 	assert_int_equal(dirtylog_vhost_get_stats(7, &stats), 0);
@@ -127,7 +127,7 @@ connections(void **state)
 	assert_int_equal(dirtylog_vhost_get_stats(DIRTYLOG_MAX_VIDS, &stats), -ENODEV);
 	dirtylog_vhost_detach(vhosts[1]);
 	dirtylog_vhost_detach(vhosts[2]);
-	dirtylog_device_destroy(device);
+	dirtylog_destroy(dl);
 }
 
 static void
@@ -139,28 +139,28 @@ bad_parameters(void **state)
 		"/dirtylog/info,-99999999999999999999", "/dirtylog/info,7,7",
 	};
 	struct dirtylog_vhost *vhost;
-	struct dirtylog_device *device;
+	struct dirtylog *dl;
 	unsigned int i;
 
 	(void)state;
-	assert_int_equal(dirtylog_device_create("unit", &device), 0);
-	assert_int_equal(dirtylog_vhost_attach(7, device, &no_ops, NULL, &vhost), 0);
+	assert_int_equal(dirtylog_create("unit", &dl), 0);
+	assert_int_equal(dirtylog_vhost_attach(7, dl, &no_ops, NULL, &vhost), 0);
 	for (i = 0; i < sizeof(questions) / sizeof(questions[0]); i++)
 		answer_is(questions[i], "{\"/dirtylog/info\":null}");
 	dirtylog_vhost_detach(vhost);
-	dirtylog_device_destroy(device);
+	dirtylog_destroy(dl);
 }
 
 static void
 counters(void **state)
 {
-	const struct dirtylog_device_options options = {
-		.placement = DIRTYLOG_PLACEMENT_STAGED, .publish_us = 4000000000u,
+	const struct dirtylog_options options = {
+		.placement = DIRTYLOG_PLACEMENT_STAGED, .drain_us = 4000000000u,
 	};
 	const struct dirtylog_region region = { .len = PAGES * PAGE };
 	struct dirtylog_marker *marker = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*marker));
 	struct dirtylog_vhost *vhost;
-	struct dirtylog_device *device;
+	struct dirtylog *dl;
 	struct frontend_log log;
 	struct dirtylog_shm *shm;
 	char answer[4096];
@@ -168,31 +168,31 @@ counters(void **state)
 
 	(void)state;
 	assert_non_null(marker);
-	assert_int_equal(dirtylog_device_create("unit", &device), 0);
-	assert_int_equal(dirtylog_device_configure(device, &options), 0);
-	assert_int_equal(dirtylog_vhost_attach(3, device, &no_ops, NULL, &vhost), 0);
-	dirtylog_device_add_queue(device, marker);
-	assert_int_equal(dirtylog_device_set_regions(device, &region, 1), 0);
+	assert_int_equal(dirtylog_create("unit", &dl), 0);
+	assert_int_equal(dirtylog_configure(dl, &options), 0);
+	assert_int_equal(dirtylog_vhost_attach(3, dl, &no_ops, NULL, &vhost), 0);
+	dirtylog_add_queue(dl, marker);
+	assert_int_equal(dirtylog_set_regions(dl, &region, 1), 0);
 	answer_to("/dirtylog/info,3", answer, sizeof(answer));
 	assert_int_equal(value_in(answer, "logging"), 0);
 	assert_int_equal(value_in(answer, "marks"), 0);
 
 	assert_int_equal(frontend_log_create(&log, PAGES / 8), 0);
 	assert_int_equal(dirtylog_shm_map(log.fd, 0, PAGES / 8 - 1, &shm), 0);
-	assert_int_equal(dirtylog_device_set_log(device, shm), -ERANGE);
+	assert_int_equal(dirtylog_set_log(dl, shm), -ERANGE);
 	dirtylog_shm_unref(shm);
 	assert_int_equal(dirtylog_shm_map(log.fd, 0, PAGES / 8, &shm), 0);
-	assert_int_equal(dirtylog_device_set_log(device, shm), 0);
-	assert_int_equal(dirtylog_device_set_logging(device, true), 0);
-	assert_int_equal(dirtylog_device_open(device, marker, DIRTYLOG_NO_GPA), 0);
+	assert_int_equal(dirtylog_set_log(dl, shm), 0);
+	assert_int_equal(dirtylog_set_logging(dl, true), 0);
+	assert_int_equal(dirtylog_open(dl, marker, DIRTYLOG_NO_GPA), 0);
 	for (i = 0; i < 2; i++) {
 		dirtylog_burst_begin(marker);
-		dirtylog_mark(marker, dirtylog_device_bitmap(device, 0), 0, 5 * PAGE);
-		dirtylog_mark(marker, dirtylog_device_bitmap(device, 0), 9 * PAGE, 1);
-		dirtylog_mark(marker, dirtylog_device_bitmap(device, 0), 640 * PAGE, 1);
+		dirtylog_mark(marker, dirtylog_region_bitmap(dl, 0), 0, 5 * PAGE);
+		dirtylog_mark(marker, dirtylog_region_bitmap(dl, 0), 9 * PAGE, 1);
+		dirtylog_mark(marker, dirtylog_region_bitmap(dl, 0), 640 * PAGE, 1);
 		dirtylog_burst_end(marker);
 	}
-	dirtylog_device_close(device, marker);
+	dirtylog_close(dl, marker);
 	usleep(120 * 1000); /* a rate has a window */
 	answer_to("/dirtylog/info,3", answer, sizeof(answer));
 	assert_int_equal(strncmp(answer, "{\"/dirtylog/info\":{", 19), 0);
@@ -201,8 +201,8 @@ counters(void **state)
 	assert_int_equal(value_in(answer, "words_tested"), 4);
 	assert_int_equal(value_in(answer, "words_written"), 2);
 	assert_int_equal(value_in(answer, "pages_dirtied"), 0);
-	assert_int_equal(value_in(answer, "pages_published"), 7);
-	assert_int_equal(value_in(answer, "publishes"), 1);
+	assert_int_equal(value_in(answer, "pages_drained"), 7);
+	assert_int_equal(value_in(answer, "drains"), 1);
 	assert_int_equal(value_in(answer, "swaps"), 1);
 	assert_int_equal(value_in(answer, "refused_logs"), 1);
 	assert_int_equal(value_in(answer, "truncated_logs"), 0);
@@ -223,8 +223,8 @@ counters(void **state)
 	answer_is("/dirtylog/queue,4,0", "{\"/dirtylog/queue\":null}");
 
 	dirtylog_vhost_detach(vhost);
-	dirtylog_device_remove_queue(device, marker);
-	dirtylog_device_destroy(device);
+	dirtylog_remove_queue(dl, marker);
+	dirtylog_destroy(dl);
 	dirtylog_shm_unref(shm);
 	frontend_log_destroy(&log);
 	free(marker);
@@ -234,18 +234,18 @@ counters(void **state)
 static void *
 come_and_go(void *arg)
 {
-	struct dirtylog_device *device;
+	struct dirtylog *dl;
 	struct dirtylog_vhost *vhost;
 	bool *quit = arg;
 
 	while (!__atomic_load_n(quit, __ATOMIC_ACQUIRE)) {
-		if (dirtylog_device_create("passing", &device) < 0)
+		if (dirtylog_create("passing", &dl) < 0)
 			continue;
-		if (dirtylog_vhost_attach(5, device, &no_ops, NULL, &vhost) == 0) {
+		if (dirtylog_vhost_attach(5, dl, &no_ops, NULL, &vhost) == 0) {
 			sched_yield();
 			dirtylog_vhost_detach(vhost);
 		}
-		dirtylog_device_destroy(device);
+		dirtylog_destroy(dl);
 	}
 	return NULL;
 }

@@ -431,7 +431,7 @@ other_sigbus(void **state)
 
 /* A device with one region and one queue, whose thread marks all the time. */
 struct port {
-	struct dirtylog_device *device;
+	struct dirtylog *dl;
 	struct dirtylog_marker marker;
 	struct dirtylog_bitmap *bitmap;
 	pthread_t thread;
@@ -475,20 +475,20 @@ another_round(struct port *port)
 static struct port *
 port_open(const char *name, uint64_t nb_pages, enum dirtylog_placement placement)
 {
-	const struct dirtylog_device_options options = { .placement = placement };
+	const struct dirtylog_options options = { .placement = placement };
 	const struct dirtylog_region region = { .len = nb_pages * PAGE };
 	struct port *port = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*port));
 
 	assert_non_null(port);
 	memset(port, 0, sizeof(*port));
 	port->nb_pages = nb_pages;
-	assert_int_equal(dirtylog_device_create(name, &port->device), 0);
-	assert_int_equal(dirtylog_device_configure(port->device, &options), 0);
-	dirtylog_device_add_queue(port->device, &port->marker);
-	assert_int_equal(dirtylog_device_set_regions(port->device, &region, 1), 0);
-	port->bitmap = dirtylog_device_bitmap(port->device, 0);
-	assert_int_equal(dirtylog_device_set_logging(port->device, true), 0);
-	assert_int_equal(dirtylog_device_open(port->device, &port->marker, DIRTYLOG_NO_GPA), 0);
+	assert_int_equal(dirtylog_create(name, &port->dl), 0);
+	assert_int_equal(dirtylog_configure(port->dl, &options), 0);
+	dirtylog_add_queue(port->dl, &port->marker);
+	assert_int_equal(dirtylog_set_regions(port->dl, &region, 1), 0);
+	port->bitmap = dirtylog_region_bitmap(port->dl, 0);
+	assert_int_equal(dirtylog_set_logging(port->dl, true), 0);
+	assert_int_equal(dirtylog_open(port->dl, &port->marker, DIRTYLOG_NO_GPA), 0);
 	assert_int_equal(pthread_create(&port->thread, NULL, mark_all_the_time, port), 0);
 	return port;
 }
@@ -498,8 +498,8 @@ port_close(struct port *port)
 {
 	__atomic_store_n(&port->quit, true, __ATOMIC_RELEASE);
 	pthread_join(port->thread, NULL);
-	dirtylog_device_remove_queue(port->device, &port->marker);
-	dirtylog_device_destroy(port->device);
+	dirtylog_remove_queue(port->dl, &port->marker);
+	dirtylog_destroy(port->dl);
 	free(port);
 }
 
@@ -509,16 +509,16 @@ port_set_log(struct port *port, int fd, uint64_t offset)
 	struct dirtylog_shm *shm;
 
 	assert_int_equal(dirtylog_shm_map(fd, offset, port->nb_pages / 8, &shm), 0);
-	assert_int_equal(dirtylog_device_set_log(port->device, shm), 0);
+	assert_int_equal(dirtylog_set_log(port->dl, shm), 0);
 	dirtylog_shm_unref(shm);
 }
 
 static uint64_t
 truncated_logs(struct port *port)
 {
-	struct dirtylog_device_stats stats;
+	struct dirtylog_stats stats;
 
-	dirtylog_device_get_stats(port->device, &stats);
+	dirtylog_get_stats(port->dl, &stats);
 	return stats.truncated_logs;
 }
 
@@ -631,7 +631,7 @@ told_at_the_swap(void **state)
 	const uint64_t nb_pages = 4096 * 8;
 	int fd = unsealed_file(4096);
 	struct port *port = port_open("late", nb_pages, DIRTYLOG_PLACEMENT_DIRECT);
-	struct dirtylog_device_stats stats;
+	struct dirtylog_stats stats;
 	struct frontend_log log;
 
 	(void)state;
@@ -641,7 +641,7 @@ told_at_the_swap(void **state)
 	assert_int_equal(ftruncate(fd, 0), 0);
 	another_round(port);
 	port_set_log(port, log.fd, 0);
-	dirtylog_device_get_stats(port->device, &stats);
+	dirtylog_get_stats(port->dl, &stats);
 	assert_int_equal(stats.truncated_logs, 1);
 	assert_int_equal(stats.swaps, 2);
 	port_close(port);

@@ -117,7 +117,7 @@ __wrap_rte_version(void)
 /* ---- the test's side ---- */
 
 struct room {
-	struct dirtylog_device *device;
+	struct dirtylog *dl;
 	struct dirtylog_vhost *vhost;
 	struct dirtylog_marker markers[2];
 	struct frontend_log log, other;
@@ -149,7 +149,7 @@ quiesce(void *ctx, uint32_t vring)
 	note(room, "quiesce", vring);
 	for (i = 0; i < 2 && !room->keep_open; i++)
 		if (vring == i || vring == DIRTYLOG_ALL_VRINGS)
-			dirtylog_device_close(room->device, &room->markers[i]);
+			dirtylog_close(room->dl, &room->markers[i]);
 }
 
 static void
@@ -204,13 +204,13 @@ setup(void **state)
 	room->lines = open_memstream(&room->text, &room->text_len);
 	assert_non_null(room->lines);
 	rte_openlog_stream(room->lines);
-	assert_int_equal(dirtylog_device_create("unit", &room->device), 0);
+	assert_int_equal(dirtylog_create("unit", &room->dl), 0);
 	for (i = 0; i < 2; i++)
-		dirtylog_device_add_queue(room->device, &room->markers[i]);
-	assert_int_equal(dirtylog_device_set_regions(room->device, librte.regions, 1), 0);
+		dirtylog_add_queue(room->dl, &room->markers[i]);
+	assert_int_equal(dirtylog_set_regions(room->dl, librte.regions, 1), 0);
 	assert_int_equal(frontend_log_create(&room->log, LOG_LEN), 0);
 	assert_int_equal(frontend_log_create(&room->other, LOG_LEN), 0);
-	assert_int_equal(dirtylog_vhost_attach(VID, room->device, &user_ops, room,
+	assert_int_equal(dirtylog_vhost_attach(VID, room->dl, &user_ops, room,
 			&room->vhost), 0);
 	*state = room;
 	return 0;
@@ -224,8 +224,8 @@ teardown(void **state)
 
 	dirtylog_vhost_detach(room->vhost);
 	for (i = 0; i < 2; i++)
-		dirtylog_device_remove_queue(room->device, &room->markers[i]);
-	dirtylog_device_destroy(room->device);
+		dirtylog_remove_queue(room->dl, &room->markers[i]);
+	dirtylog_destroy(room->dl);
 	assert_true(frontend_log_canary_alive(&room->log));
 	assert_true(frontend_log_canary_alive(&room->other));
 	frontend_log_destroy(&room->log);
@@ -337,7 +337,7 @@ set_log_base(struct room *room, int fd, uint64_t size, uint64_t offset)
 static void
 open_queue(struct room *room, unsigned int queue)
 {
-	assert_int_equal(dirtylog_device_open(room->device, &room->markers[queue],
+	assert_int_equal(dirtylog_open(room->dl, &room->markers[queue],
 			INDEX_PAGE(queue) * PAGE), 0);
 }
 
@@ -357,7 +357,7 @@ burst(struct room *room, unsigned int queue, uint64_t page)
 
 	assert_true(dirtylog_burst_begin(marker));
 	if (marker->logging)
-		dirtylog_mark(marker, dirtylog_device_bitmap(room->device, 0), page * PAGE, 1);
+		dirtylog_mark(marker, dirtylog_region_bitmap(room->dl, 0), page * PAGE, 1);
 	dirtylog_burst_end(marker);
 }
 
@@ -367,10 +367,10 @@ attach_and_detach(void **state)
 	struct room *room = *state;
 	struct dirtylog_vhost *vhost = NULL;
 
-	assert_int_equal(dirtylog_vhost_attach(-1, room->device, &user_ops, room, &vhost), -EIO);
-	assert_int_equal(dirtylog_vhost_attach(1024, room->device, &user_ops, room, &vhost), -EIO);
+	assert_int_equal(dirtylog_vhost_attach(-1, room->dl, &user_ops, room, &vhost), -EIO);
+	assert_int_equal(dirtylog_vhost_attach(1024, room->dl, &user_ops, room, &vhost), -EIO);
 	librte.register_ret = -1;
-	assert_int_equal(dirtylog_vhost_attach(VID + 1, room->device, &user_ops, room, &vhost),
+	assert_int_equal(dirtylog_vhost_attach(VID + 1, room->dl, &user_ops, room, &vhost),
 			-EIO);
 	assert_null(vhost);
 	dirtylog_vhost_detach(NULL);
@@ -388,7 +388,7 @@ attach_and_detach(void **state)
 	asked(room, "");
 	/* The same vid, for the next connection. */
 	librte.register_ret = 0;
-	assert_int_equal(dirtylog_vhost_attach(VID, room->device, &user_ops, room,
+	assert_int_equal(dirtylog_vhost_attach(VID, room->dl, &user_ops, room,
 			&room->vhost), 0);
 	set_features(room, true);
 }
@@ -674,7 +674,7 @@ memory_table(void **state)
 		librte.nb_regions = 2;
 		assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_OK);
 		asked(room, "resume(all) ");
-		assert_int_equal(dirtylog_device_bitmap(room->device, 1)->len, (i + 1) * PAGE);
+		assert_int_equal(dirtylog_region_bitmap(room->dl, 1)->len, (i + 1) * PAGE);
 		logged(room, "beyond the log");
 	}
 	/* No table, a table that cannot be: an error, and nobody is to resume. */
@@ -694,7 +694,7 @@ memory_table(void **state)
 	librte.nb_regions = 0;
 	assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_OK);
 	asked(room, "resume(all) ");
-	assert_null(dirtylog_device_bitmap(room->device, 0));
+	assert_null(dirtylog_region_bitmap(room->dl, 0));
 }
 
 /* A user that leaves its queues open gets an error, not a use after free. */
@@ -702,7 +702,7 @@ static void
 user_that_does_not_quiesce(void **state)
 {
 	struct room *room = *state;
-	struct dirtylog_bitmap *bitmap = dirtylog_device_bitmap(room->device, 0);
+	struct dirtylog_bitmap *bitmap = dirtylog_region_bitmap(room->dl, 0);
 
 	open_queue(room, 0);
 	room->keep_open = true;
@@ -710,7 +710,7 @@ user_that_does_not_quiesce(void **state)
 	assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
 	assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_ERR);
 	logged(room, "memory table refused");
-	assert_ptr_equal(dirtylog_device_bitmap(room->device, 0), bitmap);
+	assert_ptr_equal(dirtylog_region_bitmap(room->dl, 0), bitmap);
 	room->keep_open = false;
 }
 
@@ -730,7 +730,7 @@ call_descriptor(void **state)
 	asked(room, "changing(1) changed(1) ");
 	/* The callback is optional. */
 	dirtylog_vhost_detach(room->vhost);
-	assert_int_equal(dirtylog_vhost_attach(VID, room->device, &without, room,
+	assert_int_equal(dirtylog_vhost_attach(VID, room->dl, &without, room,
 			&room->vhost), 0);
 	send(room, SET_VRING_CALL, sizeof(vring), &vring);
 	asked(room, "");

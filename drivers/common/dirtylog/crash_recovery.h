@@ -9,8 +9,8 @@
  * them as they were. They are among the buffers that are available now.
  */
 
-#ifndef DIRTYLOG_PREDECESSOR_H
-#define DIRTYLOG_PREDECESSOR_H
+#ifndef VNET_CRASH_RECOVERY_H
+#define VNET_CRASH_RECOVERY_H
 
 #include "dirtylog.h"
 #include "datapath/queue.h"
@@ -32,13 +32,13 @@
  * Returns the place; -1: a burst was cut off in the middle, and the ring does
  * not tell.
  */
-int dirtylog_predecessor_place(const struct dirtylog_queue *queue, uint16_t told);
+int vnet_recover_packed_pos(const struct vnet_queue *queue, uint16_t told);
 
 /*
  * Mark the available buffers of a queue that the device writes to, and of a
  * packed ring all descriptors. The queue is started, in place, and not open
  * yet; logging is on.
  */
-void dirtylog_predecessor_mark(struct dirtylog_queue *queue, struct dirtylog_device *device);
+void vnet_recover_marks(struct vnet_queue *queue, struct dirtylog *dl);
 
-#endif /* DIRTYLOG_PREDECESSOR_H */
+#endif /* VNET_CRASH_RECOVERY_H */

@@ -11,21 +11,21 @@
 #include "datapath/diag.h"
 
 /* A second is more than any downtime that one would accept. */
-#define MAX_PUBLISH_US 1000000
+#define MAX_DRAIN_US 1000000
 
 /* One argument; `take` gets this with the port. */
 struct argument {
 	const char *name;
 	const char *values; /* as the help names them */
-	int (*take)(struct dirtylog_port *port, const struct argument *argument,
+	int (*take)(struct eth_dirtylog_port *port, const struct argument *argument,
 			const char *value);
-	size_t field;       /* of struct dirtylog_port, where `take` wants to know */
+	size_t field;       /* of struct eth_dirtylog_port, where `take` wants to know */
 };
 
 static int
 refuse(const struct argument *argument, const char *value, const char *why)
 {
-	DRIVER_LOG(ERR, "%s=%s: %s", argument->name, value, why);
+	VNET_DIAG(ERR, "%s=%s: %s", argument->name, value, why);
 	return -EINVAL;
 }
 
@@ -43,7 +43,7 @@ parse_number(const char *value, long min, long max)
 }
 
 static int
-take_iface(struct dirtylog_port *port, const struct argument *argument, const char *value)
+take_iface(struct eth_dirtylog_port *port, const struct argument *argument, const char *value)
 {
 	if (*value == '\0' || strlen(value) >= sizeof(port->iface))
 		return refuse(argument, value, "must be a path of 1 to 107 characters");
@@ -52,19 +52,19 @@ take_iface(struct dirtylog_port *port, const struct argument *argument, const ch
 }
 
 static int
-take_queues(struct dirtylog_port *port, const struct argument *argument, const char *value)
+take_queues(struct eth_dirtylog_port *port, const struct argument *argument, const char *value)
 {
-	long number = parse_number(value, 1, DIRTYLOG_MAX_QUEUE_PAIRS);
+	long number = parse_number(value, 1, VNET_MAX_QUEUE_PAIRS);
 
 	if (number < 0)
 		return refuse(argument, value, "must be a number from 1 to "
-				RTE_STR(DIRTYLOG_MAX_QUEUE_PAIRS));
+				RTE_STR(VNET_MAX_QUEUE_PAIRS));
 	port->nb_queue_pairs = (uint16_t)number;
 	return 0;
 }
 
 static int
-take_switch(struct dirtylog_port *port, const struct argument *argument, const char *value)
+take_switch(struct eth_dirtylog_port *port, const struct argument *argument, const char *value)
 {
 	bool *field = RTE_PTR_ADD(port, argument->field);
 	long number = parse_number(value, 0, 1);
@@ -77,7 +77,7 @@ take_switch(struct dirtylog_port *port, const struct argument *argument, const c
 
 /* net_vhost's, so that its command lines work unless they ask for a vIOMMU. */
 static int
-take_iommu(struct dirtylog_port *port __rte_unused, const struct argument *argument,
+take_iommu(struct eth_dirtylog_port *port __rte_unused, const struct argument *argument,
 		const char *value)
 {
 	long number = parse_number(value, 0, 1);
@@ -92,19 +92,19 @@ take_iommu(struct dirtylog_port *port __rte_unused, const struct argument *argum
 	return -ENOTSUP;
 }
 
-const char *const dirtylog_placement_names[] = {
+const char *const eth_dirtylog_placement_names[] = {
 	[DIRTYLOG_PLACEMENT_AUTO] = "auto",
 	[DIRTYLOG_PLACEMENT_DIRECT] = "direct",
 	[DIRTYLOG_PLACEMENT_STAGED] = "staged",
 };
 
 static int
-take_placement(struct dirtylog_port *port, const struct argument *argument, const char *value)
+take_placement(struct eth_dirtylog_port *port, const struct argument *argument, const char *value)
 {
 	unsigned int i;
 
-	for (i = 0; i < RTE_DIM(dirtylog_placement_names); i++) {
-		if (strcmp(value, dirtylog_placement_names[i]) == 0) {
+	for (i = 0; i < RTE_DIM(eth_dirtylog_placement_names); i++) {
+		if (strcmp(value, eth_dirtylog_placement_names[i]) == 0) {
 			port->log_options.placement = i;
 			return 0;
 		}
@@ -113,14 +113,14 @@ take_placement(struct dirtylog_port *port, const struct argument *argument, cons
 }
 
 static int
-take_publish(struct dirtylog_port *port, const struct argument *argument, const char *value)
+take_drain(struct eth_dirtylog_port *port, const struct argument *argument, const char *value)
 {
-	long number = parse_number(value, 1, MAX_PUBLISH_US);
+	long number = parse_number(value, 1, MAX_DRAIN_US);
 
 	if (number < 0)
 		return refuse(argument, value, "must be a number from 1 to "
-				RTE_STR(MAX_PUBLISH_US));
-	port->log_options.publish_us = (uint32_t)number;
+				RTE_STR(MAX_DRAIN_US));
+	port->log_options.drain_us = (uint32_t)number;
 	return 0;
 }
 
@@ -136,10 +136,10 @@ take_publish(struct dirtylog_port *port, const struct argument *argument, const 
 	A("ext-buffer", "<0|1>", take_switch, ext_buffers) \
 	A("legacy-ol-flags", "<0|1>", take_switch, legacy_ol_flags) \
 	A("log-placement", "<auto|direct|staged>", take_placement, log_options) \
-	A("log-publish-us", "<1-1000000>", take_publish, log_options)
+	A("log-drain-us", "<1-1000000>", take_drain, log_options)
 
 #define AS_ROW(name, values, take, field) \
-	{ name, values, take, offsetof(struct dirtylog_port, field) },
+	{ name, values, take, offsetof(struct eth_dirtylog_port, field) },
 #define AS_HELP(name, values, take, field) name "=" values " "
 
 static const struct argument arguments[] = { ARGUMENTS(AS_ROW) };
@@ -156,11 +156,11 @@ log_usage(const char *name, const char *args)
 	for (i = 0; i < RTE_DIM(arguments) && at < sizeof(known); i++)
 		at += (size_t)snprintf(known + at, sizeof(known) - at, " %s=%s",
 				arguments[i].name, arguments[i].values);
-	DRIVER_LOG(ERR, "%s: bad arguments '%s'; known are:%s", name, args, known);
+	VNET_DIAG(ERR, "%s: bad arguments '%s'; known are:%s", name, args, known);
 }
 
 static int
-take_pair(struct dirtylog_port *port, const struct rte_kvargs_pair *pair)
+take_pair(struct eth_dirtylog_port *port, const struct rte_kvargs_pair *pair)
 {
 	const struct argument *argument = arguments;
 
@@ -170,7 +170,7 @@ take_pair(struct dirtylog_port *port, const struct rte_kvargs_pair *pair)
 }
 
 int
-dirtylog_devargs_parse(struct dirtylog_port *port, const char *name, const char *args)
+eth_dirtylog_devargs_parse(struct eth_dirtylog_port *port, const char *name, const char *args)
 {
 	const char *known[RTE_DIM(arguments) + 1] = { NULL };
 	struct rte_kvargs *list;
@@ -188,12 +188,12 @@ dirtylog_devargs_parse(struct dirtylog_port *port, const char *name, const char 
 	/* Of two values one would be ignored: which one is not for us to guess. */
 	for (i = 0; ret == 0 && i < RTE_DIM(arguments); i++) {
 		if (rte_kvargs_count(list, known[i]) > 1) {
-			DRIVER_LOG(ERR, "%s: %s is given more than once", name, known[i]);
+			VNET_DIAG(ERR, "%s: %s is given more than once", name, known[i]);
 			ret = -EINVAL;
 		}
 	}
 	if (ret == 0 && rte_kvargs_count(list, "iface") == 0) {
-		DRIVER_LOG(ERR, "%s: the argument iface=<path> is needed", name);
+		VNET_DIAG(ERR, "%s: the argument iface=<path> is needed", name);
 		ret = -EINVAL;
 	}
 	for (i = 0; ret == 0 && i < list->count; i++)

@@ -2,8 +2,8 @@
 
 /* Device arguments: what they are called, what they may be, where they go. */
 
-#ifndef DIRTYLOG_DEVARGS_H
-#define DIRTYLOG_DEVARGS_H
+#ifndef ETH_DIRTYLOG_DEVARGS_H
+#define ETH_DIRTYLOG_DEVARGS_H
 
 #include "port.h"
 
@@ -12,9 +12,9 @@
  * before.
  * Returns 0, or -EINVAL or -ENOTSUP, and then a log line says why.
  */
-int dirtylog_devargs_parse(struct dirtylog_port *port, const char *name, const char *args);
+int eth_dirtylog_devargs_parse(struct eth_dirtylog_port *port, const char *name, const char *args);
 
 /* What log-placement= takes, by enum dirtylog_placement. */
-extern const char *const dirtylog_placement_names[];
+extern const char *const eth_dirtylog_placement_names[];
 
-#endif /* DIRTYLOG_DEVARGS_H */
+#endif /* ETH_DIRTYLOG_DEVARGS_H */

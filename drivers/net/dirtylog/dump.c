@@ -14,11 +14,11 @@ on_off(bool on)
 }
 
 static void
-dump_settings(const struct dirtylog_port *port, FILE *stream)
+dump_settings(const struct eth_dirtylog_port *port, FILE *stream)
 {
 	fprintf(stream, "port %u: %s %s, %u queue pairs, log placement %s\n", port->port_id,
 			port->client ? "connects to" : "listens on", port->iface,
-			port->nb_queue_pairs, dirtylog_placement_names[port->log_options.placement]);
+			port->nb_queue_pairs, eth_dirtylog_placement_names[port->log_options.placement]);
 	fprintf(stream, "  postcopy %s, tso %s, linear buffers %s, external buffers %s,"
 			" legacy offload flags %s\n", on_off(port->postcopy), on_off(port->tso),
 			on_off(port->linear_buffers), on_off(port->ext_buffers),
@@ -26,7 +26,7 @@ dump_settings(const struct dirtylog_port *port, FILE *stream)
 }
 
 static void
-dump_connection(const struct dirtylog_port *port, FILE *stream)
+dump_connection(const struct eth_dirtylog_port *port, FILE *stream)
 {
 	if (port->vid < 0) {
 		fprintf(stream, "  no front-end; ethdev %s\n",
@@ -41,9 +41,9 @@ dump_connection(const struct dirtylog_port *port, FILE *stream)
 }
 
 static void
-dump_vring(const struct dirtylog_port *port, unsigned int index, FILE *stream)
+dump_vring(const struct eth_dirtylog_port *port, unsigned int index, FILE *stream)
 {
-	const struct dirtylog_vring *vring = &port->vrings[index];
+	const struct vnet_vring *vring = &port->vrings[index];
 
 	if (vring->queue == NULL && !vring->ready)
 		return;
@@ -60,7 +60,7 @@ dump_vring(const struct dirtylog_port *port, unsigned int index, FILE *stream)
 }
 
 void
-dirtylog_port_dump(struct dirtylog_port *port, FILE *stream)
+eth_dirtylog_dump(struct eth_dirtylog_port *port, FILE *stream)
 {
 	unsigned int i;
 
@@ -69,6 +69,6 @@ dirtylog_port_dump(struct dirtylog_port *port, FILE *stream)
 	dump_connection(port, stream);
 	for (i = 0; i < 2U * port->nb_queue_pairs; i++)
 		dump_vring(port, i, stream);
-	dirtylog_device_dump(port->device, stream);
+	dirtylog_dump(port->dl, stream);
 	pthread_mutex_unlock(&port->lock);
 }

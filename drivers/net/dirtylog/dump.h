@@ -2,13 +2,13 @@
 
 /* A port's state in words, for people. */
 
-#ifndef DIRTYLOG_PORT_DUMP_H
-#define DIRTYLOG_PORT_DUMP_H
+#ifndef ETH_DIRTYLOG_DUMP_H
+#define ETH_DIRTYLOG_DUMP_H
 
 #include <stdio.h>
 
 #include "port.h"
 
-void dirtylog_port_dump(struct dirtylog_port *port, FILE *stream);
+void eth_dirtylog_dump(struct eth_dirtylog_port *port, FILE *stream);
 
-#endif /* DIRTYLOG_PORT_DUMP_H */
+#endif /* ETH_DIRTYLOG_DUMP_H */

@@ -24,13 +24,13 @@
 #include "rx_intr.h"
 #include "stats.h"
 
-RTE_LOG_REGISTER(dirtylog_driver_logtype, pmd.net.dirtylog, INFO)
+RTE_LOG_REGISTER(vnet_logtype, pmd.net.dirtylog, INFO)
 
 /* Guest RX is what the ethdev transmits to, guest TX what it receives from. */
 #define VRING_OF_TX(queue) ((uint16_t)(2 * (queue)))
 #define VRING_OF_RX(queue) ((uint16_t)(2 * (queue) + 1))
 
-static struct dirtylog_port *
+static struct eth_dirtylog_port *
 port_of(const struct rte_eth_dev *dev)
 {
 	return dev->data->dev_private;
@@ -68,7 +68,7 @@ on_queue_state(void *ctx)
 	rte_eth_dev_callback_process(ctx, RTE_ETH_EVENT_QUEUE_STATE, NULL);
 }
 
-static const struct dirtylog_port_events port_events = {
+static const struct eth_dirtylog_port_events port_events = {
 	.link = on_link,
 	.queue_state = on_queue_state,
 };
@@ -76,15 +76,15 @@ static const struct dirtylog_port_events port_events = {
 static int
 dev_configure(struct rte_eth_dev *dev)
 {
-	dirtylog_port_set_rx_offloads(port_of(dev), dev->data->dev_conf.rxmode.offloads);
-	return dirtylog_port_register(port_of(dev));
+	eth_dirtylog_port_set_rx_offloads(port_of(dev), dev->data->dev_conf.rxmode.offloads);
+	return eth_dirtylog_port_register(port_of(dev));
 }
 
 /* ethdev has changed the configuration already. */
 static int
 vlan_offload_set(struct rte_eth_dev *dev, int mask __rte_unused)
 {
-	dirtylog_port_set_rx_offloads(port_of(dev), dev->data->dev_conf.rxmode.offloads);
+	eth_dirtylog_port_set_rx_offloads(port_of(dev), dev->data->dev_conf.rxmode.offloads);
 	return 0;
 }
 
@@ -102,12 +102,12 @@ set_queue_states(struct rte_eth_dev *dev, uint8_t state)
 static int
 dev_start(struct rte_eth_dev *dev)
 {
-	int ret = dirtylog_rx_intr_start(dev);
+	int ret = eth_dirtylog_rx_intr_start(dev);
 
 	if (ret < 0)
 		return ret;
 	follow_mtu(dev);
-	dirtylog_port_set_started(port_of(dev), true);
+	eth_dirtylog_port_set_started(port_of(dev), true);
 	set_queue_states(dev, RTE_ETH_QUEUE_STATE_STARTED);
 	return 0;
 }
@@ -116,18 +116,18 @@ static int
 dev_stop(struct rte_eth_dev *dev)
 {
 	dev->data->dev_started = 0;
-	dirtylog_port_set_started(port_of(dev), false);
+	eth_dirtylog_port_set_started(port_of(dev), false);
 	set_queue_states(dev, RTE_ETH_QUEUE_STATE_STOPPED);
 	return 0;
 }
 
 static void
-queue_release(struct rte_eth_dev *dev, struct dirtylog_queue *queue)
+queue_release(struct rte_eth_dev *dev, struct vnet_queue *queue)
 {
 	if (queue == NULL)
 		return;
-	dirtylog_port_set_queue(port_of(dev), queue->vring, NULL);
-	dirtylog_ext_buffers_release(queue->ext_buffers);
+	eth_dirtylog_port_set_queue(port_of(dev), queue->vring, NULL);
+	vnet_ext_buffers_release(queue->ext_buffers);
 	rte_free(queue);
 }
 
@@ -145,22 +145,22 @@ tx_queue_release(struct rte_eth_dev *dev, uint16_t id)
 	dev->data->tx_queues[id] = NULL;
 }
 
-static struct dirtylog_queue *
+static struct vnet_queue *
 queue_create(struct rte_eth_dev *dev, uint16_t vring, unsigned int socket,
 		struct rte_mempool *pool)
 {
-	struct dirtylog_queue *queue = rte_zmalloc_socket("dirtylog queue", sizeof(*queue),
+	struct vnet_queue *queue = rte_zmalloc_socket("dirtylog queue", sizeof(*queue),
 			RTE_CACHE_LINE_SIZE, (int)socket);
 
 	if (queue == NULL) {
-		DRIVER_LOG(ERR, "port %u: no memory for virtqueue %u", dev->data->port_id, vring);
+		VNET_DIAG(ERR, "port %u: no memory for virtqueue %u", dev->data->port_id, vring);
 		return NULL;
 	}
 	queue->port_id = dev->data->port_id;
 	queue->vring = vring;
 	queue->pool = pool;
 	queue->call_fd = -1;
-	dirtylog_port_set_queue(port_of(dev), vring, queue);
+	eth_dirtylog_port_set_queue(port_of(dev), vring, queue);
 	return queue;
 }
 
@@ -169,13 +169,13 @@ rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc __rte_unus
 		unsigned int socket, const struct rte_eth_rxconf *conf __rte_unused,
 		struct rte_mempool *pool)
 {
-	struct dirtylog_queue *queue = queue_create(dev, VRING_OF_RX(id), socket, pool);
+	struct vnet_queue *queue = queue_create(dev, VRING_OF_RX(id), socket, pool);
 
 	dev->data->rx_queues[id] = queue;
 	if (queue == NULL)
 		return -ENOMEM;
 	if (port_of(dev)->ext_buffers) {
-		queue->ext_buffers = dirtylog_ext_buffers_create(dev->data->port_id, id,
+		queue->ext_buffers = vnet_ext_buffers_create(dev->data->port_id, id,
 				(int)socket);
 		return queue->ext_buffers == NULL ? -ENOMEM : 0;
 	}
@@ -198,13 +198,13 @@ dev_close(struct rte_eth_dev *dev)
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
 		return 0;
 	dev_stop(dev);
-	dirtylog_rx_intr_remove(dev);
-	dirtylog_port_fini(port_of(dev));
+	eth_dirtylog_rx_intr_remove(dev);
+	eth_dirtylog_port_fini(port_of(dev));
 	for (i = 0; i < dev->data->nb_rx_queues; i++) {
-		struct dirtylog_queue *queue = dev->data->rx_queues[i];
+		struct vnet_queue *queue = dev->data->rx_queues[i];
 
 		if (queue != NULL)
-			dirtylog_ext_buffers_release(queue->ext_buffers);
+			vnet_ext_buffers_release(queue->ext_buffers);
 		rte_free(queue);
 		dev->data->rx_queues[i] = NULL;
 	}
@@ -220,10 +220,10 @@ dev_close(struct rte_eth_dev *dev)
 static int
 dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 {
-	const struct dirtylog_port *port = port_of(dev);
+	const struct eth_dirtylog_port *port = port_of(dev);
 
 	info->max_mac_addrs = 1;
-	info->max_rx_pktlen = DIRTYLOG_MAX_PACKET;
+	info->max_rx_pktlen = VNET_MAX_PACKET;
 	info->min_mtu = RTE_ETHER_MIN_MTU; /* what virtio allows */
 	info->max_mtu = UINT16_MAX;
 	info->max_rx_queues = port->nb_queue_pairs;
@@ -268,11 +268,11 @@ link_update(struct rte_eth_dev *dev __rte_unused, int wait __rte_unused)
 static int
 priv_dump(struct rte_eth_dev *dev, FILE *file)
 {
-	dirtylog_port_dump(port_of(dev), file);
+	eth_dirtylog_dump(port_of(dev), file);
 	return 0;
 }
 
-DIRTYLOG_STATS_GET(stats_get, dirtylog_stats_get)
+ETH_DIRTYLOG_STATS_GET(stats_get, eth_dirtylog_stats_get)
 
 static const struct eth_dev_ops ops = {
 	.dev_configure = dev_configure,
@@ -285,22 +285,22 @@ static const struct eth_dev_ops ops = {
 	.tx_queue_setup = tx_queue_setup,
 	.rx_queue_release = rx_queue_release,
 	.tx_queue_release = tx_queue_release,
-	.rx_queue_intr_enable = dirtylog_rx_intr_enable,
-	.rx_queue_intr_disable = dirtylog_rx_intr_disable,
-	.get_monitor_addr = dirtylog_notify_monitor,
+	.rx_queue_intr_enable = eth_dirtylog_rx_intr_enable,
+	.rx_queue_intr_disable = eth_dirtylog_rx_intr_disable,
+	.get_monitor_addr = vnet_notify_monitor,
 	.tx_done_cleanup = tx_done_cleanup,
 	.mtu_set = mtu_set,
 	.link_update = link_update,
 	.stats_get = stats_get,
-	.stats_reset = dirtylog_stats_reset,
-	.xstats_get = dirtylog_xstats_get,
-	.xstats_get_names = dirtylog_xstats_get_names,
-	.xstats_reset = dirtylog_stats_reset,
+	.stats_reset = eth_dirtylog_stats_reset,
+	.xstats_get = eth_dirtylog_xstats_get,
+	.xstats_get_names = eth_dirtylog_xstats_get_names,
+	.xstats_reset = eth_dirtylog_stats_reset,
 	.eth_dev_priv_dump = priv_dump,
 };
 
 /* The port behind an ethdev port, or NULL: it is another driver's, or none. */
-static struct dirtylog_port *
+static struct eth_dirtylog_port *
 find_port(uint16_t port_id)
 {
 	if (!rte_eth_dev_is_valid_port(port_id) || rte_eth_devices[port_id].dev_ops != &ops)
@@ -311,12 +311,12 @@ find_port(uint16_t port_id)
 int
 dirtylog_eth_get_queue_event(uint16_t port_id, struct dirtylog_eth_queue_event *event)
 {
-	struct dirtylog_port *port = find_port(port_id);
+	struct eth_dirtylog_port *port = find_port(port_id);
 	uint16_t vring;
 
 	if (port == NULL)
 		return -ENODEV;
-	if (!dirtylog_port_next_change(port, &vring, &event->enable))
+	if (!eth_dirtylog_port_next_change(port, &vring, &event->enable))
 		return -ENOENT;
 	event->queue_id = vring / 2;
 	event->rx = vring == VRING_OF_RX(vring / 2);
@@ -326,9 +326,9 @@ dirtylog_eth_get_queue_event(uint16_t port_id, struct dirtylog_eth_queue_event *
 int
 dirtylog_eth_get_vid(uint16_t port_id)
 {
-	struct dirtylog_port *port = find_port(port_id);
+	struct eth_dirtylog_port *port = find_port(port_id);
 
-	return port == NULL ? -ENODEV : dirtylog_port_vid(port);
+	return port == NULL ? -ENODEV : eth_dirtylog_port_vid(port);
 }
 
 /* A locally administered address that tells ports apart. */
@@ -350,38 +350,38 @@ probe(struct rte_vdev_device *vdev)
 {
 	const char *name = rte_vdev_device_name(vdev);
 	struct rte_eth_dev *dev;
-	struct dirtylog_port *port;
+	struct eth_dirtylog_port *port;
 	int ret;
 
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
-		DRIVER_LOG(ERR, "%s: secondary processes are not supported", name);
+		VNET_DIAG(ERR, "%s: secondary processes are not supported", name);
 		return -ENOTSUP;
 	}
 	if (vdev->device.numa_node == SOCKET_ID_ANY)
 		vdev->device.numa_node = (int)rte_socket_id();
-	dev = rte_eth_vdev_allocate(vdev, sizeof(struct dirtylog_port));
+	dev = rte_eth_vdev_allocate(vdev, sizeof(struct eth_dirtylog_port));
 	if (dev == NULL) {
-		DRIVER_LOG(ERR, "%s: no ethdev port left, or no memory", name);
+		VNET_DIAG(ERR, "%s: no ethdev port left, or no memory", name);
 		return -ENOMEM;
 	}
 	port = port_of(dev);
 	port->port_id = dev->data->port_id;
-	ret = dirtylog_devargs_parse(port, name, rte_vdev_device_args(vdev));
+	ret = eth_dirtylog_devargs_parse(port, name, rte_vdev_device_args(vdev));
 	if (ret < 0)
 		goto release;
 	ret = make_mac_addr(dev);
 	if (ret < 0)
 		goto release;
-	ret = dirtylog_port_init(port, &port_events, dev);
+	ret = eth_dirtylog_port_init(port, &port_events, dev);
 	if (ret < 0)
 		goto release;
 	dev->data->dev_flags = RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
 	dev->data->promiscuous = 1;
 	dev->data->all_multicast = 1;
 	dev->dev_ops = &ops;
-	dev->rx_pkt_burst = dirtylog_receive;
-	dev->tx_pkt_burst = dirtylog_transmit;
-	dev->rx_queue_count = dirtylog_notify_waiting;
+	dev->rx_pkt_burst = eth_dirtylog_rx;
+	dev->tx_pkt_burst = eth_dirtylog_tx;
+	dev->rx_queue_count = vnet_notify_waiting;
 	on_link(dev, false);
 	rte_eth_dev_probing_finish(dev);
 	return 0;

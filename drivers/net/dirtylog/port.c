@@ -44,13 +44,13 @@
  * librte_vhost's callbacks get a vid, which names a socket path, which names
  * the port.
  */
-static TAILQ_HEAD(, dirtylog_port) ports = TAILQ_HEAD_INITIALIZER(ports);
+static TAILQ_HEAD(, eth_dirtylog_port) ports = TAILQ_HEAD_INITIALIZER(ports);
 static pthread_mutex_t ports_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static struct dirtylog_port *
+static struct eth_dirtylog_port *
 find_port(int vid)
 {
-	struct dirtylog_port *port = NULL;
+	struct eth_dirtylog_port *port = NULL;
 	char iface[PATH_MAX];
 
 	if (rte_vhost_get_ifname(vid, iface, sizeof(iface)) < 0)
@@ -72,9 +72,9 @@ find_port(int vid)
  * we write: those are found by their address here, and so is the event area.
  */
 static int
-open_marked(struct dirtylog_port *port, struct dirtylog_vring *vring)
+open_marked(struct eth_dirtylog_port *port, struct vnet_vring *vring)
 {
-	struct dirtylog_queue *queue = vring->queue;
+	struct vnet_queue *queue = vring->queue;
 	const void *ring = queue->packed ? (void *)queue->packed_desc : (void *)queue->used;
 	uint64_t told = vring->ring.log_guest_addr;
 	uint64_t gpa = guest_mem_gpa(port->mem, ring);
@@ -83,29 +83,29 @@ open_marked(struct dirtylog_port *port, struct dirtylog_vring *vring)
 
 	if (!queue->packed && told != 0)
 		gpa = told;
-	queue->used_bitmap = dirtylog_device_find(port->device, gpa, &queue->used_offset);
+	queue->used_bitmap = dirtylog_find(port->dl, gpa, &queue->used_offset);
 	if (queue->used_bitmap == NULL)
 		return -EFAULT;
 	if (!queue->packed)
-		return dirtylog_device_open(port->device, &queue->marker, gpa);
+		return dirtylog_open(port->dl, &queue->marker, gpa);
 
 	event = guest_mem_gpa(port->mem, queue->device_event);
 	if (told == 0)
 		told = event;
-	queue->event[0].bitmap = dirtylog_device_find(port->device, event,
+	queue->event[0].bitmap = dirtylog_find(port->dl, event,
 			&queue->event[0].offset);
-	queue->event[1].bitmap = dirtylog_device_find(port->device, told,
+	queue->event[1].bitmap = dirtylog_find(port->dl, told,
 			&queue->event[1].offset);
 	if (queue->event[0].bitmap == NULL || queue->event[1].bitmap == NULL)
 		return -EFAULT;
 	if (told == event)
 		queue->event[1].bitmap = NULL;
-	ret = dirtylog_device_open(port->device, &queue->marker, gpa);
+	ret = dirtylog_open(port->dl, &queue->marker, gpa);
 	if (ret < 0)
 		return ret;
 	/* Written when the queue was started, by no burst. */
-	dirtylog_device_mark(port->device, event, sizeof(*queue->device_event));
-	dirtylog_device_mark(port->device, told, sizeof(*queue->device_event));
+	dirtylog_mark_gpa(port->dl, event, sizeof(*queue->device_event));
+	dirtylog_mark_gpa(port->dl, told, sizeof(*queue->device_event));
 	return 0;
 }
 
@@ -117,20 +117,20 @@ is_guest_rx(uint16_t index)
 
 /* A packed ring goes on where a back-end left it that went without being asked. */
 static void
-find_place(struct dirtylog_port *port, struct dirtylog_queue *queue)
+find_packed_pos(struct eth_dirtylog_port *port, struct vnet_queue *queue)
 {
-	int place = dirtylog_predecessor_place(queue, queue->next_used);
+	int place = vnet_recover_packed_pos(queue, queue->next_used);
 
 	if (place == queue->next_used)
 		return;
 	if (place < 0) {
-		DRIVER_LOG(WARNING, "port %u virtqueue %u: the front-end does not know how far its"
+		VNET_DIAG(WARNING, "port %u virtqueue %u: the front-end does not know how far its"
 				" packed ring was used, and the ring does not tell: packets will not"
 				" flow until the guest's driver starts anew", port->port_id,
 				queue->vring);
 		return;
 	}
-	DRIVER_LOG(NOTICE, "port %u virtqueue %u: goes on at 0x%x, where the packed ring was left,"
+	VNET_DIAG(NOTICE, "port %u virtqueue %u: goes on at 0x%x, where the packed ring was left,"
 			" not at 0x%x as the front-end says", port->port_id, queue->vring,
 			(unsigned int)place, queue->next_used);
 	queue->next_avail = (uint16_t)place;
@@ -139,11 +139,11 @@ find_place(struct dirtylog_port *port, struct dirtylog_queue *queue)
 
 /* Open a queue if everything it needs is there. */
 static void
-open_queue(struct dirtylog_port *port, uint16_t index)
+open_queue(struct eth_dirtylog_port *port, uint16_t index)
 {
-	struct dirtylog_vring *vring = &port->vrings[index];
-	struct dirtylog_queue *queue = vring->queue;
-	const struct dirtylog_rx_wishes wishes = {
+	struct vnet_vring *vring = &port->vrings[index];
+	struct vnet_queue *queue = vring->queue;
+	const struct vnet_rx_config rx_config = {
 		.offloads = port->rx_offloads,
 		.legacy_ol_flags = port->legacy_ol_flags,
 	};
@@ -163,23 +163,23 @@ open_queue(struct dirtylog_port *port, uint16_t index)
 	queue->header_len = queue->mergeable || ((port->features >> VIRTIO_F_VERSION_1) & 1) ?
 			sizeof(struct virtio_net_hdr_mrg_rxbuf) : sizeof(struct virtio_net_hdr);
 	queue->linear = port->linear_buffers;
-	dirtylog_offload_open(queue, port->features, &wishes);
+	vnet_offload_open(queue, port->features, &rx_config);
 	queue->next_avail = vring->next_avail;
 	queue->next_used = vring->next_used;
 	queue->call_fd = vring->call_fd;
-	ret = queue->packed ? dirtylog_packed_start(queue) : dirtylog_split_start(queue);
+	ret = queue->packed ? vnet_packed_start(queue) : vnet_split_start(queue);
 	if (ret < 0) {
-		DRIVER_LOG(ERR, "port %u virtqueue %u stays closed: %s", port->port_id, index,
+		VNET_DIAG(ERR, "port %u virtqueue %u stays closed: %s", port->port_id, index,
 				ret == -EINVAL ? "size, index or alignment of the ring" :
 				"the ring is outside of guest memory");
 		return;
 	}
 	if (queue->packed && !vring->was_open && ((port->features >> VIRTIO_RING_F_INDIRECT_DESC) & 1))
-		find_place(port, queue);
+		find_packed_pos(port, queue);
 	if (is_guest_rx(index) && !vring->was_open && ((port->features >> VHOST_F_LOG_ALL) & 1))
-		dirtylog_predecessor_mark(queue, port->device);
+		vnet_recover_marks(queue, port->dl);
 	if (open_marked(port, vring) < 0) {
-		DRIVER_LOG(ERR, "port %u virtqueue %u stays closed: its writes to the ring are to"
+		VNET_DIAG(ERR, "port %u virtqueue %u stays closed: its writes to the ring are to"
 				" be logged at GPA 0x%" PRIx64 ", which is no memory",
 				port->port_id, index, vring->ring.log_guest_addr);
 		return;
@@ -187,17 +187,17 @@ open_queue(struct dirtylog_port *port, uint16_t index)
 	vring->open = true;
 	vring->was_open = true;
 	/* What came before nobody was kicked for. */
-	dirtylog_doorbell_ring(&vring->doorbell);
+	vnet_rx_wakeup_signal(&vring->wakeup);
 }
 
 static void
-close_queue(struct dirtylog_port *port, uint16_t index)
+close_queue(struct eth_dirtylog_port *port, uint16_t index)
 {
-	struct dirtylog_vring *vring = &port->vrings[index];
+	struct vnet_vring *vring = &port->vrings[index];
 
 	if (!vring->open)
 		return;
-	dirtylog_device_close(port->device, &vring->queue->marker);
+	dirtylog_close(port->dl, &vring->queue->marker);
 	vring->next_avail = vring->queue->next_avail;
 	vring->next_used = vring->queue->next_used;
 	vring->open = false;
@@ -205,9 +205,9 @@ close_queue(struct dirtylog_port *port, uint16_t index)
 
 /* For librte_vhost's thread: it will be asked for the index, so it must know. */
 static void
-close_and_hand_back(struct dirtylog_port *port, uint16_t index)
+close_and_hand_back(struct eth_dirtylog_port *port, uint16_t index)
 {
-	struct dirtylog_vring *vring = &port->vrings[index];
+	struct vnet_vring *vring = &port->vrings[index];
 
 	close_queue(port, index);
 	if (vring->ready)
@@ -215,7 +215,7 @@ close_and_hand_back(struct dirtylog_port *port, uint16_t index)
 }
 
 static void
-open_all(struct dirtylog_port *port)
+open_all(struct eth_dirtylog_port *port)
 {
 	uint16_t i;
 
@@ -224,7 +224,7 @@ open_all(struct dirtylog_port *port)
 }
 
 static void
-close_all(struct dirtylog_port *port)
+close_all(struct eth_dirtylog_port *port)
 {
 	uint16_t i;
 
@@ -246,17 +246,17 @@ is_event_fd(int fd)
 
 /* A duplicate of a descriptor that a front-end has sent, or -1 and a log line. */
 static int
-duplicate_event_fd(const struct dirtylog_port *port, uint16_t index, int fd, const char *what)
+duplicate_event_fd(const struct eth_dirtylog_port *port, uint16_t index, int fd, const char *what)
 {
 	int own = -1;
 
 	if (fd < 0)
 		return -1;
 	if (!is_event_fd(fd))
-		DRIVER_LOG(ERR, "port %u virtqueue %u: no %s: the descriptor is no eventfd",
+		VNET_DIAG(ERR, "port %u virtqueue %u: no %s: the descriptor is no eventfd",
 				port->port_id, index, what);
 	else if ((own = fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0)
-		DRIVER_LOG(ERR, "port %u virtqueue %u: no %s: %s", port->port_id, index, what,
+		VNET_DIAG(ERR, "port %u virtqueue %u: no %s: %s", port->port_id, index, what,
 				strerror(errno));
 	/* Whatever it is that the front-end passed: nobody must block on it. */
 	else
@@ -266,15 +266,15 @@ duplicate_event_fd(const struct dirtylog_port *port, uint16_t index, int fd, con
 
 /* Replace our duplicate of a call descriptor; the queue may be open. */
 static void
-take_call_fd(struct dirtylog_port *port, uint16_t index, int fd)
+take_call_fd(struct eth_dirtylog_port *port, uint16_t index, int fd)
 {
-	struct dirtylog_vring *vring = &port->vrings[index];
+	struct vnet_vring *vring = &port->vrings[index];
 	int old = vring->call_fd;
 
 	vring->call_fd = duplicate_event_fd(port, index, fd, "interrupts");
 	if (vring->open) {
 		__atomic_store_n(&vring->queue->call_fd, vring->call_fd, __ATOMIC_RELAXED);
-		dirtylog_device_wait(port->device);
+		dirtylog_wait(port->dl);
 	}
 	if (old >= 0)
 		close(old);
@@ -282,24 +282,24 @@ take_call_fd(struct dirtylog_port *port, uint16_t index, int fd)
 
 /* Replace our duplicate of a kick descriptor; the queue is closed. */
 static void
-take_kick_fd(struct dirtylog_port *port, uint16_t index, int fd)
+take_kick_fd(struct eth_dirtylog_port *port, uint16_t index, int fd)
 {
 	int ret;
 
 	if (index % 2 == 0)
 		return; /* nobody waits for buffers to transmit to */
 	fd = duplicate_event_fd(port, index, fd, "kicks");
-	ret = dirtylog_doorbell_set_kick(&port->vrings[index].doorbell, fd);
+	ret = vnet_rx_wakeup_set_kick(&port->vrings[index].wakeup, fd);
 	if (ret < 0)
-		DRIVER_LOG(ERR, "port %u virtqueue %u: no kicks: %s", port->port_id, index,
+		VNET_DIAG(ERR, "port %u virtqueue %u: no kicks: %s", port->port_id, index,
 				strerror(-ret));
 }
 
 /* Take over what librte_vhost knows of a virtqueue. Its own thread. */
 static void
-read_vring(struct dirtylog_port *port, uint16_t index)
+read_vring(struct eth_dirtylog_port *port, uint16_t index)
 {
-	struct dirtylog_vring *vring = &port->vrings[index];
+	struct vnet_vring *vring = &port->vrings[index];
 
 	if (rte_vhost_get_vhost_vring(port->vid, index, &vring->ring) < 0 ||
 			rte_vhost_get_vring_base(port->vid, index, &vring->next_avail,
@@ -315,7 +315,7 @@ read_vring(struct dirtylog_port *port, uint16_t index)
 }
 
 static void
-forget_memory(struct dirtylog_port *port)
+forget_memory(struct eth_dirtylog_port *port)
 {
 	free(port->mem);
 	port->mem = NULL;
@@ -333,7 +333,7 @@ is_backed(const struct rte_vhost_mem_region *region)
 }
 
 static int
-read_memory(struct dirtylog_port *port)
+read_memory(struct eth_dirtylog_port *port)
 {
 	struct rte_vhost_memory *table;
 	struct guest_mem *mem;
@@ -345,7 +345,7 @@ read_memory(struct dirtylog_port *port)
 	mem = calloc(1, sizeof(*mem) + table->nregions * sizeof(mem->regions[0]));
 	for (i = 0; mem != NULL && i < table->nregions; i++) {
 		if (!is_backed(&table->regions[i])) {
-			DRIVER_LOG(ERR, "port %u: region %u of guest memory is longer than its file",
+			VNET_DIAG(ERR, "port %u: region %u of guest memory is longer than its file",
 					port->port_id, i);
 			mem->nb_regions = 0;
 			break;
@@ -353,7 +353,7 @@ read_memory(struct dirtylog_port *port)
 		mem->regions[i].gpa = table->regions[i].guest_phys_addr;
 		mem->regions[i].len = table->regions[i].size;
 		mem->regions[i].host = (uint8_t *)(uintptr_t)table->regions[i].host_user_addr;
-		mem->regions[i].bitmap = dirtylog_device_bitmap(port->device, i);
+		mem->regions[i].bitmap = dirtylog_region_bitmap(port->dl, i);
 		mem->nb_regions++;
 	}
 	free(table);
@@ -369,7 +369,7 @@ read_memory(struct dirtylog_port *port)
 static void
 on_quiesce(void *ctx, uint32_t vring)
 {
-	struct dirtylog_port *port = ctx;
+	struct eth_dirtylog_port *port = ctx;
 	uint16_t i;
 
 	pthread_mutex_lock(&port->lock);
@@ -384,12 +384,12 @@ on_quiesce(void *ctx, uint32_t vring)
 static void
 on_resume(void *ctx, uint32_t vring)
 {
-	struct dirtylog_port *port = ctx;
+	struct eth_dirtylog_port *port = ctx;
 	uint16_t i;
 
 	pthread_mutex_lock(&port->lock);
 	if (vring == DIRTYLOG_ALL_VRINGS && read_memory(port) < 0)
-		DRIVER_LOG(ERR, "port %u: no guest memory", port->port_id);
+		VNET_DIAG(ERR, "port %u: no guest memory", port->port_id);
 	for (i = 0; i < 2 * port->nb_queue_pairs; i++) {
 		if (!port->vrings[i].ready || (vring != i && vring != DIRTYLOG_ALL_VRINGS))
 			continue;
@@ -402,7 +402,7 @@ on_resume(void *ctx, uint32_t vring)
 static void
 on_call_fd(void *ctx, uint32_t vring, bool changing)
 {
-	struct dirtylog_port *port = ctx;
+	struct eth_dirtylog_port *port = ctx;
 	struct rte_vhost_vring ring;
 
 	if (vring >= 2U * port->nb_queue_pairs)
@@ -432,7 +432,7 @@ static enum rte_vhost_msg_result
 on_message(void *ctx, void *message)
 {
 	const struct rarp_message *msg = message;
-	struct dirtylog_port *port = ctx;
+	struct eth_dirtylog_port *port = ctx;
 	uint16_t i;
 
 	if (msg->request != SEND_RARP || msg->size != sizeof(msg->mac))
@@ -441,8 +441,8 @@ on_message(void *ctx, void *message)
 	/* Guest TX queues are the odd ones; one that is open is polled. */
 	for (i = 1; i < 2 * port->nb_queue_pairs; i += 2) {
 		if (port->vrings[i].open) {
-			dirtylog_rarp_request(port->vrings[i].queue, msg->mac);
-			dirtylog_doorbell_ring(&port->vrings[i].doorbell);
+			vnet_rarp_request(port->vrings[i].queue, msg->mac);
+			vnet_rx_wakeup_signal(&port->vrings[i].wakeup);
 			break;
 		}
 	}
@@ -459,25 +459,25 @@ static const struct dirtylog_vhost_ops vhost_ops = {
 
 /* Forget the connection: the next one starts afresh. */
 static void
-drop_connection(struct dirtylog_port *port)
+drop_connection(struct eth_dirtylog_port *port)
 {
 	uint16_t i;
 
 	close_all(port);
 	for (i = 0; i < 2 * port->nb_queue_pairs; i++) {
-		struct dirtylog_vring *vring = &port->vrings[i];
+		struct vnet_vring *vring = &port->vrings[i];
 
 		vring->ready = false;
 		vring->call_changing = false;
 		vring->was_open = false;
 		if (vring->queue != NULL)
-			dirtylog_rarp_cancel(vring->queue);
+			vnet_rarp_cancel(vring->queue);
 		take_call_fd(port, i, -1);
 		take_kick_fd(port, i, -1);
 	}
 	dirtylog_vhost_detach(port->vhost);
 	port->vhost = NULL;
-	dirtylog_device_reset(port->device);
+	dirtylog_reset(port->dl);
 	forget_memory(port);
 	port->attached = false;
 	port->mtu = 0;
@@ -487,7 +487,7 @@ drop_connection(struct dirtylog_port *port)
 static int
 new_connection(int vid)
 {
-	struct dirtylog_port *port = find_port(vid);
+	struct eth_dirtylog_port *port = find_port(vid);
 	bool was_attached;
 	int ret;
 
@@ -497,10 +497,10 @@ new_connection(int vid)
 	was_attached = port->attached;
 	/* A front-end that comes back may be here before its old socket is seen closed. */
 	if (port->vid >= 0) {
-		DRIVER_LOG(NOTICE, "port %u: a new front-end takes over", port->port_id);
+		VNET_DIAG(NOTICE, "port %u: a new front-end takes over", port->port_id);
 		drop_connection(port);
 	}
-	ret = dirtylog_vhost_attach(vid, port->device, &vhost_ops, port, &port->vhost);
+	ret = dirtylog_vhost_attach(vid, port->dl, &vhost_ops, port, &port->vhost);
 	if (ret == 0)
 		port->vid = vid;
 	pthread_mutex_unlock(&port->lock);
@@ -515,7 +515,7 @@ new_connection(int vid)
 static void
 destroy_connection(int vid)
 {
-	struct dirtylog_port *port = find_port(vid);
+	struct eth_dirtylog_port *port = find_port(vid);
 	bool ours;
 
 	if (port == NULL)
@@ -534,7 +534,7 @@ destroy_connection(int vid)
 static int
 set_attached(int vid, bool attached)
 {
-	struct dirtylog_port *port = find_port(vid);
+	struct eth_dirtylog_port *port = find_port(vid);
 	bool ours;
 	uint16_t i;
 
@@ -575,14 +575,14 @@ destroy_device(int vid)
 static int
 vring_state_changed(int vid, uint16_t index, int ready)
 {
-	struct dirtylog_port *port = find_port(vid);
-	struct dirtylog_vring *vring;
+	struct eth_dirtylog_port *port = find_port(vid);
+	struct vnet_vring *vring;
 
 	if (port == NULL)
 		return 0;
 	if (index >= 2 * port->nb_queue_pairs) {
 		if (ready)
-			DRIVER_LOG(WARNING, "port %u: the front-end uses virtqueue %u, which nobody"
+			VNET_DIAG(WARNING, "port %u: the front-end uses virtqueue %u, which nobody"
 					" serves: the port has queues=%u", port->port_id, index,
 					port->nb_queue_pairs);
 		return 0;
@@ -600,7 +600,7 @@ vring_state_changed(int vid, uint16_t index, int ready)
 		open_queue(port, index);
 		/* Fewer queues to transmit on are in order. */
 		if (port->started && vring->queue == NULL && index % 2 == 1)
-			DRIVER_LOG(WARNING, "port %u: the guest sends on virtqueue %u, which nobody"
+			VNET_DIAG(WARNING, "port %u: the guest sends on virtqueue %u, which nobody"
 					" polls: the application has too few receive queues",
 					port->port_id, index);
 	} else {
@@ -622,7 +622,7 @@ static const struct rte_vhost_device_ops device_ops = {
 
 /* librte_vhost's features that the port does not offer, by its settings. */
 static uint64_t
-features_not_offered(const struct dirtylog_port *port)
+features_not_offered(const struct eth_dirtylog_port *port)
 {
 	uint64_t features = FEATURES_LACKING;
 
@@ -633,7 +633,7 @@ features_not_offered(const struct dirtylog_port *port)
 }
 
 static uint64_t
-protocol_features(const struct dirtylog_port *port)
+protocol_features(const struct eth_dirtylog_port *port)
 {
 	uint64_t features = PROTOCOL_FEATURES;
 
@@ -672,29 +672,29 @@ remove_stale_socket(const char *path)
 }
 
 int
-dirtylog_port_init(struct dirtylog_port *port, const struct dirtylog_port_events *events,
+eth_dirtylog_port_init(struct eth_dirtylog_port *port, const struct eth_dirtylog_port_events *events,
 		void *ctx)
 {
 	unsigned int i;
 	int ret;
 
-	ret = dirtylog_device_create(port->iface, &port->device);
+	ret = dirtylog_create(port->iface, &port->dl);
 	if (ret < 0)
 		return ret;
-	dirtylog_device_configure(port->device, &port->log_options);
+	dirtylog_configure(port->dl, &port->log_options);
 	pthread_mutex_init(&port->lock, NULL);
 	port->events = events;
 	port->events_ctx = ctx;
 	port->vid = -1;
 	for (i = 0; i < RTE_DIM(port->vrings); i++) {
 		port->vrings[i].call_fd = -1;
-		dirtylog_doorbell_init(&port->vrings[i].doorbell);
+		vnet_rx_wakeup_init(&port->vrings[i].wakeup);
 	}
 	return 0;
 }
 
 int
-dirtylog_port_register(struct dirtylog_port *port)
+eth_dirtylog_port_register(struct eth_dirtylog_port *port)
 {
 	uint64_t flags = 0;
 	int ret;
@@ -708,7 +708,7 @@ dirtylog_port_register(struct dirtylog_port *port)
 	if (!port->client) {
 		ret = remove_stale_socket(port->iface);
 		if (ret < 0) {
-			DRIVER_LOG(ERR, "port %u: %s: %s", port->port_id, port->iface,
+			VNET_DIAG(ERR, "port %u: %s: %s", port->port_id, port->iface,
 					strerror(-ret));
 			return ret;
 		}
@@ -738,12 +738,12 @@ dirtylog_port_register(struct dirtylog_port *port)
 unregister:
 	rte_vhost_driver_unregister(port->iface);
 failed:
-	DRIVER_LOG(ERR, "port %u: cannot serve %s", port->port_id, port->iface);
+	VNET_DIAG(ERR, "port %u: cannot serve %s", port->port_id, port->iface);
 	return -EIO;
 }
 
 void
-dirtylog_port_fini(struct dirtylog_port *port)
+eth_dirtylog_port_fini(struct eth_dirtylog_port *port)
 {
 	if (port->registered) {
 		/* Unlocked: it waits for the callbacks that run. */
@@ -756,30 +756,30 @@ dirtylog_port_fini(struct dirtylog_port *port)
 	pthread_mutex_lock(&port->lock);
 	drop_connection(port);
 	pthread_mutex_unlock(&port->lock);
-	dirtylog_device_destroy(port->device);
+	dirtylog_destroy(port->dl);
 	pthread_mutex_destroy(&port->lock);
 }
 
 void
-dirtylog_port_set_queue(struct dirtylog_port *port, uint16_t index, struct dirtylog_queue *queue)
+eth_dirtylog_port_set_queue(struct eth_dirtylog_port *port, uint16_t index, struct vnet_queue *queue)
 {
-	struct dirtylog_vring *vring = &port->vrings[index];
+	struct vnet_vring *vring = &port->vrings[index];
 
 	pthread_mutex_lock(&port->lock);
 	if (vring->queue != NULL) {
 		close_queue(port, index);
-		dirtylog_device_remove_queue(port->device, &vring->queue->marker);
+		dirtylog_remove_queue(port->dl, &vring->queue->marker);
 	}
 	vring->queue = queue;
 	if (queue != NULL) {
-		queue->doorbell = &vring->doorbell;
-		dirtylog_device_add_queue(port->device, &queue->marker);
+		queue->wakeup = &vring->wakeup;
+		dirtylog_add_queue(port->dl, &queue->marker);
 	}
 	pthread_mutex_unlock(&port->lock);
 }
 
 void
-dirtylog_port_set_rx_offloads(struct dirtylog_port *port, uint64_t offloads)
+eth_dirtylog_port_set_rx_offloads(struct eth_dirtylog_port *port, uint64_t offloads)
 {
 	pthread_mutex_lock(&port->lock);
 	port->rx_offloads = offloads;
@@ -789,7 +789,7 @@ dirtylog_port_set_rx_offloads(struct dirtylog_port *port, uint64_t offloads)
 }
 
 void
-dirtylog_port_set_started(struct dirtylog_port *port, bool started)
+eth_dirtylog_port_set_started(struct eth_dirtylog_port *port, bool started)
 {
 	pthread_mutex_lock(&port->lock);
 	port->started = started;
@@ -801,7 +801,7 @@ dirtylog_port_set_started(struct dirtylog_port *port, bool started)
 }
 
 bool
-dirtylog_port_next_change(struct dirtylog_port *port, uint16_t *index, bool *ready)
+eth_dirtylog_port_next_change(struct eth_dirtylog_port *port, uint16_t *index, bool *ready)
 {
 	uint16_t i, nb_vrings = 2 * port->nb_queue_pairs;
 	bool found = false;
@@ -809,10 +809,10 @@ dirtylog_port_next_change(struct dirtylog_port *port, uint16_t *index, bool *rea
 	pthread_mutex_lock(&port->lock);
 	/* On from where the last one was found: one that flaps must not hide the others. */
 	for (i = 0; i < nb_vrings && !found; i++) {
-		struct dirtylog_vring *vring = &port->vrings[port->next_change];
+		struct vnet_vring *vring = &port->vrings[port->next_change];
 
-		if (vring->ready != vring->told_ready) {
-			vring->told_ready = vring->ready;
+		if (vring->ready != vring->reported_ready) {
+			vring->reported_ready = vring->ready;
 			*index = port->next_change;
 			*ready = vring->ready;
 			found = true;
@@ -824,7 +824,7 @@ dirtylog_port_next_change(struct dirtylog_port *port, uint16_t *index, bool *rea
 }
 
 int
-dirtylog_port_vid(struct dirtylog_port *port)
+eth_dirtylog_port_vid(struct eth_dirtylog_port *port)
 {
 	int vid;
 

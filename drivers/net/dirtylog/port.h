@@ -10,8 +10,8 @@
  * What librte_vhost knows is read by its own thread only, and kept.
  */
 
-#ifndef DIRTYLOG_PORT_H
-#define DIRTYLOG_PORT_H
+#ifndef ETH_DIRTYLOG_PORT_H
+#define ETH_DIRTYLOG_PORT_H
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -25,31 +25,31 @@
 #include "datapath/queue.h"
 #include "dirtylog_vhost.h"
 
-#define DIRTYLOG_MAX_QUEUE_PAIRS 128
+#define VNET_MAX_QUEUE_PAIRS 128
 
 /* What the port tells the ethdev, from librte_vhost's thread, unlocked. */
-struct dirtylog_port_events {
+struct eth_dirtylog_port_events {
 	void (*link)(void *ctx, bool up);
 	void (*queue_state)(void *ctx);
 };
 
 /* One virtqueue, whether an ethdev queue belongs to it or not. */
-struct dirtylog_vring {
-	struct dirtylog_queue *queue; /* the ethdev's, or NULL */
+struct vnet_vring {
+	struct vnet_queue *queue; /* the ethdev's, or NULL */
 	struct rte_vhost_vring ring;  /* as librte_vhost knows it */
 	uint16_t next_avail;          /* where the queue goes on when it opens */
 	uint16_t next_used;
 	int call_fd;                  /* our duplicate, or -1 */
-	struct dirtylog_doorbell doorbell; /* of receive queues: with the kick descriptor */
+	struct vnet_rx_wakeup wakeup; /* of receive queues: with the kick descriptor */
 	bool ready;                   /* the front-end has set it up and enabled it */
-	bool told_ready;              /* `ready`, as the application was last told */
+	bool reported_ready;              /* `ready`, as the application was last told */
 	bool open;
 	bool was_open;                /* in this connection */
 	bool call_changing;           /* not ready for a new call descriptor's sake only */
 };
 
-struct dirtylog_port {
-	TAILQ_ENTRY(dirtylog_port) next;
+struct eth_dirtylog_port {
+	TAILQ_ENTRY(eth_dirtylog_port) next;
 	pthread_mutex_t lock;
 	char iface[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* longer ones are cut off */
 	uint16_t nb_queue_pairs;      /* offered to the front-end */
@@ -61,12 +61,12 @@ struct dirtylog_port {
 	bool ext_buffers;             /* ... with an external buffer if it is too long */
 	bool legacy_ol_flags;         /* mbuf flags of transmit in received packets */
 	uint64_t rx_offloads;         /* RTE_ETH_RX_OFFLOAD_*, as the ethdev is configured */
-	struct dirtylog_device_options log_options;
-	const struct dirtylog_port_events *events;
+	struct dirtylog_options log_options;
+	const struct eth_dirtylog_port_events *events;
 	void *events_ctx;
 
-	struct dirtylog_device *device;
-	struct dirtylog_device_stats stats_at_reset; /* its counters are read from there on */
+	struct dirtylog *dl;
+	struct dirtylog_stats stats_at_reset; /* its counters are read from there on */
 	struct dirtylog_vhost *vhost; /* of the connection, or NULL */
 	struct guest_mem *mem;        /* of the connection, or NULL */
 	uint64_t features;
@@ -76,43 +76,43 @@ struct dirtylog_port {
 	bool attached;                /* the front-end's device runs */
 	bool started;                 /* the ethdev is */
 	uint16_t next_change;         /* virtqueue to look at first for what changed */
-	struct dirtylog_vring vrings[2 * DIRTYLOG_MAX_QUEUE_PAIRS];
+	struct vnet_vring vrings[2 * VNET_MAX_QUEUE_PAIRS];
 };
 
 /*
- * Prepare a port. `port_id` and what dirtylog_devargs_parse() fills in are set.
+ * Prepare a port. `port_id` and what eth_dirtylog_devargs_parse() fills in are set.
  * Returns 0 or -ENOMEM.
  */
-int dirtylog_port_init(struct dirtylog_port *port, const struct dirtylog_port_events *events,
+int eth_dirtylog_port_init(struct eth_dirtylog_port *port, const struct eth_dirtylog_port_events *events,
 		void *ctx);
 
 /* Undo it. The socket is closed first if it is open. */
-void dirtylog_port_fini(struct dirtylog_port *port);
+void eth_dirtylog_port_fini(struct eth_dirtylog_port *port);
 
 /*
  * Listen on the socket, or keep connecting to it.
  * Returns 0; -EADDRINUSE: another process listens on it; -EIO: librte_vhost
  * refused, and has said why. Calling it again does nothing.
  */
-int dirtylog_port_register(struct dirtylog_port *port);
+int eth_dirtylog_port_register(struct eth_dirtylog_port *port);
 
 /* Give the virtqueue its ethdev queue, or take it away (NULL). */
-void dirtylog_port_set_queue(struct dirtylog_port *port, uint16_t vring,
-		struct dirtylog_queue *queue);
+void eth_dirtylog_port_set_queue(struct eth_dirtylog_port *port, uint16_t vring,
+		struct vnet_queue *queue);
 
 /* The ethdev is configured, perhaps while it runs. */
-void dirtylog_port_set_rx_offloads(struct dirtylog_port *port, uint64_t offloads);
+void eth_dirtylog_port_set_rx_offloads(struct eth_dirtylog_port *port, uint64_t offloads);
 
 /* The ethdev starts or stops. */
-void dirtylog_port_set_started(struct dirtylog_port *port, bool started);
+void eth_dirtylog_port_set_started(struct eth_dirtylog_port *port, bool started);
 
 /*
  * Find a virtqueue that became ready, or is not any more, since this was last
  * told of it. Returns false if there is none.
  */
-bool dirtylog_port_next_change(struct dirtylog_port *port, uint16_t *vring, bool *ready);
+bool eth_dirtylog_port_next_change(struct eth_dirtylog_port *port, uint16_t *vring, bool *ready);
 
 /* librte_vhost's id of the connection, or -ENOTCONN. */
-int dirtylog_port_vid(struct dirtylog_port *port);
+int eth_dirtylog_port_vid(struct eth_dirtylog_port *port);
 
-#endif /* DIRTYLOG_PORT_H */
+#endif /* ETH_DIRTYLOG_PORT_H */

@@ -13,19 +13,19 @@
 
 /* Doorbells for the first `n` receive queues, and for no other. */
 static int
-open_doorbells(struct dirtylog_port *port, uint16_t n)
+open_wakeups(struct eth_dirtylog_port *port, uint16_t n)
 {
 	uint16_t i;
 	int ret = 0;
 
 	pthread_mutex_lock(&port->lock);
 	for (i = 0; i < port->nb_queue_pairs; i++) {
-		struct dirtylog_doorbell *doorbell = &port->vrings[2 * i + 1].doorbell;
+		struct vnet_rx_wakeup *wakeup = &port->vrings[2 * i + 1].wakeup;
 
 		if (i >= n || ret < 0)
-			dirtylog_doorbell_close(doorbell);
+			vnet_rx_wakeup_close(wakeup);
 		else
-			ret = dirtylog_doorbell_open(doorbell);
+			ret = vnet_rx_wakeup_open(wakeup);
 	}
 	pthread_mutex_unlock(&port->lock);
 	return ret;
@@ -34,7 +34,7 @@ open_doorbells(struct dirtylog_port *port, uint16_t n)
 static int
 fill_handle(struct rte_eth_dev *dev, uint16_t n)
 {
-	const struct dirtylog_port *port = dev->data->dev_private;
+	const struct eth_dirtylog_port *port = dev->data->dev_private;
 	struct rte_intr_handle *handle = dev->intr_handle;
 	uint16_t i;
 
@@ -48,13 +48,13 @@ fill_handle(struct rte_eth_dev *dev, uint16_t n)
 	for (i = 0; i < n; i++)
 		if (rte_intr_vec_list_index_set(handle, i, RTE_INTR_VEC_RXTX_OFFSET + i) != 0 ||
 				rte_intr_efds_index_set(handle, i,
-					port->vrings[2 * i + 1].doorbell.epoll_fd) != 0)
+					port->vrings[2 * i + 1].wakeup.epoll_fd) != 0)
 			return -ENOMEM;
 	return 0;
 }
 
 void
-dirtylog_rx_intr_remove(struct rte_eth_dev *dev)
+eth_dirtylog_rx_intr_remove(struct rte_eth_dev *dev)
 {
 	if (dev->intr_handle != NULL) {
 		/* Who still sleeps on them must not find freed memory. */
@@ -63,21 +63,21 @@ dirtylog_rx_intr_remove(struct rte_eth_dev *dev)
 		rte_intr_instance_free(dev->intr_handle);
 		dev->intr_handle = NULL;
 	}
-	open_doorbells(dev->data->dev_private, 0);
+	open_wakeups(dev->data->dev_private, 0);
 }
 
 int
-dirtylog_rx_intr_start(struct rte_eth_dev *dev)
+eth_dirtylog_rx_intr_start(struct rte_eth_dev *dev)
 {
 	uint16_t n = dev->data->dev_conf.intr_conf.rxq ? dev->data->nb_rx_queues : 0;
 	int ret;
 
 	if (dev->intr_handle != NULL && rte_intr_nb_efd_get(dev->intr_handle) == n)
 		return 0;
-	dirtylog_rx_intr_remove(dev);
+	eth_dirtylog_rx_intr_remove(dev);
 	if (n == 0)
 		return 0;
-	ret = open_doorbells(dev->data->dev_private, n);
+	ret = open_wakeups(dev->data->dev_private, n);
 	if (ret < 0)
 		goto failed;
 	dev->intr_handle = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
@@ -85,23 +85,23 @@ dirtylog_rx_intr_start(struct rte_eth_dev *dev)
 	if (ret == 0)
 		return 0;
 failed:
-	DRIVER_LOG(ERR, "port %u: no receive interrupts: %s", dev->data->port_id, strerror(-ret));
-	dirtylog_rx_intr_remove(dev);
+	VNET_DIAG(ERR, "port %u: no receive interrupts: %s", dev->data->port_id, strerror(-ret));
+	eth_dirtylog_rx_intr_remove(dev);
 	return ret;
 }
 
 int
-dirtylog_rx_intr_enable(struct rte_eth_dev *dev, uint16_t queue)
+eth_dirtylog_rx_intr_enable(struct rte_eth_dev *dev, uint16_t queue)
 {
 	if (dev->intr_handle == NULL)
 		return -ENOTSUP;
-	return dirtylog_notify_enable_kicks(dev->data->rx_queues[queue], true);
+	return vnet_notify_enable_kicks(dev->data->rx_queues[queue], true);
 }
 
 int
-dirtylog_rx_intr_disable(struct rte_eth_dev *dev, uint16_t queue)
+eth_dirtylog_rx_intr_disable(struct rte_eth_dev *dev, uint16_t queue)
 {
 	if (dev->intr_handle == NULL)
 		return -ENOTSUP;
-	return dirtylog_notify_enable_kicks(dev->data->rx_queues[queue], false);
+	return vnet_notify_enable_kicks(dev->data->rx_queues[queue], false);
 }

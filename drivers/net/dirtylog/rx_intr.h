@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Receive interrupts: the ethdev's side. A queue's doorbell is its interrupt.
+ * Receive interrupts: the ethdev's side. A queue's wakeup is its interrupt.
  *
  * An application enables a queue's interrupt before it sleeps and polls after
  * it woke, as with a NIC. Each time that a queue opens its interrupt is off
- * and the doorbell is rung once, so that the application sees what has come
+ * and the wakeup is rung once, so that the application sees what has come
  * meanwhile and enables it anew.
  */
 
-#ifndef DIRTYLOG_RX_INTR_H
-#define DIRTYLOG_RX_INTR_H
+#ifndef ETH_DIRTYLOG_RX_INTR_H
+#define ETH_DIRTYLOG_RX_INTR_H
 
 #include <stdint.h>
 
@@ -22,13 +22,13 @@ struct rte_eth_dev;
  * application need not register them again.
  * Returns 0 or a negative errno.
  */
-int dirtylog_rx_intr_start(struct rte_eth_dev *dev);
+int eth_dirtylog_rx_intr_start(struct rte_eth_dev *dev);
 
 /* Take them away. */
-void dirtylog_rx_intr_remove(struct rte_eth_dev *dev);
+void eth_dirtylog_rx_intr_remove(struct rte_eth_dev *dev);
 
 /* The ethdev's operations; the queue's thread calls them. */
-int dirtylog_rx_intr_enable(struct rte_eth_dev *dev, uint16_t queue);
-int dirtylog_rx_intr_disable(struct rte_eth_dev *dev, uint16_t queue);
+int eth_dirtylog_rx_intr_enable(struct rte_eth_dev *dev, uint16_t queue);
+int eth_dirtylog_rx_intr_disable(struct rte_eth_dev *dev, uint16_t queue);
 
-#endif /* DIRTYLOG_RX_INTR_H */
+#endif /* ETH_DIRTYLOG_RX_INTR_H */

@@ -7,19 +7,19 @@
 #include "stats.h"
 
 uint16_t
-dirtylog_receive(void *opaque, struct rte_mbuf **pkts, uint16_t nb_pkts)
+eth_dirtylog_rx(void *opaque, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
-	struct dirtylog_queue *queue = opaque;
+	struct vnet_queue *queue = opaque;
 	uint16_t announced = 0, done;
 
 	if (unlikely(!dirtylog_burst_begin(&queue->marker)))
 		return 0;
-	if (dirtylog_rarp_is_due(queue))
-		announced = dirtylog_rarp_receive(queue, pkts, nb_pkts);
-	done = announced + (queue->packed ? dirtylog_packed_receive : dirtylog_split_receive)(
+	if (vnet_rarp_is_due(queue))
+		announced = vnet_rarp_receive(queue, pkts, nb_pkts);
+	done = announced + (queue->packed ? vnet_packed_receive : vnet_split_receive)(
 			queue, pkts + announced, nb_pkts - announced);
 	dirtylog_burst_end(&queue->marker);
-	dirtylog_count_burst(queue, pkts, done);
+	vnet_count_burst(queue, pkts, done);
 	return done;
 }
 
@@ -47,17 +47,17 @@ free_sent(struct rte_mbuf **pkts, uint16_t n)
 }
 
 uint16_t
-dirtylog_transmit(void *opaque, struct rte_mbuf **pkts, uint16_t nb_pkts)
+eth_dirtylog_tx(void *opaque, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
-	struct dirtylog_queue *queue = opaque;
+	struct vnet_queue *queue = opaque;
 	uint16_t done;
 
 	if (unlikely(!dirtylog_burst_begin(&queue->marker)))
 		return 0;
-	done = queue->packed ? dirtylog_packed_transmit(queue, pkts, nb_pkts) :
-			dirtylog_split_transmit(queue, pkts, nb_pkts);
+	done = queue->packed ? vnet_packed_transmit(queue, pkts, nb_pkts) :
+			vnet_split_transmit(queue, pkts, nb_pkts);
 	dirtylog_burst_end(&queue->marker);
-	dirtylog_count_burst(queue, pkts, done);
+	vnet_count_burst(queue, pkts, done);
 	free_sent(pkts, done);
 	return done;
 }

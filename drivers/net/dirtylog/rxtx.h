@@ -5,15 +5,15 @@
  * and end the control thread leaves the queue as it is, its kind of ring too.
  */
 
-#ifndef DIRTYLOG_BURST_H
-#define DIRTYLOG_BURST_H
+#ifndef ETH_DIRTYLOG_RXTX_H
+#define ETH_DIRTYLOG_RXTX_H
 
 #include <stdint.h>
 
 #include <rte_mbuf.h>
 
-/* `queue` is a struct dirtylog_queue. */
-uint16_t dirtylog_receive(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
-uint16_t dirtylog_transmit(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
+/* `queue` is a struct vnet_queue. */
+uint16_t eth_dirtylog_rx(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
+uint16_t eth_dirtylog_tx(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
 
-#endif /* DIRTYLOG_BURST_H */
+#endif /* ETH_DIRTYLOG_RXTX_H */

@@ -17,14 +17,14 @@ struct row {
 
 /* A queue's counters, as read at one time; all of them are 64-bit words. */
 struct queue_counters {
-	struct dirtylog_queue_stats queue;
+	struct vnet_queue_stats queue;
 	struct dirtylog_marker_stats marks;
 	uint64_t faults; /* of any kind */
 };
 
 #define QUEUE(field) offsetof(struct queue_counters, queue.field)
 #define MARKS(field) offsetof(struct queue_counters, marks.field)
-#define DEVICE(field) offsetof(struct dirtylog_device_stats, field)
+#define DEVICE(field) offsetof(struct dirtylog_stats, field)
 
 /* Of each queue, after "rx_q<n>_" or "tx_q<n>_". The first ones are net_vhost's. */
 static const struct row queue_rows[] = {
@@ -40,7 +40,7 @@ static const struct row queue_rows[] = {
 	{ "size_512_1023_packets", QUEUE(sizes[5]) },
 	{ "size_1024_1518_packets", QUEUE(sizes[6]) },
 	{ "size_1519_max_packets", QUEUE(sizes[7]) },
-	{ "guest_notifications", QUEUE(calls) },
+	{ "guest_notifications", QUEUE(notifications) },
 	{ "dropped_packets", QUEUE(dropped) },
 	{ "mbuf_errors", QUEUE(no_mbuf) },
 	{ "guest_faults", offsetof(struct queue_counters, faults) },
@@ -58,8 +58,8 @@ static const struct row device_rows[] = {
 	{ "log_pages_dirtied", DEVICE(marks.pages_dirtied) },
 	{ "log_swaps", DEVICE(swaps) },
 	{ "log_refused_logs", DEVICE(refused_logs) },
-	{ "log_publishes", DEVICE(publishes) },
-	{ "log_pages_published", DEVICE(pages_published) },
+	{ "log_drains", DEVICE(drains) },
+	{ "log_pages_drained", DEVICE(pages_drained) },
 	{ "log_truncated_logs", DEVICE(truncated_logs) },
 };
 
@@ -72,17 +72,17 @@ static const struct row state_rows[] = {
 
 /* What guests did wrong, summed over the queues. */
 static const char *const fault_rows[] = {
-	[DIRTYLOG_FAULT_AVAIL_INDEX] = "fault_avail_index",
-	[DIRTYLOG_FAULT_HEAD] = "fault_head",
-	[DIRTYLOG_FAULT_LOOP] = "fault_loop",
-	[DIRTYLOG_FAULT_ADDRESS] = "fault_address",
-	[DIRTYLOG_FAULT_DIRECTION] = "fault_direction",
-	[DIRTYLOG_FAULT_INDIRECT] = "fault_indirect",
-	[DIRTYLOG_FAULT_SHORT] = "fault_short",
-	[DIRTYLOG_FAULT_LONG] = "fault_long",
-	[DIRTYLOG_FAULT_OFFLOAD] = "fault_offload",
+	[VNET_FAULT_AVAIL_INDEX] = "fault_avail_index",
+	[VNET_FAULT_HEAD] = "fault_head",
+	[VNET_FAULT_LOOP] = "fault_loop",
+	[VNET_FAULT_ADDRESS] = "fault_address",
+	[VNET_FAULT_DIRECTION] = "fault_direction",
+	[VNET_FAULT_INDIRECT] = "fault_indirect",
+	[VNET_FAULT_SHORT] = "fault_short",
+	[VNET_FAULT_LONG] = "fault_long",
+	[VNET_FAULT_OFFLOAD] = "fault_offload",
 };
-_Static_assert(RTE_DIM(fault_rows) == DIRTYLOG_NB_FAULTS, "each kind of fault has a name");
+_Static_assert(RTE_DIM(fault_rows) == VNET_NB_FAULTS, "each kind of fault has a name");
 
 /* The counters are shown in this order. */
 #define NB_PORT_ROWS (RTE_DIM(device_rows) + RTE_DIM(state_rows) + 1 + RTE_DIM(fault_rows))
@@ -100,7 +100,7 @@ read_words(void *to, const void *from, const void *at_reset, size_t len)
 }
 
 static void
-read_queue(const struct dirtylog_queue *queue, struct queue_counters *counters)
+read_queue(const struct vnet_queue *queue, struct queue_counters *counters)
 {
 	unsigned int i;
 
@@ -111,7 +111,7 @@ read_queue(const struct dirtylog_queue *queue, struct queue_counters *counters)
 			sizeof(counters->queue));
 	read_words(&counters->marks, &queue->marker.stats, &queue->marks_at_reset,
 			sizeof(counters->marks));
-	for (i = 0; i < DIRTYLOG_NB_FAULTS; i++)
+	for (i = 0; i < VNET_NB_FAULTS; i++)
 		counters->faults += counters->queue.faults[i];
 }
 
@@ -122,7 +122,7 @@ value_of(const void *counters, const struct row *row)
 }
 
 int
-dirtylog_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats,
+eth_dirtylog_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats,
 		struct eth_queue_stats *queues)
 {
 	struct queue_counters counters;
@@ -154,7 +154,7 @@ dirtylog_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats,
 }
 
 static void
-reset_queue(struct dirtylog_queue *queue)
+reset_queue(struct vnet_queue *queue)
 {
 	static const struct queue_counters zero;
 
@@ -166,16 +166,16 @@ reset_queue(struct dirtylog_queue *queue)
 }
 
 int
-dirtylog_stats_reset(struct rte_eth_dev *dev)
+eth_dirtylog_stats_reset(struct rte_eth_dev *dev)
 {
-	struct dirtylog_port *port = dev->data->dev_private;
+	struct eth_dirtylog_port *port = dev->data->dev_private;
 	uint16_t i;
 
 	for (i = 0; i < dev->data->nb_rx_queues; i++)
 		reset_queue(dev->data->rx_queues[i]);
 	for (i = 0; i < dev->data->nb_tx_queues; i++)
 		reset_queue(dev->data->tx_queues[i]);
-	dirtylog_device_get_stats(port->device, &port->stats_at_reset);
+	dirtylog_get_stats(port->dl, &port->stats_at_reset);
 	return 0;
 }
 
@@ -206,7 +206,7 @@ name_rows(struct rte_eth_xstat_name *names, const struct row *rows, unsigned int
 }
 
 int
-dirtylog_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *names,
+eth_dirtylog_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *names,
 		unsigned int n)
 {
 	uint16_t i;
@@ -240,7 +240,7 @@ put(struct cursor *cursor, uint64_t value)
 }
 
 static void
-put_queue(struct cursor *cursor, const struct dirtylog_queue *queue, uint64_t *faults)
+put_queue(struct cursor *cursor, const struct vnet_queue *queue, uint64_t *faults)
 {
 	struct queue_counters counters;
 	unsigned int i;
@@ -248,17 +248,17 @@ put_queue(struct cursor *cursor, const struct dirtylog_queue *queue, uint64_t *f
 	read_queue(queue, &counters);
 	for (i = 0; i < RTE_DIM(queue_rows); i++)
 		put(cursor, value_of(&counters, &queue_rows[i]));
-	for (i = 0; i < DIRTYLOG_NB_FAULTS; i++)
+	for (i = 0; i < VNET_NB_FAULTS; i++)
 		faults[i] += counters.queue.faults[i];
 }
 
 int
-dirtylog_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, unsigned int n)
+eth_dirtylog_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, unsigned int n)
 {
-	struct dirtylog_port *port = dev->data->dev_private;
-	uint64_t faults[DIRTYLOG_NB_FAULTS] = { 0 };
+	struct eth_dirtylog_port *port = dev->data->dev_private;
+	uint64_t faults[VNET_NB_FAULTS] = { 0 };
 	struct cursor cursor = { .xstats = xstats };
-	struct dirtylog_device_stats now;
+	struct dirtylog_stats now;
 	unsigned int i;
 
 	if (xstats == NULL || n < nb_xstats(dev))
@@ -267,14 +267,14 @@ dirtylog_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, unsig
 		put_queue(&cursor, dev->data->rx_queues[i], faults);
 	for (i = 0; i < dev->data->nb_tx_queues; i++)
 		put_queue(&cursor, dev->data->tx_queues[i], faults);
-	dirtylog_device_get_stats(port->device, &now);
+	dirtylog_get_stats(port->dl, &now);
 	for (i = 0; i < RTE_DIM(device_rows); i++)
 		put(&cursor, value_of(&now, &device_rows[i]) -
 				value_of(&port->stats_at_reset, &device_rows[i]));
 	for (i = 0; i < RTE_DIM(state_rows); i++)
 		put(&cursor, value_of(&now, &state_rows[i]));
 	put(&cursor, now.logging);
-	for (i = 0; i < DIRTYLOG_NB_FAULTS; i++)
+	for (i = 0; i < VNET_NB_FAULTS; i++)
 		put(&cursor, faults[i]);
 	return (int)nb_xstats(dev);
 }

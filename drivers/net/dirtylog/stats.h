@@ -8,8 +8,8 @@
  * notes where they are, and what is read is the difference.
  */
 
-#ifndef DIRTYLOG_STATS_H
-#define DIRTYLOG_STATS_H
+#ifndef ETH_DIRTYLOG_STATS_H
+#define ETH_DIRTYLOG_STATS_H
 
 #include <rte_ethdev.h>
 #include <rte_ether.h>
@@ -22,23 +22,23 @@ struct eth_queue_stats;
 
 /* Where a packet of this length is counted; no branch, since lengths alternate. */
 static inline unsigned int
-dirtylog_size_bin(uint32_t len)
+vnet_size_bin(uint32_t len)
 {
 	/* 2^n to 2^(n+1) - 1 share a bin, but up to 63, 64 and from 1519 on. */
 	unsigned int bin = 27 - (unsigned int)__builtin_clz(len | 32);
 
 	bin = bin - (len <= 64) + (len >= 1519);
-	return RTE_MIN(bin, (unsigned int)DIRTYLOG_NB_SIZE_BINS - 1);
+	return RTE_MIN(bin, (unsigned int)VNET_NB_SIZE_BINS - 1);
 }
 
 static inline void
-dirtylog_count_group(struct dirtylog_queue_stats *stats, const struct rte_mbuf *pkt)
+vnet_count_group(struct vnet_queue_stats *stats, const struct rte_mbuf *pkt)
 {
 	const struct rte_ether_addr *to = rte_pktmbuf_mtod(pkt, const struct rte_ether_addr *);
 
 	if (pkt->data_len < sizeof(*to))
 		return;
-	dirtylog_count(rte_is_broadcast_ether_addr(to) ? &stats->broadcast : &stats->multicast, 1);
+	vnet_count(rte_is_broadcast_ether_addr(to) ? &stats->broadcast : &stats->multicast, 1);
 }
 
 /*
@@ -46,24 +46,24 @@ dirtylog_count_group(struct dirtylog_queue_stats *stats, const struct rte_mbuf *
  * its own: lengths and first bytes are in the cache.
  */
 static inline void
-dirtylog_count_burst(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
+vnet_count_burst(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct dirtylog_queue_stats *stats = &queue->stats;
+	struct vnet_queue_stats *stats = &queue->stats;
 	uint16_t i;
 
 	for (i = 0; i < n; i++) {
-		dirtylog_count(&stats->sizes[dirtylog_size_bin(pkts[i]->pkt_len)], 1);
+		vnet_count(&stats->sizes[vnet_size_bin(pkts[i]->pkt_len)], 1);
 		if (unlikely(*rte_pktmbuf_mtod(pkts[i], const uint8_t *) & 1))
-			dirtylog_count_group(stats, pkts[i]);
+			vnet_count_group(stats, pkts[i]);
 	}
 }
 
 /* The ethdev's operations. Nobody may want the counters per queue: NULL. */
-int dirtylog_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats,
+int eth_dirtylog_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats,
 		struct eth_queue_stats *queues);
-int dirtylog_stats_reset(struct rte_eth_dev *dev); /* of all counters, xstats too */
-int dirtylog_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, unsigned int n);
-int dirtylog_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *names,
+int eth_dirtylog_stats_reset(struct rte_eth_dev *dev); /* of all counters, xstats too */
+int eth_dirtylog_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, unsigned int n);
+int eth_dirtylog_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *names,
 		unsigned int n);
 
-#endif /* DIRTYLOG_STATS_H */
+#endif /* ETH_DIRTYLOG_STATS_H */

@@ -2,12 +2,12 @@
 
 /* The EAL for a test program: no root, no huge pages, no devices, no files left. */
 
-#ifndef TEST_EAL_H
-#define TEST_EAL_H
+#ifndef EAL_H
+#define EAL_H
 
 /* Start it, once per program; ends the program with a message if it fails. */
 void eal_start(const char *program);
 
 void eal_stop(void);
 
-#endif /* TEST_EAL_H */
+#endif /* EAL_H */

@@ -32,16 +32,16 @@ rig_kind(int argc, char **argv, const char *name)
 	return full;
 }
 
-static struct dirtylog_queue *
+static struct vnet_queue *
 create_queue(struct rig *rig, uint16_t vring)
 {
-	struct dirtylog_queue *queue = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*queue));
+	struct vnet_queue *queue = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*queue));
 
 	assert_non_null(queue);
 	memset(queue, 0, sizeof(*queue));
 	queue->vring = vring;
 	queue->port_id = 7;
-	dirtylog_device_add_queue(rig->device, &queue->marker);
+	dirtylog_add_queue(rig->dl, &queue->marker);
 	return queue;
 }
 
@@ -72,7 +72,7 @@ create_memory(struct rig *rig, uint64_t high_len)
 		regions[i].gpa = rig->ram.regions[i].gpa;
 		regions[i].len = rig->ram.regions[i].len;
 	}
-	assert_int_equal(dirtylog_device_set_regions(rig->device, regions, 3), 0);
+	assert_int_equal(dirtylog_set_regions(rig->dl, regions, 3), 0);
 	rig->mem = calloc(1, sizeof(*rig->mem) + 3 * sizeof(rig->mem->regions[0]));
 	assert_non_null(rig->mem);
 	rig->mem->nb_regions = 3;
@@ -80,7 +80,7 @@ create_memory(struct rig *rig, uint64_t high_len)
 		rig->mem->regions[i].gpa = regions[i].gpa;
 		rig->mem->regions[i].len = regions[i].len;
 		rig->mem->regions[i].host = rig->ram.regions[i].host;
-		rig->mem->regions[i].bitmap = dirtylog_device_bitmap(rig->device, i);
+		rig->mem->regions[i].bitmap = dirtylog_region_bitmap(rig->dl, i);
 	}
 }
 
@@ -91,7 +91,7 @@ create_log(struct rig *rig, uint64_t end)
 
 	assert_int_equal(frontend_log_create(&rig->log, (end - 1) / RAM_PAGE / 8 + 1), 0);
 	assert_int_equal(dirtylog_shm_map(rig->log.fd, 0, rig->log.len, &shm), 0);
-	assert_int_equal(dirtylog_device_set_log(rig->device, shm), 0);
+	assert_int_equal(dirtylog_set_log(rig->dl, shm), 0);
 	dirtylog_shm_unref(shm);
 }
 
@@ -122,12 +122,12 @@ rig_create(const struct rig_options *options)
 	rig->random = 1;
 	rig->cursor = RIG_MIDDLE - 5000;
 	rig->high_room = RIG_HIGH + 2 * ring_len;
-	assert_int_equal(dirtylog_device_create("rig", &rig->device), 0);
+	assert_int_equal(dirtylog_create("rig", &rig->dl), 0);
 	create_memory(rig, high_len);
 	create_side(rig, &rig->to_guest, 0, RIG_HIGH);
 	create_side(rig, &rig->from_guest, 1, RIG_HIGH + ring_len);
 	create_log(rig, RIG_HIGH + high_len);
-	assert_int_equal(dirtylog_device_set_logging(rig->device, options->logging), 0);
+	assert_int_equal(dirtylog_set_logging(rig->dl, options->logging), 0);
 	rig->pool = create_pool("pool", 512, 2048);
 	rig->large = create_pool("large", 160, 10240);
 	rig->small = create_pool("small", 8192, 200);
@@ -135,33 +135,33 @@ rig_create(const struct rig_options *options)
 	return rig;
 }
 
-/* The ring's own pages, as dirtylog_port.c has them marked. */
+/* The ring's own pages, as eth_dirtylog_port.c has them marked. */
 static void
 open_marked(struct rig *rig, struct rig_side *side)
 {
-	struct dirtylog_queue *queue = side->queue;
+	struct vnet_queue *queue = side->queue;
 	struct ring_writer *ring = &side->ring;
 	uint16_t no_notify = VRING_USED_F_NO_NOTIFY, disable = VRING_PACKED_EVENT_FLAG_DISABLE;
 
 	side->index_gpa = rig_packed ? ring->desc : ring->used;
-	queue->used_bitmap = dirtylog_device_find(rig->device, side->index_gpa,
+	queue->used_bitmap = dirtylog_find(rig->dl, side->index_gpa,
 			&queue->used_offset);
-	assert_int_equal(dirtylog_device_open(rig->device, &queue->marker, side->index_gpa), 0);
+	assert_int_equal(dirtylog_open(rig->dl, &queue->marker, side->index_gpa), 0);
 	if (!rig_packed) {
 		/* The guest is told not to kick; closing the queue marks it at the latest. */
 		ram_write(&rig->ram, ring->used, &no_notify, sizeof(no_notify));
 		return;
 	}
-	queue->event[0].bitmap = dirtylog_device_find(rig->device, ring->used,
+	queue->event[0].bitmap = dirtylog_find(rig->dl, ring->used,
 			&queue->event[0].offset);
-	assert_int_equal(dirtylog_device_mark(rig->device, ring->used, 4), 0);
+	assert_int_equal(dirtylog_mark_gpa(rig->dl, ring->used, 4), 0);
 	ram_expect(&rig->ram, ring->used + 2, &disable, sizeof(disable));
 }
 
 static void
 open_side(struct rig *rig, struct rig_side *side)
 {
-	struct dirtylog_queue *queue = side->queue;
+	struct vnet_queue *queue = side->queue;
 	struct ring_writer *ring = &side->ring;
 
 	queue->desc = ram_host(&rig->ram, ring->desc);
@@ -174,8 +174,8 @@ open_side(struct rig *rig, struct rig_side *side)
 	queue->event_idx = rig->options.event_idx;
 	queue->header_len = rig->header_len;
 	queue->call_fd = side->call;
-	dirtylog_offload_open(queue, rig->options.features, &rig->options.wishes);
-	assert_int_equal(rig_packed ? dirtylog_packed_start(queue) : dirtylog_split_start(queue),
+	vnet_offload_open(queue, rig->options.features, &rig->options.rx_config);
+	assert_int_equal(rig_packed ? vnet_packed_start(queue) : vnet_split_start(queue),
 			0);
 	open_marked(rig, side);
 }
@@ -190,7 +190,7 @@ rig_open(struct rig *rig)
 static void
 close_side(struct rig *rig, struct rig_side *side)
 {
-	dirtylog_device_close(rig->device, &side->queue->marker);
+	dirtylog_close(rig->dl, &side->queue->marker);
 	side->index_pending = false;
 	ram_accept(&rig->ram, side->index_gpa, DIRTYLOG_INDEX_LEN);
 }
@@ -205,7 +205,7 @@ rig_close(struct rig *rig)
 static void
 destroy_side(struct rig *rig, struct rig_side *side)
 {
-	dirtylog_device_remove_queue(rig->device, &side->queue->marker);
+	dirtylog_remove_queue(rig->dl, &side->queue->marker);
 	free(side->queue);
 	close(side->call);
 }
@@ -223,7 +223,7 @@ rig_destroy(struct rig *rig)
 {
 	destroy_side(rig, &rig->to_guest);
 	destroy_side(rig, &rig->from_guest);
-	dirtylog_device_destroy(rig->device);
+	dirtylog_destroy(rig->dl);
 	assert_true(frontend_log_canary_alive(&rig->log));
 	frontend_log_destroy(&rig->log);
 	destroy_pool(rig->pool);
@@ -431,7 +431,7 @@ check_index(struct rig_side *side)
 uint16_t
 rig_transmit(struct rig *rig, struct rte_mbuf **pkts, uint16_t n)
 {
-	n = dirtylog_transmit(rig->to_guest.queue, pkts, n);
+	n = eth_dirtylog_tx(rig->to_guest.queue, pkts, n);
 	check_index(&rig->to_guest);
 	expect_index(rig, &rig->to_guest);
 	return n;
@@ -441,7 +441,7 @@ uint16_t
 rig_receive(struct rig *rig, struct rte_mempool *pool, struct rte_mbuf **pkts, uint16_t n)
 {
 	rig->from_guest.queue->pool = pool;
-	n = dirtylog_receive(rig->from_guest.queue, pkts, n);
+	n = eth_dirtylog_rx(rig->from_guest.queue, pkts, n);
 	check_index(&rig->from_guest);
 	expect_index(rig, &rig->from_guest);
 	return n;
@@ -499,7 +499,7 @@ rig_faults(const struct rig_side *side)
 	uint64_t sum = 0;
 	unsigned int i;
 
-	for (i = 0; i < DIRTYLOG_NB_FAULTS; i++)
+	for (i = 0; i < VNET_NB_FAULTS; i++)
 		sum += side->queue->stats.faults[i];
 	return sum;
 }

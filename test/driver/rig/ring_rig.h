@@ -2,13 +2,13 @@
 
 /*
  * Two rings, split or packed ones, between a guest and the driver's datapath, without
- * librte_vhost and a socket: guest memory, the queues as dirtylog_port.c fills
+ * librte_vhost and a socket: guest memory, the queues as eth_dirtylog_port.c fills
  * them in, the device's log state, and a model of what the back-end has to
  * write, which memory and log are compared with after each burst.
  */
 
-#ifndef SPLIT_RIG_H
-#define SPLIT_RIG_H
+#ifndef RING_RIG_H
+#define RING_RIG_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -44,12 +44,12 @@ struct rig_options {
 	bool logging;
 	/* Offloads: what was negotiated, what the application wants. */
 	uint64_t features;
-	struct dirtylog_rx_wishes wishes;
+	struct vnet_rx_config rx_config;
 };
 
 /* One ring with its queue. */
 struct rig_side {
-	struct dirtylog_queue *queue;
+	struct vnet_queue *queue;
 	struct ring_writer ring;
 	uint16_t slots[32768];
 	int call;
@@ -69,7 +69,7 @@ struct rig_chain {
 struct rig {
 	struct rig_options options;
 	struct guest_ram ram;
-	struct dirtylog_device *device;
+	struct dirtylog *dl;
 	struct frontend_log log;
 	struct guest_mem *mem;
 	struct rig_side to_guest;   /* the driver transmits */
@@ -100,7 +100,7 @@ const char *rig_kind(int argc, char **argv, const char *name);
 struct rig *rig_create(const struct rig_options *options);
 void rig_destroy(struct rig *rig);
 
-/* Open and close both queues, as dirtylog_port.c does. */
+/* Open and close both queues, as eth_dirtylog_port.c does. */
 void rig_open(struct rig *rig);
 void rig_close(struct rig *rig);
 
@@ -147,4 +147,4 @@ uint64_t rig_interrupts(const struct rig_side *side);
 /* Counted faults of a kind, and of all kinds. */
 uint64_t rig_faults(const struct rig_side *side);
 
-#endif /* SPLIT_RIG_H */
+#endif /* RING_RIG_H */

@@ -11,7 +11,7 @@ from backend import Backend
 from bystander import Bystander
 from echo import Echo
 from migration import Migration
-from ramblk import RamBlk
+from vhost_blk import VhostBlk
 from relay import Relay
 from vm import Topology, Vm, datagram_netdev, vhost_user_netdev
 
@@ -30,7 +30,7 @@ class Tools:
     driver: str | None = None
     qemu: str = "qemu-system-x86_64"
     testpmd: str = "dpdk-testpmd"
-    ram_blk: str = "ram-blk"
+    vhost_blk: str = "vhost-blk"
     packed: bool = False
 
 
@@ -61,7 +61,7 @@ class Lab:
         if not disk.exists():
             with open(disk, "wb") as image:
                 image.truncate(DISK_BYTES)
-        backend = RamBlk(f"ram-blk-{name}", self.tools.ram_blk, self.folder / f"{name}0.vhost",
+        backend = VhostBlk(f"vhost-blk-{name}", self.tools.vhost_blk, self.folder / f"{name}0.vhost",
                          disk, self.folder)
         self._keep(backend).wait_until_up()
         return backend
@@ -115,7 +115,7 @@ class Lab:
 
     def tails(self):
         """The ends of all logs."""
-        paths = [path for kind in ("testpmd-*.log", "ram-blk-*.log", "ovs-*.log", "vm-*.log", "*.console")
+        paths = [path for kind in ("testpmd-*.log", "vhost-blk-*.log", "ovs-*.log", "vm-*.log", "*.console")
                  for path in sorted(self.folder.glob(kind))]
         return "\n".join(f"--- {path.name}\n" + "\n".join(
             path.read_text(errors="replace").splitlines()[-TAIL_LINES:]) for path in paths)

@@ -25,7 +25,7 @@ SCENARIO_SECONDS = 150
 ATTEMPTS = 3            # runs of a scenario that proved nothing
 BUILD = pathlib.Path(__file__).resolve().parents[3] / "build"
 BUILT_DRIVER = BUILD / "drivers/net/dirtylog/librte_net_dirtylog.so"
-BUILT_RAM_BLK = BUILD / "examples/vhost_blk/vhost_blk"
+BUILT_VHOST_BLK = BUILD / "examples/vhost_blk/vhost_blk"
 
 
 class OutOfTime(BaseException):
@@ -42,8 +42,8 @@ def arguments():
                         "(default: none for net_vhost, else the one in build/)")
     parser.add_argument("--qemu", default="qemu-system-x86_64", metavar="PATH")
     parser.add_argument("--testpmd", default="dpdk-testpmd", metavar="PATH")
-    parser.add_argument("--ram-blk", default=str(BUILT_RAM_BLK), metavar="PATH",
-                        help="back-end of the scenario ram-blk (default: the one in build/)")
+    parser.add_argument("--vhost-blk", default=str(BUILT_VHOST_BLK), metavar="PATH",
+                        help="back-end of the scenario vhost-blk (default: the one in build/)")
     parser.add_argument("--packed", action="store_true", help="the NICs have packed virtqueues")
     parser.add_argument("--expect-loss", action="store_true",
                         help="negative control: a --scenario passes only if pages differ")
@@ -139,7 +139,7 @@ def main():
     stream = sys.stderr if options.json else sys.stdout
     try:
         tools = Tools(GuestImage(), options.vdev, options.driver, options.qemu, options.testpmd,
-                      options.ram_blk, options.packed)
+                      options.vhost_blk, options.packed)
     except TestError as error:
         print(f"cannot set up the guest: {error}", file=sys.stderr)
         return 1

@@ -106,7 +106,7 @@ def there_and_back(lab):
     return f"there: {there.text()}; back: {back.text()}"
 
 
-def ram_blk(lab):
+def vhost_blk(lab):
     """the example back-end, a RAM disk: reads and writes, and reads after the CPUs stopped"""
     if lab.tools.packed:
         raise Skip("its rings are split")
@@ -144,4 +144,4 @@ def stolen_log(lab):
 
 MIGRATIONS = {each.__name__.replace("_", "-"): each for each in (
     own_virtio, stolen_log, plain, late_writes, huge_pages, two_nics, two_queues, regions,
-    cancel, reboot, there_and_back, ram_blk)}
+    cancel, reboot, there_and_back, vhost_blk)}

@@ -13,31 +13,31 @@
 
 /* Append the pieces of one buffer; more than one where it crosses regions. */
 static int
-add_buffer(struct dirtylog_queue *queue, uint64_t gpa, uint32_t len, int n)
+add_buffer(struct vnet_queue *queue, uint64_t gpa, uint32_t len, int n)
 {
 	/* Else chains of them could be walked for long without any progress. */
 	if (len == 0) {
-		dirtylog_queue_fault(queue, DIRTYLOG_FAULT_SHORT, 0, 1);
+		vnet_queue_fault(queue, VNET_FAULT_SHORT, 0, 1);
 		return -1;
 	}
 	while (len != 0) {
 		const struct guest_region *region = guest_mem_find(queue->mem, gpa, &queue->hint);
-		struct guest_piece *piece = &queue->pieces[n];
+		struct vnet_iov *iov = &queue->iov[n];
 
 		if (region == NULL) {
-			dirtylog_queue_fault(queue, DIRTYLOG_FAULT_ADDRESS, gpa, 0);
+			vnet_queue_fault(queue, VNET_FAULT_ADDRESS, gpa, 0);
 			return -1;
 		}
-		if (n == DIRTYLOG_MAX_PIECES) {
-			dirtylog_queue_fault(queue, DIRTYLOG_FAULT_LOOP, (uint64_t)n,
-					DIRTYLOG_MAX_PIECES);
+		if (n == VNET_MAX_IOV) {
+			vnet_queue_fault(queue, VNET_FAULT_LOOP, (uint64_t)n,
+					VNET_MAX_IOV);
 			return -1;
 		}
-		piece->region = region;
-		piece->host = guest_region_host(region, gpa);
-		piece->len = (uint32_t)RTE_MIN(len, region->len - (gpa - region->gpa));
-		gpa += piece->len; /* wraps to 0 at worst, which is checked again */
-		len -= piece->len;
+		iov->region = region;
+		iov->host = guest_region_host(region, gpa);
+		iov->len = (uint32_t)RTE_MIN(len, region->len - (gpa - region->gpa));
+		gpa += iov->len; /* wraps to 0 at worst, which is checked again */
+		len -= iov->len;
 		n++;
 	}
 	return n;
@@ -45,7 +45,7 @@ add_buffer(struct dirtylog_queue *queue, uint64_t gpa, uint32_t len, int n)
 
 /* An entry of an indirect table, which can lie anywhere in guest memory; or NULL. */
 static const void *
-find_indirect(struct dirtylog_queue *queue, uint64_t table, uint32_t index)
+find_indirect(struct vnet_queue *queue, uint64_t table, uint32_t index)
 {
 	uint64_t gpa = table + index * ENTRY_LEN;
 	const struct guest_region *region = guest_mem_find_range(queue->mem, gpa, ENTRY_LEN,
@@ -53,7 +53,7 @@ find_indirect(struct dirtylog_queue *queue, uint64_t table, uint32_t index)
 
 	if (region == NULL ||
 			(uintptr_t)guest_region_host(region, gpa) % _Alignof(uint64_t) != 0) {
-		dirtylog_queue_fault(queue, DIRTYLOG_FAULT_INDIRECT, gpa, 0);
+		vnet_queue_fault(queue, VNET_FAULT_INDIRECT, gpa, 0);
 		return NULL;
 	}
 	return guest_region_host(region, gpa);
@@ -64,16 +64,16 @@ find_indirect(struct dirtylog_queue *queue, uint64_t table, uint32_t index)
  * and tables are not nested (virtio 1.1, 2.6.5.3 and 2.7.7).
  */
 static bool
-check_indirect(struct dirtylog_queue *queue, bool last, uint32_t len)
+check_indirect(struct vnet_queue *queue, bool last, uint32_t len)
 {
 	if (last && len != 0 && len % ENTRY_LEN == 0)
 		return true;
-	dirtylog_queue_fault(queue, DIRTYLOG_FAULT_INDIRECT, len, ENTRY_LEN);
+	vnet_queue_fault(queue, VNET_FAULT_INDIRECT, len, ENTRY_LEN);
 	return false;
 }
 
 int
-dirtylog_chain_walk(struct dirtylog_queue *queue, uint16_t head, bool device_writes,
+vnet_chain_walk(struct vnet_queue *queue, uint16_t head, bool device_writes,
 		int from, uint64_t *len)
 {
 	uint16_t direction = device_writes ? VRING_DESC_F_WRITE : 0;
@@ -87,16 +87,16 @@ dirtylog_chain_walk(struct dirtylog_queue *queue, uint16_t head, bool device_wri
 
 	*len = 0;
 	for (;;) {
-		if (index >= limit || steps++ == RTE_MIN(limit, (uint32_t)DIRTYLOG_MAX_PIECES)) {
-			dirtylog_queue_fault(queue, index >= limit ? DIRTYLOG_FAULT_HEAD :
-					DIRTYLOG_FAULT_LOOP, index, limit);
+		if (index >= limit || steps++ == RTE_MIN(limit, (uint32_t)VNET_MAX_IOV)) {
+			vnet_queue_fault(queue, index >= limit ? VNET_FAULT_HEAD :
+					VNET_FAULT_LOOP, index, limit);
 			return -1;
 		}
 		entry = in_table ? find_indirect(queue, indirect, index) :
 				&queue->desc[index];
 		if (entry == NULL)
 			return -1;
-		desc = dirtylog_read_desc(entry);
+		desc = vnet_read_desc(entry);
 
 		if (desc.flags & VRING_DESC_F_INDIRECT) {
 			if (!check_indirect(queue, !in_table && !(desc.flags & VRING_DESC_F_NEXT),
@@ -110,7 +110,7 @@ dirtylog_chain_walk(struct dirtylog_queue *queue, uint16_t head, bool device_wri
 			continue;
 		}
 		if ((desc.flags & VRING_DESC_F_WRITE) != direction) {
-			dirtylog_queue_fault(queue, DIRTYLOG_FAULT_DIRECTION, index, limit);
+			vnet_queue_fault(queue, VNET_FAULT_DIRECTION, index, limit);
 			return -1;
 		}
 		n = add_buffer(queue, desc.addr, desc.len, n);
@@ -125,18 +125,18 @@ dirtylog_chain_walk(struct dirtylog_queue *queue, uint16_t head, bool device_wri
 
 /* The buffers of an indirect table of a packed ring: all of its entries, in order. */
 static int
-add_packed_table(struct dirtylog_queue *queue, uint64_t table, uint32_t nb_entries,
+add_packed_table(struct vnet_queue *queue, uint64_t table, uint32_t nb_entries,
 		uint16_t direction, int n, uint64_t *len)
 {
 	uint32_t i;
 
 	for (i = 0; i < nb_entries && n >= 0; i++) {
 		const struct vring_packed_desc *entry = find_indirect(queue, table, i);
-		union dirtylog_packed_tail tail;
+		union vnet_packed_tail tail;
 
 		if (entry == NULL)
 			return -1;
-		tail = dirtylog_read_tail(entry);
+		tail = vnet_read_tail(entry);
 		if (tail.flags & VRING_DESC_F_INDIRECT) {
 			check_indirect(queue, false, tail.len);
 			return -1;
@@ -146,10 +146,10 @@ add_packed_table(struct dirtylog_queue *queue, uint64_t table, uint32_t nb_entri
 		 * virtio driver (22.11) sets it by mistake on what we have to read.
 		 */
 		if (direction != 0 && !(tail.flags & VRING_DESC_F_WRITE)) {
-			dirtylog_queue_fault(queue, DIRTYLOG_FAULT_DIRECTION, i, nb_entries);
+			vnet_queue_fault(queue, VNET_FAULT_DIRECTION, i, nb_entries);
 			return -1;
 		}
-		n = add_buffer(queue, dirtylog_read_addr(entry), tail.len, n);
+		n = add_buffer(queue, vnet_read_addr(entry), tail.len, n);
 		*len += tail.len;
 	}
 	return n;
@@ -157,11 +157,11 @@ add_packed_table(struct dirtylog_queue *queue, uint64_t table, uint32_t nb_entri
 
 /* What a descriptor of a packed ring describes. Returns as add_buffer(). */
 static int
-add_packed_desc(struct dirtylog_queue *queue, const struct vring_packed_desc *desc,
-		union dirtylog_packed_tail tail, bool alone, uint16_t direction, int n,
+add_packed_desc(struct vnet_queue *queue, const struct vring_packed_desc *desc,
+		union vnet_packed_tail tail, bool alone, uint16_t direction, int n,
 		uint64_t *len)
 {
-	uint64_t addr = dirtylog_read_addr(desc);
+	uint64_t addr = vnet_read_addr(desc);
 
 	if (tail.flags & VRING_DESC_F_INDIRECT) {
 		if (!check_indirect(queue, alone, tail.len))
@@ -169,7 +169,7 @@ add_packed_desc(struct dirtylog_queue *queue, const struct vring_packed_desc *de
 		return add_packed_table(queue, addr, tail.len / ENTRY_LEN, direction, n, len);
 	}
 	if ((tail.flags & VRING_DESC_F_WRITE) != direction) {
-		dirtylog_queue_fault(queue, DIRTYLOG_FAULT_DIRECTION, tail.id, queue->size);
+		vnet_queue_fault(queue, VNET_FAULT_DIRECTION, tail.id, queue->size);
 		return -1;
 	}
 	*len += tail.len;
@@ -177,11 +177,11 @@ add_packed_desc(struct dirtylog_queue *queue, const struct vring_packed_desc *de
 }
 
 int
-dirtylog_chain_walk_packed(struct dirtylog_queue *queue, uint16_t index, uint16_t limit,
-		bool device_writes, int from, uint64_t *len, struct dirtylog_packed_buffer *buffer)
+vnet_chain_walk_packed(struct vnet_queue *queue, uint16_t index, uint16_t limit,
+		bool device_writes, int from, uint64_t *len, struct vnet_packed_buffer *buffer)
 {
 	uint16_t direction = device_writes ? VRING_DESC_F_WRITE : 0;
-	union dirtylog_packed_tail tail;
+	union vnet_packed_tail tail;
 	uint16_t count = 0;
 	int n = from;
 
@@ -190,11 +190,11 @@ dirtylog_chain_walk_packed(struct dirtylog_queue *queue, uint16_t index, uint16_
 		const struct vring_packed_desc *desc = &queue->packed_desc[index];
 
 		if (count == limit) {
-			dirtylog_queue_fault(queue, DIRTYLOG_FAULT_LOOP, count, limit);
+			vnet_queue_fault(queue, VNET_FAULT_LOOP, count, limit);
 			buffer->nb_desc = 0;
 			return -1;
 		}
-		tail = dirtylog_read_tail(desc);
+		tail = vnet_read_tail(desc);
 		/* What is bad is walked to its end: only there is the buffer's id. */
 		if (n >= 0)
 			n = add_packed_desc(queue, desc, tail,
@@ -209,16 +209,16 @@ dirtylog_chain_walk_packed(struct dirtylog_queue *queue, uint16_t index, uint16_
 }
 
 /* Find the piece that holds a byte; makes `skip` relative to it. */
-static const struct guest_piece *
-seek(const struct guest_piece *piece, uint32_t *skip)
+static const struct vnet_iov *
+seek(const struct vnet_iov *iov, uint32_t *skip)
 {
-	while (*skip >= piece->len)
-		*skip -= (piece++)->len;
-	return piece;
+	while (*skip >= iov->len)
+		*skip -= (iov++)->len;
+	return iov;
 }
 
 void
-dirtylog_chain_write(const struct guest_piece *piece, uint32_t skip, const void *data,
+vnet_chain_write(const struct vnet_iov *iov, uint32_t skip, const void *data,
 		uint32_t len)
 {
 	const uint8_t *from = data;
@@ -226,9 +226,9 @@ dirtylog_chain_write(const struct guest_piece *piece, uint32_t skip, const void 
 	while (len != 0) {
 		uint32_t n;
 
-		piece = seek(piece, &skip);
-		n = RTE_MIN(len, piece->len - skip);
-		rte_memcpy(piece->host + skip, from, n);
+		iov = seek(iov, &skip);
+		n = RTE_MIN(len, iov->len - skip);
+		rte_memcpy(iov->host + skip, from, n);
 		from += n;
 		skip += n;
 		len -= n;
@@ -236,34 +236,34 @@ dirtylog_chain_write(const struct guest_piece *piece, uint32_t skip, const void 
 }
 
 void
-dirtylog_chain_mark(struct dirtylog_queue *queue, const struct guest_piece *piece, uint64_t len)
+vnet_chain_mark(struct vnet_queue *queue, const struct vnet_iov *iov, uint64_t len)
 {
-	for (; len != 0; piece++) {
-		uint64_t n = RTE_MIN(len, piece->len);
+	for (; len != 0; iov++) {
+		uint64_t n = RTE_MIN(len, iov->len);
 
-		dirtylog_mark(&queue->marker, piece->region->bitmap,
-				(uint64_t)(piece->host - piece->region->host), n);
+		dirtylog_mark(&queue->marker, iov->region->bitmap,
+				(uint64_t)(iov->host - iov->region->host), n);
 		len -= n;
 	}
 }
 
 void
-dirtylog_chain_peek(const struct guest_piece *piece, void *data, uint32_t len)
+vnet_chain_peek(const struct vnet_iov *iov, void *data, uint32_t len)
 {
 	uint8_t *to = data;
 
 	while (len != 0) {
-		uint32_t n = RTE_MIN(len, piece->len);
+		uint32_t n = RTE_MIN(len, iov->len);
 
-		memcpy(to, piece->host, n);
+		memcpy(to, iov->host, n);
 		to += n;
 		len -= n;
-		piece++;
+		iov++;
 	}
 }
 
 bool
-dirtylog_chain_read(const struct guest_piece *piece, uint32_t skip, uint32_t len,
+vnet_chain_read(const struct vnet_iov *iov, uint32_t skip, uint32_t len,
 		struct rte_mbuf *mbuf)
 {
 	struct rte_mbuf *tail = mbuf;
@@ -280,10 +280,10 @@ dirtylog_chain_read(const struct guest_piece *piece, uint32_t skip, uint32_t len
 			mbuf->nb_segs++;
 			continue;
 		}
-		piece = seek(piece, &skip);
-		n = RTE_MIN(n, RTE_MIN(len, piece->len - skip));
+		iov = seek(iov, &skip);
+		n = RTE_MIN(n, RTE_MIN(len, iov->len - skip));
 		rte_memcpy(rte_pktmbuf_mtod_offset(tail, uint8_t *, tail->data_len),
-				piece->host + skip, n);
+				iov->host + skip, n);
 		tail->data_len += n;
 		skip += n;
 		len -= n;

@@ -11,7 +11,7 @@
 #define NB_BUFFERS 256
 
 struct rte_mempool *
-dirtylog_ext_buffers_create(uint16_t port_id, uint16_t queue_id, int socket)
+vnet_ext_buffers_create(uint16_t port_id, uint16_t queue_id, int socket)
 {
 	char name[RTE_MEMPOOL_NAMESIZE];
 	struct rte_mempool *pool;
@@ -19,16 +19,16 @@ dirtylog_ext_buffers_create(uint16_t port_id, uint16_t queue_id, int socket)
 	snprintf(name, sizeof(name), "dirtylog_%u_%u", port_id, queue_id);
 	pool = rte_mempool_lookup(name);
 	if (pool == NULL)
-		pool = rte_mempool_create(name, NB_BUFFERS, DIRTYLOG_EXT_SIZE, 0, 0, NULL, NULL,
+		pool = rte_mempool_create(name, NB_BUFFERS, VNET_EXT_SIZE, 0, 0, NULL, NULL,
 				NULL, NULL, socket, 0);
 	if (pool == NULL)
-		DRIVER_LOG(ERR, "port %u: no memory for %u external buffers of queue %u: %s",
+		VNET_DIAG(ERR, "port %u: no memory for %u external buffers of queue %u: %s",
 				port_id, NB_BUFFERS, queue_id, rte_strerror(rte_errno));
 	return pool;
 }
 
 void
-dirtylog_ext_buffers_release(struct rte_mempool *pool)
+vnet_ext_buffers_release(struct rte_mempool *pool)
 {
 	if (pool != NULL && rte_mempool_full(pool))
 		rte_mempool_free(pool);
@@ -41,14 +41,14 @@ put_back(void *buffer, void *pool)
 }
 
 bool
-dirtylog_ext_buffers_attach(struct dirtylog_queue *queue, struct rte_mbuf *pkt, uint32_t len)
+vnet_ext_buffers_attach(struct vnet_queue *queue, struct rte_mbuf *pkt, uint32_t len)
 {
 	struct rte_mbuf_ext_shared_info *info;
-	uint16_t size = DIRTYLOG_EXT_SIZE;
+	uint16_t size = VNET_EXT_SIZE;
 	void *buffer;
 
 	if (queue->ext_buffers == NULL || len <= rte_pktmbuf_tailroom(pkt) ||
-			len > DIRTYLOG_EXT_ROOM)
+			len > VNET_EXT_ROOM)
 		return true;
 	if (rte_mempool_get(queue->ext_buffers, &buffer) != 0)
 		return !queue->linear;
@@ -59,7 +59,7 @@ dirtylog_ext_buffers_attach(struct dirtylog_queue *queue, struct rte_mbuf *pkt, 
 }
 
 void
-dirtylog_ext_buffers_renew(struct rte_mbuf *pkt)
+vnet_ext_buffers_renew(struct rte_mbuf *pkt)
 {
 	rte_pktmbuf_free(pkt->next);
 	if (RTE_MBUF_HAS_EXTBUF(pkt))

@@ -10,48 +10,48 @@
  * forbids them, stays in the guest's ring until a buffer is back.
  */
 
-#ifndef DIRTYLOG_EXT_BUFFERS_H
-#define DIRTYLOG_EXT_BUFFERS_H
+#ifndef VNET_EXT_BUFFERS_H
+#define VNET_EXT_BUFFERS_H
 
 #include "datapath/queue.h"
 
 /* The longest that an mbuf can describe. */
-#define DIRTYLOG_EXT_SIZE UINT16_MAX
+#define VNET_EXT_SIZE UINT16_MAX
 
 /* Room for a packet in it: the longest that Linux makes, and some more. */
-#define DIRTYLOG_EXT_ROOM ((uint32_t)(RTE_ALIGN_FLOOR(DIRTYLOG_EXT_SIZE - \
+#define VNET_EXT_ROOM ((uint32_t)(RTE_ALIGN_FLOOR(VNET_EXT_SIZE - \
 	sizeof(struct rte_mbuf_ext_shared_info), sizeof(uintptr_t)) - RTE_PKTMBUF_HEADROOM))
 
 /* The pool of a receive queue. Returns NULL if there is no memory for it. */
-struct rte_mempool *dirtylog_ext_buffers_create(uint16_t port_id, uint16_t queue_id,
+struct rte_mempool *vnet_ext_buffers_create(uint16_t port_id, uint16_t queue_id,
 		int socket);
 
 /*
  * Give a pool up, which may be NULL. One whose buffers the application still
  * holds stays, and is found again when that queue is set up the next time.
  */
-void dirtylog_ext_buffers_release(struct rte_mempool *pool);
+void vnet_ext_buffers_release(struct rte_mempool *pool);
 
 /* Bytes of the longest packet that the queue takes, given a fresh mbuf of its pool. */
 static inline uint32_t
-dirtylog_ext_buffers_longest(const struct dirtylog_queue *queue, const struct rte_mbuf *pkt,
+vnet_ext_buffers_longest(const struct vnet_queue *queue, const struct rte_mbuf *pkt,
 		uint32_t longest)
 {
 	uint32_t room = rte_pktmbuf_tailroom(pkt);
 
 	if (!queue->linear)
 		return longest;
-	return queue->ext_buffers == NULL ? room : RTE_MAX(room, DIRTYLOG_EXT_ROOM);
+	return queue->ext_buffers == NULL ? room : RTE_MAX(room, VNET_EXT_ROOM);
 }
 
 /*
  * Give a fresh mbuf the room for `len` bytes, if it has to be and can be.
  * Returns false if the packet has to wait for a buffer.
  */
-bool dirtylog_ext_buffers_attach(struct dirtylog_queue *queue, struct rte_mbuf *pkt,
+bool vnet_ext_buffers_attach(struct vnet_queue *queue, struct rte_mbuf *pkt,
 		uint32_t len);
 
 /* Make an mbuf fresh again: without segments, buffer, contents. */
-void dirtylog_ext_buffers_renew(struct rte_mbuf *pkt);
+void vnet_ext_buffers_renew(struct rte_mbuf *pkt);
 
-#endif /* DIRTYLOG_EXT_BUFFERS_H */
+#endif /* VNET_EXT_BUFFERS_H */

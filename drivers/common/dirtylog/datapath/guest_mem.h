@@ -7,8 +7,8 @@
  * found to lie inside one region. A table is constant while a queue is open.
  */
 
-#ifndef DIRTYLOG_GUEST_MEM_H
-#define DIRTYLOG_GUEST_MEM_H
+#ifndef VNET_GUEST_MEM_H
+#define VNET_GUEST_MEM_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -30,7 +30,7 @@ struct guest_mem {
 };
 
 /* A piece of guest memory that is contiguous for the host too. */
-struct guest_piece {
+struct vnet_iov {
 	uint8_t *host;
 	uint32_t len;
 	const struct guest_region *region;
@@ -86,4 +86,4 @@ const struct guest_region *guest_mem_find_host(const struct guest_mem *mem, cons
 /* The GPA of a host address, which is in a region. */
 uint64_t guest_mem_gpa(const struct guest_mem *mem, const void *host);
 
-#endif /* DIRTYLOG_GUEST_MEM_H */
+#endif /* VNET_GUEST_MEM_H */

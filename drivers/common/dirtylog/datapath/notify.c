@@ -9,9 +9,9 @@
 
 /* Inside a burst: buffers that the guest has made available; descriptors of a packed ring. */
 static uint16_t
-waiting(const struct dirtylog_queue *queue)
+waiting(const struct vnet_queue *queue)
 {
-	struct dirtylog_place place;
+	struct vnet_packed_pos place;
 	uint16_t n;
 
 	if (!queue->packed) {
@@ -19,9 +19,9 @@ waiting(const struct dirtylog_queue *queue)
 				queue->next_avail);
 		return RTE_MIN(n, queue->size);
 	}
-	place = dirtylog_place_now(queue);
-	while (dirtylog_place_is_available(queue, &place))
-		dirtylog_place_advance(queue, &place, 1);
+	place = vnet_packed_pos_now(queue);
+	while (vnet_packed_pos_is_available(queue, &place))
+		vnet_packed_pos_advance(queue, &place, 1);
 	return (uint16_t)(queue->size - place.left);
 }
 
@@ -30,7 +30,7 @@ waiting(const struct dirtylog_queue *queue)
  * memory like any other: marked after the write.
  */
 static void
-write_used_word(struct dirtylog_queue *queue, uint16_t *word, uint16_t value)
+write_used_word(struct vnet_queue *queue, uint16_t *word, uint16_t value)
 {
 	__atomic_store_n(word, value, __ATOMIC_RELAXED);
 	if (queue->marker.logging)
@@ -40,17 +40,17 @@ write_used_word(struct dirtylog_queue *queue, uint16_t *word, uint16_t value)
 }
 
 static void
-enable_split_kicks(struct dirtylog_queue *queue, bool on)
+enable_split_kicks(struct vnet_queue *queue, bool on)
 {
 	/* With EVENT_IDX there is no off; the event is passed once and then far away. */
 	if (!queue->event_idx)
 		write_used_word(queue, &queue->used->flags, on ? 0 : VRING_USED_F_NO_NOTIFY);
 	else if (on)
-		write_used_word(queue, dirtylog_avail_event(queue), queue->next_avail);
+		write_used_word(queue, vnet_avail_event(queue), queue->next_avail);
 }
 
 static void
-enable_packed_kicks(struct dirtylog_queue *queue, bool on)
+enable_packed_kicks(struct vnet_queue *queue, bool on)
 {
 	struct vring_packed_desc_event *event = queue->device_event;
 	uint16_t flags = VRING_PACKED_EVENT_FLAG_DISABLE;
@@ -71,7 +71,7 @@ enable_packed_kicks(struct dirtylog_queue *queue, bool on)
 }
 
 int
-dirtylog_notify_enable_kicks(struct dirtylog_queue *queue, bool on)
+vnet_notify_enable_kicks(struct vnet_queue *queue, bool on)
 {
 	bool missed;
 
@@ -80,11 +80,11 @@ dirtylog_notify_enable_kicks(struct dirtylog_queue *queue, bool on)
 	 * yet to come; if it is open, what is forgotten is looked for below.
 	 */
 	if (on)
-		dirtylog_doorbell_forget_own(queue->doorbell);
+		vnet_rx_wakeup_forget_own(queue->wakeup);
 	if (!dirtylog_burst_begin(&queue->marker))
 		return 0;
 	if (on)
-		dirtylog_doorbell_forget_kick(queue->doorbell);
+		vnet_rx_wakeup_forget_kick(queue->wakeup);
 	if (queue->packed)
 		enable_packed_kicks(queue, on);
 	else
@@ -98,19 +98,19 @@ dirtylog_notify_enable_kicks(struct dirtylog_queue *queue, bool on)
 	missed = on && waiting(queue) != 0;
 	dirtylog_burst_end(&queue->marker);
 	if (missed)
-		dirtylog_doorbell_ring(queue->doorbell);
+		vnet_rx_wakeup_signal(queue->wakeup);
 	return 0;
 }
 
-dirtylog_rx_count_t
-dirtylog_notify_waiting(void *opaque)
+eth_dirtylog_rx_count_t
+vnet_notify_waiting(void *opaque)
 {
-	struct dirtylog_queue *queue = opaque;
-	dirtylog_rx_count_t n;
+	struct vnet_queue *queue = opaque;
+	eth_dirtylog_rx_count_t n;
 
 	if (!dirtylog_burst_begin(&queue->marker))
 		return 0;
-	n = (dirtylog_rx_count_t)waiting(queue);
+	n = (eth_dirtylog_rx_count_t)waiting(queue);
 	dirtylog_burst_end(&queue->marker);
 	return n;
 }
@@ -132,20 +132,20 @@ monitored(const uint64_t value, const uint64_t opaque[RTE_POWER_MONITOR_OPAQUE_S
 }
 
 int
-dirtylog_notify_monitor(void *opaque, struct rte_power_monitor_cond *cond)
+vnet_notify_monitor(void *opaque, struct rte_power_monitor_cond *cond)
 {
-	struct dirtylog_queue *queue = opaque;
+	struct vnet_queue *queue = opaque;
 
 	if (!dirtylog_burst_begin(&queue->marker))
 		return -EAGAIN;
 	cond->size = sizeof(uint16_t);
 	cond->fn = monitored;
 	if (queue->packed) {
-		struct dirtylog_place place = dirtylog_place_now(queue);
+		struct vnet_packed_pos place = vnet_packed_pos_now(queue);
 
 		cond->addr = &queue->packed_desc[place.index].flags;
-		cond->opaque[MONITOR_MASK] = DIRTYLOG_PACKED_OWNER;
-		cond->opaque[MONITOR_VALUE] = dirtylog_packed_available(place.wrap);
+		cond->opaque[MONITOR_MASK] = VNET_PACKED_OWNER;
+		cond->opaque[MONITOR_VALUE] = vnet_packed_available(place.wrap);
 		cond->opaque[MONITOR_IDLE_IF_EQUAL] = false;
 	} else {
 		/* All 16 bits: those of the ring's size are the same when it is filled at once. */

@@ -9,8 +9,8 @@
  * descriptor.
  */
 
-#ifndef DIRTYLOG_NOTIFY_H
-#define DIRTYLOG_NOTIFY_H
+#ifndef VNET_NOTIFY_H
+#define VNET_NOTIFY_H
 
 #include <sys/eventfd.h>
 
@@ -20,7 +20,7 @@
 
 /* The driver's used_event, behind the available ring. */
 static inline uint16_t
-dirtylog_used_event(const struct dirtylog_queue *queue)
+vnet_used_event(const struct vnet_queue *queue)
 {
 	return __atomic_load_n(&queue->avail->ring[queue->size], __ATOMIC_RELAXED);
 }
@@ -30,18 +30,18 @@ dirtylog_used_event(const struct dirtylog_queue *queue)
  * EVENT_IDX kicks when the available index passes it; we poll, so it stays.
  */
 static inline uint16_t *
-dirtylog_avail_event(const struct dirtylog_queue *queue)
+vnet_avail_event(const struct vnet_queue *queue)
 {
 	return (uint16_t *)&queue->used->ring[queue->size];
 }
 
 /* Whether the driver of a split ring wants an interrupt for the step from `old` to `now`. */
 static inline bool
-dirtylog_split_wants(const struct dirtylog_queue *queue, uint16_t old, uint16_t now)
+vnet_split_wants(const struct vnet_queue *queue, uint16_t old, uint16_t now)
 {
 	if (queue->event_idx)
 		return !queue->signalled_valid ||
-			vring_need_event(dirtylog_used_event(queue), now, old);
+			vring_need_event(vnet_used_event(queue), now, old);
 	return !(__atomic_load_n(&queue->avail->flags, __ATOMIC_RELAXED) &
 			VRING_AVAIL_F_NO_INTERRUPT);
 }
@@ -51,9 +51,9 @@ dirtylog_split_wants(const struct dirtylog_queue *queue, uint16_t old, uint16_t 
  * the ring, as an index and a wrap counter.
  */
 static inline bool
-dirtylog_packed_wants(const struct dirtylog_queue *queue, uint16_t old, uint16_t now)
+vnet_packed_wants(const struct vnet_queue *queue, uint16_t old, uint16_t now)
 {
-	const uint16_t wrap = DIRTYLOG_PACKED_WRAP;
+	const uint16_t wrap = VNET_PACKED_WRAP;
 	union {
 		uint32_t raw;
 		struct {
@@ -82,7 +82,7 @@ dirtylog_packed_wants(const struct dirtylog_queue *queue, uint16_t old, uint16_t
 
 /* The place in the ring has moved from queue->signalled: interrupt the guest if it wants it. */
 static inline void
-dirtylog_notify_guest(struct dirtylog_queue *queue)
+vnet_notify_guest(struct vnet_queue *queue)
 {
 	uint16_t old = queue->signalled, now = queue->next_used;
 	bool wanted;
@@ -94,8 +94,8 @@ dirtylog_notify_guest(struct dirtylog_queue *queue)
 	 * guest sleeps on.
 	 */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	wanted = queue->packed ? dirtylog_packed_wants(queue, old, now) :
-			dirtylog_split_wants(queue, old, now);
+	wanted = queue->packed ? vnet_packed_wants(queue, old, now) :
+			vnet_split_wants(queue, old, now);
 	queue->signalled = now;
 	queue->signalled_valid = true;
 	if (wanted) {
@@ -103,7 +103,7 @@ dirtylog_notify_guest(struct dirtylog_queue *queue)
 
 		if (fd >= 0) {
 			eventfd_write(fd, 1);
-			dirtylog_count(&queue->stats.calls, 1);
+			vnet_count(&queue->stats.notifications, 1);
 		}
 	}
 }
@@ -112,15 +112,15 @@ struct rte_power_monitor_cond;
 
 /*
  * Ask the guest for kicks, or to do without. By the queue's thread, outside of
- * a burst. What came before it was asked rings the queue's doorbell, so that
+ * a burst. What came before it was asked rings the queue's wakeup, so that
  * nobody sleeps over it. While the queue is closed nothing is asked; the
- * doorbell rings when it opens.
+ * wakeup rings when it opens.
  * Returns 0.
  */
-int dirtylog_notify_enable_kicks(struct dirtylog_queue *queue, bool on);
+int vnet_notify_enable_kicks(struct vnet_queue *queue, bool on);
 
 /* Buffers that wait in a receive queue; 0 if it is closed. By its thread. */
-dirtylog_rx_count_t dirtylog_notify_waiting(void *queue);
+eth_dirtylog_rx_count_t vnet_notify_waiting(void *queue);
 
 /*
  * What to watch until the guest makes a buffer available. By the queue's
@@ -129,6 +129,6 @@ dirtylog_rx_count_t dirtylog_notify_waiting(void *queue);
  * The address is the guest's memory: it must be looked at soon. As with
  * net_vhost, nothing holds up a front-end that takes the memory away meanwhile.
  */
-int dirtylog_notify_monitor(void *queue, struct rte_power_monitor_cond *cond);
+int vnet_notify_monitor(void *queue, struct rte_power_monitor_cond *cond);
 
-#endif /* DIRTYLOG_NOTIFY_H */
+#endif /* VNET_NOTIFY_H */

@@ -39,10 +39,10 @@ gso_types(bool tcp4, bool tcp6, bool udp)
 }
 
 void
-dirtylog_offload_open(struct dirtylog_queue *queue, uint64_t features,
-		const struct dirtylog_rx_wishes *wishes)
+vnet_offload_open(struct vnet_queue *queue, uint64_t features,
+		const struct vnet_rx_config *rx_config)
 {
-	bool strip = wishes->offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+	bool strip = rx_config->offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
 	bool gso = has(features, VIRTIO_NET_F_GSO);
 
 	/* Before virtio 1.0 one bit stood for all types. */
@@ -56,13 +56,13 @@ dirtylog_offload_open(struct dirtylog_queue *queue, uint64_t features,
 	queue->guest_ecn = has(features, VIRTIO_NET_F_GUEST_ECN);
 	queue->offloads = (features & HOST_FEATURES) != 0 || strip;
 	queue->strip_vlan = strip;
-	queue->legacy_ol_flags = wishes->legacy_ol_flags;
+	queue->legacy_ol_flags = rx_config->legacy_ol_flags;
 	/*
 	 * Without checksum offload an application takes every packet for one with
 	 * its checksum in it, and would send partial ones on. Legacy flags take
 	 * care of themselves: transmitted again, they ask for the rest.
 	 */
-	queue->complete_checksums = !wishes->legacy_ol_flags && (wishes->offloads &
+	queue->complete_checksums = !rx_config->legacy_ol_flags && (rx_config->offloads &
 			(RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM)) == 0;
 }
 
@@ -139,7 +139,7 @@ payload_len(const uint8_t *ip, bool is_ipv4, uint32_t l3_len, uint32_t present)
 }
 
 static void
-patch(struct dirtylog_tx_offload *offload, uint32_t offset, uint16_t value)
+patch(struct vnet_tx_offload *offload, uint32_t offset, uint16_t value)
 {
 	offload->patches[offload->nb_patches].offset = offset + offload->tag_len;
 	offload->patches[offload->nb_patches++].value = value;
@@ -147,8 +147,8 @@ patch(struct dirtylog_tx_offload *offload, uint32_t offset, uint16_t value)
 
 /* The checksum of TCP or UDP: the guest's part of the work, or all of it. */
 static bool
-transmit_checksum(const struct dirtylog_queue *queue, const struct rte_mbuf *pkt, bool is_gso,
-		bool is_tcp, struct dirtylog_tx_offload *offload)
+transmit_checksum(const struct vnet_queue *queue, const struct rte_mbuf *pkt, bool is_gso,
+		bool is_tcp, struct vnet_tx_offload *offload)
 {
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(pkt, const uint8_t *, pkt->l2_len);
 	bool is_ipv4 = pkt->ol_flags & RTE_MBUF_F_TX_IPV4;
@@ -179,8 +179,8 @@ transmit_checksum(const struct dirtylog_queue *queue, const struct rte_mbuf *pkt
 }
 
 static bool
-transmit_segments(const struct dirtylog_queue *queue, const struct rte_mbuf *pkt, bool is_tcp,
-		struct dirtylog_tx_offload *offload)
+transmit_segments(const struct vnet_queue *queue, const struct rte_mbuf *pkt, bool is_tcp,
+		struct vnet_tx_offload *offload)
 {
 	uint32_t start = pkt->l2_len + pkt->l3_len;
 	uint8_t type = VIRTIO_NET_HDR_GSO_UDP;
@@ -205,7 +205,7 @@ transmit_segments(const struct dirtylog_queue *queue, const struct rte_mbuf *pkt
 
 /* Guests do not doubt a checksum of IP that a device has seen, but it must be there. */
 static bool
-transmit_ip_checksum(const struct rte_mbuf *pkt, struct dirtylog_tx_offload *offload)
+transmit_ip_checksum(const struct rte_mbuf *pkt, struct vnet_tx_offload *offload)
 {
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(pkt, const uint8_t *, pkt->l2_len);
 	uint32_t field = offsetof(struct rte_ipv4_hdr, hdr_checksum);
@@ -218,8 +218,8 @@ transmit_ip_checksum(const struct rte_mbuf *pkt, struct dirtylog_tx_offload *off
 }
 
 bool
-dirtylog_offload_transmit(const struct dirtylog_queue *queue, const struct rte_mbuf *pkt,
-		struct dirtylog_tx_offload *offload)
+vnet_offload_transmit(const struct vnet_queue *queue, const struct rte_mbuf *pkt,
+		struct vnet_tx_offload *offload)
 {
 	uint64_t flags = pkt->ol_flags, l4 = flags & RTE_MBUF_F_TX_L4_MASK;
 	bool is_gso = flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG);
@@ -320,7 +320,7 @@ set_legacy_flags(struct rte_mbuf *pkt, uint32_t ptype, const struct rte_net_hdr_
 }
 
 bool
-dirtylog_offload_take(const struct dirtylog_queue *queue, struct virtio_net_hdr header,
+vnet_offload_take(const struct vnet_queue *queue, struct virtio_net_hdr header,
 		struct rte_mbuf *pkt)
 {
 	bool partial = header.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;

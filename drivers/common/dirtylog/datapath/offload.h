@@ -5,15 +5,15 @@
  * mbuf's flags on the application's, and software for what one of them lacks.
  */
 
-#ifndef DIRTYLOG_OFFLOAD_H
-#define DIRTYLOG_OFFLOAD_H
+#ifndef VNET_OFFLOAD_H
+#define VNET_OFFLOAD_H
 
 #include <string.h>
 
 #include "datapath/queue.h"
 
 /* Flags of an mbuf that ask for something on its way to the guest. */
-#define DIRTYLOG_TX_WORK ( \
+#define VNET_TX_WORK ( \
 	RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG | \
 	RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_VLAN)
 
@@ -21,7 +21,7 @@
  * What they come to. The mbuf itself is never written: others may share it,
  * and it may be sent again. Checksums go over the guest's copy.
  */
-struct dirtylog_tx_offload {
+struct vnet_tx_offload {
 	struct virtio_net_hdr header;
 	uint16_t tag_len;    /* of a VLAN tag to insert behind the addresses: 4 or 0 */
 	uint16_t tag[2];
@@ -33,7 +33,7 @@ struct dirtylog_tx_offload {
 };
 
 /* What the ethdev's configuration and devargs say of received packets. */
-struct dirtylog_rx_wishes {
+struct vnet_rx_config {
 	uint64_t offloads;    /* RTE_ETH_RX_OFFLOAD_* */
 	bool legacy_ol_flags; /* flags of transmit instead of receive */
 };
@@ -42,19 +42,19 @@ struct dirtylog_rx_wishes {
  * Set up a closed queue: what the guest has negotiated, what the application
  * wants.
  */
-void dirtylog_offload_open(struct dirtylog_queue *queue, uint64_t features,
-		const struct dirtylog_rx_wishes *wishes);
+void vnet_offload_open(struct vnet_queue *queue, uint64_t features,
+		const struct vnet_rx_config *rx_config);
 
 /*
- * Find out what to do for a packet that has DIRTYLOG_TX_WORK.
+ * Find out what to do for a packet that has VNET_TX_WORK.
  * Returns false if it cannot be brought to this guest: it wants what the guest
  * cannot take, or its header lengths are wrong.
  */
-bool dirtylog_offload_transmit(const struct dirtylog_queue *queue, const struct rte_mbuf *pkt,
-		struct dirtylog_tx_offload *offload);
+bool vnet_offload_transmit(const struct vnet_queue *queue, const struct rte_mbuf *pkt,
+		struct vnet_tx_offload *offload);
 
-/* What dirtylog_offload_received() does not do inline. */
-bool dirtylog_offload_take(const struct dirtylog_queue *queue, struct virtio_net_hdr header,
+/* What vnet_offload_received() does not do inline. */
+bool vnet_offload_take(const struct vnet_queue *queue, struct virtio_net_hdr header,
 		struct rte_mbuf *pkt);
 
 /*
@@ -67,7 +67,7 @@ bool dirtylog_offload_take(const struct dirtylog_queue *queue, struct virtio_net
  * has not finished it, and nobody else can.
  */
 static inline bool
-dirtylog_offload_received(const struct dirtylog_queue *queue, const void *header,
+vnet_offload_received(const struct vnet_queue *queue, const void *header,
 		struct rte_mbuf *pkt)
 {
 	struct virtio_net_hdr copy;
@@ -78,7 +78,7 @@ dirtylog_offload_received(const struct dirtylog_queue *queue, const void *header
 	if ((copy.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) == 0 &&
 			copy.gso_type == VIRTIO_NET_HDR_GSO_NONE && !queue->strip_vlan)
 		return true;
-	return dirtylog_offload_take(queue, copy, pkt);
+	return vnet_offload_take(queue, copy, pkt);
 }
 
-#endif /* DIRTYLOG_OFFLOAD_H */
+#endif /* VNET_OFFLOAD_H */

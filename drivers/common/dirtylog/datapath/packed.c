@@ -29,16 +29,16 @@
  * shown yet, and would be read again.
  */
 struct burst {
-	struct dirtylog_place next;
+	struct vnet_packed_pos next;
 	uint16_t first;                  /* index of the first descriptor; */
 	bool holds;                      /* it is used, */
-	union dirtylog_packed_tail held; /* with this, which is stored last */
+	union vnet_packed_tail held; /* with this, which is stored last */
 };
 
 int
-dirtylog_packed_start(struct dirtylog_queue *queue)
+vnet_packed_start(struct vnet_queue *queue)
 {
-	uint16_t index = queue->next_used & (uint16_t)~DIRTYLOG_PACKED_WRAP;
+	uint16_t index = queue->next_used & (uint16_t)~VNET_PACKED_WRAP;
 
 	if (queue->size == 0 || queue->size > MAX_SIZE || index >= queue->size ||
 			queue->next_avail != queue->next_used ||
@@ -62,9 +62,9 @@ dirtylog_packed_start(struct dirtylog_queue *queue)
 }
 
 static inline struct burst
-begin(const struct dirtylog_queue *queue)
+begin(const struct vnet_queue *queue)
 {
-	struct burst burst = { .next = dirtylog_place_now(queue) };
+	struct burst burst = { .next = vnet_packed_pos_now(queue) };
 
 	burst.first = burst.next.index;
 	return burst;
@@ -73,13 +73,13 @@ begin(const struct dirtylog_queue *queue)
 static inline uint16_t
 used_flags(bool wrap, uint32_t len)
 {
-	return (wrap ? DIRTYLOG_PACKED_OWNER : 0) | (len != 0 ? VRING_DESC_F_WRITE : 0);
+	return (wrap ? VNET_PACKED_OWNER : 0) | (len != 0 ? VRING_DESC_F_WRITE : 0);
 }
 
 /* Return the buffer at the burst's place; nothing is shown while the first one is held. */
 static inline void
-put_used(struct dirtylog_queue *queue, struct burst *burst, uint16_t index,
-		union dirtylog_packed_tail tail)
+put_used(struct vnet_queue *queue, struct burst *burst, uint16_t index,
+		union vnet_packed_tail tail)
 {
 	if (unlikely(!burst->holds)) {
 		burst->held = tail;
@@ -91,22 +91,22 @@ put_used(struct dirtylog_queue *queue, struct burst *burst, uint16_t index,
 }
 
 static void
-return_buffer(struct dirtylog_queue *queue, struct burst *burst,
-		const struct dirtylog_packed_buffer *buffer, uint32_t len)
+return_buffer(struct vnet_queue *queue, struct burst *burst,
+		const struct vnet_packed_buffer *buffer, uint32_t len)
 {
-	union dirtylog_packed_tail tail = {
+	union vnet_packed_tail tail = {
 		.len = len,
 		.id = buffer->id,
 		.flags = used_flags(burst->next.wrap, len),
 	};
 
 	put_used(queue, burst, burst->next.index, tail);
-	dirtylog_place_advance(queue, &burst->next, buffer->nb_desc);
+	vnet_packed_pos_advance(queue, &burst->next, buffer->nb_desc);
 }
 
 /* Mark the descriptors that the burst has passed; not all of them are written. */
 static void
-mark_ring(struct dirtylog_queue *queue, const struct burst *burst)
+mark_ring(struct vnet_queue *queue, const struct burst *burst)
 {
 	const uint64_t desc_len = sizeof(struct vring_packed_desc);
 	uint16_t n = (uint16_t)(queue->size - burst->next.left);
@@ -120,7 +120,7 @@ mark_ring(struct dirtylog_queue *queue, const struct burst *burst)
 
 /* Show the guest what the burst returns. */
 static void
-publish(struct dirtylog_queue *queue, const struct burst *burst)
+publish(struct vnet_queue *queue, const struct burst *burst)
 {
 	if (!burst->holds)
 		return;
@@ -138,16 +138,16 @@ publish(struct dirtylog_queue *queue, const struct burst *burst)
 	dirtylog_mark_flags(&queue->marker, queue->used_offset +
 			burst->first * sizeof(struct vring_packed_desc));
 	queue->next_used = (uint16_t)(burst->next.index |
-			(burst->next.wrap ? DIRTYLOG_PACKED_WRAP : 0));
+			(burst->next.wrap ? VNET_PACKED_WRAP : 0));
 	queue->next_avail = queue->next_used;
-	dirtylog_notify_guest(queue);
+	vnet_notify_guest(queue);
 }
 
 /* Descriptors that a chunk looks at: none beyond the end, where the wrap counter changes. */
 static inline uint16_t
-chunk_limit(const struct dirtylog_queue *queue, const struct dirtylog_place *place, uint16_t n)
+chunk_limit(const struct vnet_queue *queue, const struct vnet_packed_pos *place, uint16_t n)
 {
-	return RTE_MIN(RTE_MIN(n, (uint16_t)DIRTYLOG_CHUNK),
+	return RTE_MIN(RTE_MIN(n, (uint16_t)VNET_CHUNK),
 			RTE_MIN(place->left, (uint16_t)(queue->size - place->index)));
 }
 
@@ -165,14 +165,14 @@ fetch_used(const struct vring_packed_desc *descs, uint16_t n)
 }
 
 static inline void
-put_chunk(struct dirtylog_queue *queue, struct burst *burst,
-		const union dirtylog_packed_tail *tails, uint16_t n)
+put_chunk(struct vnet_queue *queue, struct burst *burst,
+		const union vnet_packed_tail *tails, uint16_t n)
 {
 	uint16_t i;
 
 	for (i = 0; i < n; i++)
 		put_used(queue, burst, burst->next.index + i, tails[i]);
-	dirtylog_place_advance(queue, &burst->next, n);
+	vnet_packed_pos_advance(queue, &burst->next, n);
 }
 
 /*
@@ -180,9 +180,9 @@ put_chunk(struct dirtylog_queue *queue, struct burst *burst,
  * used; returns the bytes. Compiled twice.
  */
 static __rte_always_inline uint64_t
-write_chunk(const struct dirtylog_queue *queue, uint8_t *const *hosts,
-		union dirtylog_packed_tail *tails, struct rte_mbuf *const *pkts,
-		const struct dirtylog_tx_offload *offloads, uint16_t n, bool wrap, bool are_long)
+write_chunk(const struct vnet_queue *queue, uint8_t *const *hosts,
+		union vnet_packed_tail *tails, struct rte_mbuf *const *pkts,
+		const struct vnet_tx_offload *offloads, uint16_t n, bool wrap, bool are_long)
 {
 	uint64_t bytes = 0;
 	uint16_t i;
@@ -190,10 +190,10 @@ write_chunk(const struct dirtylog_queue *queue, uint8_t *const *hosts,
 	for (i = 0; i < n; i++) {
 		uint32_t len = pkts[i]->data_len;
 
-		if (are_long && i + DIRTYLOG_FETCH_AHEAD < n)
-			dirtylog_fetch_rest(hosts[i + DIRTYLOG_FETCH_AHEAD],
-					pkts[i + DIRTYLOG_FETCH_AHEAD]->data_len);
-		dirtylog_write_packet(queue, hosts[i], pkts[i], &offloads[i], are_long);
+		if (are_long && i + VNET_FETCH_AHEAD < n)
+			vnet_fetch_rest(hosts[i + VNET_FETCH_AHEAD],
+					pkts[i + VNET_FETCH_AHEAD]->data_len);
+		vnet_write_packet(queue, hosts[i], pkts[i], &offloads[i], are_long);
 		bytes += len;
 		len += queue->header_len;
 		tails[i].len = len;
@@ -208,15 +208,15 @@ write_chunk(const struct dirtylog_queue *queue, uint8_t *const *hosts,
  * nothing is available; returns how many went.
  */
 static inline uint16_t
-transmit_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbuf **pkts,
+transmit_chunk(struct vnet_queue *queue, struct burst *burst, struct rte_mbuf **pkts,
 		uint16_t n)
 {
 	const struct vring_packed_desc *descs = &queue->packed_desc[burst->next.index];
-	const uint16_t wanted = dirtylog_packed_available(burst->next.wrap) | VRING_DESC_F_WRITE;
-	union dirtylog_packed_tail tails[DIRTYLOG_CHUNK];
-	struct dirtylog_tx_offload offloads[DIRTYLOG_CHUNK]; /* of packets with work */
+	const uint16_t wanted = vnet_packed_available(burst->next.wrap) | VRING_DESC_F_WRITE;
+	union vnet_packed_tail tails[VNET_CHUNK];
+	struct vnet_tx_offload offloads[VNET_CHUNK]; /* of packets with work */
 	struct dirtylog_run run = dirtylog_run_begin(&queue->marker);
-	uint8_t *hosts[DIRTYLOG_CHUNK];
+	uint8_t *hosts[VNET_CHUNK];
 	uint32_t longest = 0;
 	uint64_t bytes;
 	uint16_t i;
@@ -226,11 +226,11 @@ transmit_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbu
 		uint32_t len = pkts[i]->data_len + queue->header_len;
 
 		longest = RTE_MAX(longest, len);
-		tails[i] = dirtylog_read_tail(&descs[i]);
-		if (unlikely((tails[i].flags & (DIRTYLOG_PACKED_OWNER | F_SHAPE)) != wanted ||
-				tails[i].len < len || !dirtylog_is_plain(queue, pkts[i], &offloads[i])))
+		tails[i] = vnet_read_tail(&descs[i]);
+		if (unlikely((tails[i].flags & (VNET_PACKED_OWNER | F_SHAPE)) != wanted ||
+				tails[i].len < len || !vnet_is_simple(queue, pkts[i], &offloads[i])))
 			break;
-		hosts[i] = dirtylog_prepare_buffer(queue, &run, dirtylog_read_addr(&descs[i]),
+		hosts[i] = vnet_prepare_buffer(queue, &run, vnet_read_addr(&descs[i]),
 				tails[i].len, len);
 		if (unlikely(hosts[i] == NULL))
 			break;
@@ -238,20 +238,20 @@ transmit_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbu
 	dirtylog_run_end(&queue->marker, &run);
 	n = i;
 	fetch_used(descs, n);
-	if (longest > DIRTYLOG_FIRST_LINES)
+	if (longest > VNET_FIRST_LINES)
 		bytes = write_chunk(queue, hosts, tails, pkts, offloads, n, burst->next.wrap, true);
 	else
 		bytes = write_chunk(queue, hosts, tails, pkts, offloads, n, burst->next.wrap, false);
 	put_chunk(queue, burst, tails, n);
-	dirtylog_count(&queue->stats.packets, n);
-	dirtylog_count(&queue->stats.bytes, bytes);
+	vnet_count(&queue->stats.packets, n);
+	vnet_count(&queue->stats.bytes, bytes);
 	return n;
 }
 
 /* Give buffers back unused: `n` of queue->buffers, and the bad one after them. */
 static void
-return_bad(struct dirtylog_queue *queue, struct burst *burst, uint16_t n,
-		const struct dirtylog_packed_buffer *bad)
+return_bad(struct vnet_queue *queue, struct burst *burst, uint16_t n,
+		const struct vnet_packed_buffer *bad)
 {
 	uint16_t i;
 
@@ -261,55 +261,55 @@ return_bad(struct dirtylog_queue *queue, struct burst *burst, uint16_t n,
 }
 
 /* A packet in any shape into buffers in any shape. */
-static enum dirtylog_outcome
-transmit_any(struct dirtylog_queue *queue, struct burst *burst, const struct rte_mbuf *pkt)
+static enum vnet_outcome
+transmit_any(struct vnet_queue *queue, struct burst *burst, const struct rte_mbuf *pkt)
 {
-	struct dirtylog_tx_offload offload = { .nb_patches = 0 };
+	struct vnet_tx_offload offload = { .nb_patches = 0 };
 	uint64_t need, room = 0, len;
-	struct dirtylog_place ahead = burst->next; /* nothing is written before it is known to fit */
-	struct dirtylog_packed_buffer buffer;
+	struct vnet_packed_pos ahead = burst->next; /* nothing is written before it is known to fit */
+	struct vnet_packed_buffer buffer;
 	uint16_t i, n;
-	int nb_pieces = 0;
+	int nb_iov = 0;
 
-	if (dirtylog_has_work(pkt) && !dirtylog_offload_transmit(queue, pkt, &offload))
-		return DIRTYLOG_DROPPED;
+	if (vnet_has_work(pkt) && !vnet_offload_transmit(queue, pkt, &offload))
+		return VNET_DROPPED;
 	need = (uint64_t)pkt->pkt_len + offload.tag_len + queue->header_len;
 	for (n = 0; room < need; n++) {
 		if (n == 1 && !queue->mergeable)
-			return DIRTYLOG_DROPPED;
-		if (!dirtylog_place_is_available(queue, &ahead))
+			return VNET_DROPPED;
+		if (!vnet_packed_pos_is_available(queue, &ahead))
 			return ahead.left == 0 && burst->next.left == queue->size ?
-					DIRTYLOG_DROPPED : DIRTYLOG_WAIT;
-		nb_pieces = dirtylog_chain_walk_packed(queue, ahead.index, ahead.left, true,
-				nb_pieces, &len, &buffer);
+					VNET_DROPPED : VNET_WAIT;
+		nb_iov = vnet_chain_walk_packed(queue, ahead.index, ahead.left, true,
+				nb_iov, &len, &buffer);
 		if (buffer.nb_desc == 0)
-			return DIRTYLOG_WAIT; /* where it ends only the guest can tell */
-		if (nb_pieces >= 0 && n == 0 && len < queue->header_len) {
-			dirtylog_queue_fault(queue, DIRTYLOG_FAULT_SHORT, len, queue->header_len);
-			nb_pieces = -1;
+			return VNET_WAIT; /* where it ends only the guest can tell */
+		if (nb_iov >= 0 && n == 0 && len < queue->header_len) {
+			vnet_queue_fault(queue, VNET_FAULT_SHORT, len, queue->header_len);
+			nb_iov = -1;
 		}
-		if (nb_pieces < 0) {
+		if (nb_iov < 0) {
 			return_bad(queue, burst, n, &buffer);
-			return DIRTYLOG_AGAIN;
+			return VNET_AGAIN;
 		}
 		buffer.len = (uint32_t)RTE_MIN(len, need - room);
 		queue->buffers[n] = buffer; /* each has a piece at least: there is room */
-		dirtylog_place_advance(queue, &ahead, buffer.nb_desc);
+		vnet_packed_pos_advance(queue, &ahead, buffer.nb_desc);
 		room += len;
 	}
 
-	dirtylog_write_pieces(queue, pkt, &offload, n);
+	vnet_write_iov(queue, pkt, &offload, n);
 	if (queue->marker.logging)
-		dirtylog_chain_mark(queue, queue->pieces, need);
+		vnet_chain_mark(queue, queue->iov, need);
 	for (i = 0; i < n; i++)
 		return_buffer(queue, burst, &queue->buffers[i], queue->buffers[i].len);
-	dirtylog_count(&queue->stats.packets, 1);
-	dirtylog_count(&queue->stats.bytes, pkt->pkt_len + offload.tag_len);
-	return DIRTYLOG_DONE;
+	vnet_count(&queue->stats.packets, 1);
+	vnet_count(&queue->stats.bytes, pkt->pkt_len + offload.tag_len);
+	return VNET_DONE;
 }
 
 uint16_t
-dirtylog_packed_transmit(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
+vnet_packed_transmit(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
 	struct burst burst = begin(queue);
 	uint16_t done = 0, bad = 0;
@@ -317,20 +317,20 @@ dirtylog_packed_transmit(struct dirtylog_queue *queue, struct rte_mbuf **pkts, u
 	while (done < nb_pkts) {
 		uint16_t went = transmit_chunk(queue, &burst, &pkts[done],
 				(uint16_t)(nb_pkts - done));
-		enum dirtylog_outcome outcome;
+		enum vnet_outcome outcome;
 
 		done += went;
 		if (went != 0)
 			continue;
-		if (!dirtylog_place_is_available(queue, &burst.next))
+		if (!vnet_packed_pos_is_available(queue, &burst.next))
 			break;
 		outcome = transmit_any(queue, &burst, pkts[done]);
-		if (outcome == DIRTYLOG_WAIT ||
-				(outcome == DIRTYLOG_AGAIN && ++bad == DIRTYLOG_MAX_BAD))
+		if (outcome == VNET_WAIT ||
+				(outcome == VNET_AGAIN && ++bad == VNET_MAX_BAD))
 			break;
-		if (outcome == DIRTYLOG_DROPPED)
-			dirtylog_count(&queue->stats.dropped, 1);
-		if (outcome != DIRTYLOG_AGAIN)
+		if (outcome == VNET_DROPPED)
+			vnet_count(&queue->stats.dropped, 1);
+		if (outcome != VNET_AGAIN)
 			done++;
 	}
 	publish(queue, &burst);
@@ -339,7 +339,7 @@ dirtylog_packed_transmit(struct dirtylog_queue *queue, struct rte_mbuf **pkts, u
 
 /* Bytes that a fresh mbuf of the queue's pool takes. */
 static inline uint32_t
-mbuf_room(const struct dirtylog_queue *queue)
+mbuf_room(const struct vnet_queue *queue)
 {
 	uint16_t size = rte_pktmbuf_data_room_size(queue->pool);
 
@@ -351,8 +351,8 @@ mbuf_room(const struct dirtylog_queue *queue)
  * followed; returns how many came. Compiled twice.
  */
 static __rte_always_inline uint16_t
-read_chunk(struct dirtylog_queue *queue, const uint8_t *const *hosts,
-		union dirtylog_packed_tail *tails, struct rte_mbuf **pkts, uint16_t n, bool wrap,
+read_chunk(struct vnet_queue *queue, const uint8_t *const *hosts,
+		union vnet_packed_tail *tails, struct rte_mbuf **pkts, uint16_t n, bool wrap,
 		bool are_long)
 {
 	uint64_t bytes = 0;
@@ -361,11 +361,11 @@ read_chunk(struct dirtylog_queue *queue, const uint8_t *const *hosts,
 	for (i = 0; i < n; i++) {
 		uint32_t len = tails[i].len - queue->header_len;
 
-		if (are_long && i + DIRTYLOG_FETCH_AHEAD < n)
-			dirtylog_fetch_rest(hosts[i + DIRTYLOG_FETCH_AHEAD],
-					tails[i + DIRTYLOG_FETCH_AHEAD].len);
+		if (are_long && i + VNET_FETCH_AHEAD < n)
+			vnet_fetch_rest(hosts[i + VNET_FETCH_AHEAD],
+					tails[i + VNET_FETCH_AHEAD].len);
 		/* A bad one is left for receive_any(), which counts it. */
-		if (unlikely(!dirtylog_read_packet(queue, hosts[i], len, pkts[i], are_long))) {
+		if (unlikely(!vnet_read_packet(queue, hosts[i], len, pkts[i], are_long))) {
 			rte_pktmbuf_free_bulk(&pkts[i], n - i);
 			break;
 		}
@@ -373,7 +373,7 @@ read_chunk(struct dirtylog_queue *queue, const uint8_t *const *hosts,
 		tails[i].flags = used_flags(wrap, 0);
 		bytes += len;
 	}
-	dirtylog_count(&queue->stats.bytes, bytes);
+	vnet_count(&queue->stats.bytes, bytes);
 	return i;
 }
 
@@ -382,24 +382,24 @@ read_chunk(struct dirtylog_queue *queue, const uint8_t *const *hosts,
  * packets came, or -1: there are no mbufs.
  */
 static inline int
-receive_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbuf **pkts,
+receive_chunk(struct vnet_queue *queue, struct burst *burst, struct rte_mbuf **pkts,
 		uint16_t n, uint32_t room)
 {
 	const struct vring_packed_desc *descs = &queue->packed_desc[burst->next.index];
-	const uint16_t wanted = dirtylog_packed_available(burst->next.wrap);
-	union dirtylog_packed_tail tails[DIRTYLOG_CHUNK];
-	const uint8_t *hosts[DIRTYLOG_CHUNK];
+	const uint16_t wanted = vnet_packed_available(burst->next.wrap);
+	union vnet_packed_tail tails[VNET_CHUNK];
+	const uint8_t *hosts[VNET_CHUNK];
 	uint32_t longest = 0;
 	uint16_t i;
 
 	n = chunk_limit(queue, &burst->next, n);
 	for (i = 0; i < n; i++) {
-		tails[i] = dirtylog_read_tail(&descs[i]);
-		if (unlikely((tails[i].flags & (DIRTYLOG_PACKED_OWNER | F_SHAPE)) != wanted ||
+		tails[i] = vnet_read_tail(&descs[i]);
+		if (unlikely((tails[i].flags & (VNET_PACKED_OWNER | F_SHAPE)) != wanted ||
 				tails[i].len <= queue->header_len ||
 				tails[i].len - queue->header_len > room))
 			break;
-		hosts[i] = dirtylog_find_packet(queue, dirtylog_read_addr(&descs[i]), tails[i].len);
+		hosts[i] = vnet_find_packet(queue, vnet_read_addr(&descs[i]), tails[i].len);
 		if (unlikely(hosts[i] == NULL))
 			break;
 		longest = RTE_MAX(longest, tails[i].len);
@@ -409,47 +409,47 @@ receive_chunk(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbuf
 		return 0;
 	fetch_used(descs, n);
 	if (unlikely(rte_pktmbuf_alloc_bulk(queue->pool, pkts, n) != 0)) {
-		dirtylog_count(&queue->stats.no_mbuf, n);
+		vnet_count(&queue->stats.no_mbuf, n);
 		return -1;
 	}
-	if (longest > DIRTYLOG_FIRST_LINES)
+	if (longest > VNET_FIRST_LINES)
 		n = read_chunk(queue, hosts, tails, pkts, n, burst->next.wrap, true);
 	else
 		n = read_chunk(queue, hosts, tails, pkts, n, burst->next.wrap, false);
 	put_chunk(queue, burst, tails, n);
-	dirtylog_count(&queue->stats.packets, n);
+	vnet_count(&queue->stats.packets, n);
 	return n;
 }
 
 /* One packet in any shape. */
-static enum dirtylog_outcome
-receive_any(struct dirtylog_queue *queue, struct burst *burst, struct rte_mbuf **pkt)
+static enum vnet_outcome
+receive_any(struct vnet_queue *queue, struct burst *burst, struct rte_mbuf **pkt)
 {
-	enum dirtylog_outcome outcome = DIRTYLOG_AGAIN;
-	struct dirtylog_packed_buffer buffer;
+	enum vnet_outcome outcome = VNET_AGAIN;
+	struct vnet_packed_buffer buffer;
 	uint64_t len;
-	int nb_pieces = dirtylog_chain_walk_packed(queue, burst->next.index, burst->next.left,
+	int nb_iov = vnet_chain_walk_packed(queue, burst->next.index, burst->next.left,
 			false, 0, &len, &buffer);
 
 	if (buffer.nb_desc == 0)
-		return DIRTYLOG_WAIT; /* where it ends only the guest can tell */
-	if (nb_pieces >= 0) {
+		return VNET_WAIT; /* where it ends only the guest can tell */
+	if (nb_iov >= 0) {
 		*pkt = rte_pktmbuf_alloc(queue->pool);
-		outcome = *pkt == NULL ? DIRTYLOG_WAIT : dirtylog_read_pieces(queue, len, *pkt);
-		if (outcome == DIRTYLOG_WAIT)
-			dirtylog_count(&queue->stats.no_mbuf, 1);
-		if (outcome != DIRTYLOG_DONE)
+		outcome = *pkt == NULL ? VNET_WAIT : vnet_read_iov(queue, len, *pkt);
+		if (outcome == VNET_WAIT)
+			vnet_count(&queue->stats.no_mbuf, 1);
+		if (outcome != VNET_DONE)
 			rte_pktmbuf_free(*pkt);
 	}
-	if (outcome == DIRTYLOG_AGAIN)
+	if (outcome == VNET_AGAIN)
 		return_bad(queue, burst, 0, &buffer);
-	if (outcome == DIRTYLOG_DONE)
+	if (outcome == VNET_DONE)
 		return_buffer(queue, burst, &buffer, 0);
 	return outcome;
 }
 
 uint16_t
-dirtylog_packed_receive(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
+vnet_packed_receive(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
 	struct burst burst = begin(queue);
 	uint32_t room = mbuf_room(queue);
@@ -458,20 +458,20 @@ dirtylog_packed_receive(struct dirtylog_queue *queue, struct rte_mbuf **pkts, ui
 	while (done < nb_pkts) {
 		int came = receive_chunk(queue, &burst, &pkts[done], (uint16_t)(nb_pkts - done),
 				room);
-		enum dirtylog_outcome outcome;
+		enum vnet_outcome outcome;
 
 		if (came < 0)
 			break;
 		done += (uint16_t)came;
 		if (came != 0)
 			continue;
-		if (!dirtylog_place_is_available(queue, &burst.next))
+		if (!vnet_packed_pos_is_available(queue, &burst.next))
 			break;
 		outcome = receive_any(queue, &burst, &pkts[done]);
-		if (outcome == DIRTYLOG_WAIT ||
-				(outcome == DIRTYLOG_AGAIN && ++bad == DIRTYLOG_MAX_BAD))
+		if (outcome == VNET_WAIT ||
+				(outcome == VNET_AGAIN && ++bad == VNET_MAX_BAD))
 			break;
-		if (outcome == DIRTYLOG_DONE)
+		if (outcome == VNET_DONE)
 			done++;
 	}
 	publish(queue, &burst);

@@ -2,8 +2,8 @@
 
 /* Packed virtqueues (virtio 1.1, 2.7): the entry points. */
 
-#ifndef DIRTYLOG_PACKED_H
-#define DIRTYLOG_PACKED_H
+#ifndef VNET_PACKED_H
+#define VNET_PACKED_H
 
 #include "datapath/queue.h"
 
@@ -14,15 +14,15 @@
  * Returns 0; -EINVAL: size, position or alignment (virtio 1.1, 2.7); -EFAULT:
  * a part is outside of guest memory.
  */
-int dirtylog_packed_start(struct dirtylog_queue *queue);
+int vnet_packed_start(struct vnet_queue *queue);
 
 /*
  * Inside a burst: take packets from the guest, or bring them to it. Returns
  * how many; those brought still belong to the caller.
  */
-uint16_t dirtylog_packed_receive(struct dirtylog_queue *queue, struct rte_mbuf **pkts,
+uint16_t vnet_packed_receive(struct vnet_queue *queue, struct rte_mbuf **pkts,
 		uint16_t nb_pkts);
-uint16_t dirtylog_packed_transmit(struct dirtylog_queue *queue, struct rte_mbuf **pkts,
+uint16_t vnet_packed_transmit(struct vnet_queue *queue, struct rte_mbuf **pkts,
 		uint16_t nb_pkts);
 
-#endif /* DIRTYLOG_PACKED_H */
+#endif /* VNET_PACKED_H */

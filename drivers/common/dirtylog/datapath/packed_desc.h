@@ -5,23 +5,23 @@
  * in the ring (virtio 1.1, 2.7).
  */
 
-#ifndef DIRTYLOG_PACKED_DESC_H
-#define DIRTYLOG_PACKED_DESC_H
+#ifndef VNET_PACKED_DESC_H
+#define VNET_PACKED_DESC_H
 
 #include "datapath/queue.h"
 
-#define DIRTYLOG_PACKED_AVAIL (1U << VRING_PACKED_DESC_F_AVAIL)
-#define DIRTYLOG_PACKED_USED (1U << VRING_PACKED_DESC_F_USED)
-#define DIRTYLOG_PACKED_OWNER (DIRTYLOG_PACKED_AVAIL | DIRTYLOG_PACKED_USED)
+#define VNET_PACKED_AVAIL (1U << VRING_PACKED_DESC_F_AVAIL)
+#define VNET_PACKED_USED (1U << VRING_PACKED_DESC_F_USED)
+#define VNET_PACKED_OWNER (VNET_PACKED_AVAIL | VNET_PACKED_USED)
 
 /* In an index as front-ends and queues keep it: the wrap counter. */
-#define DIRTYLOG_PACKED_WRAP (1U << VRING_PACKED_EVENT_F_WRAP_CTR)
+#define VNET_PACKED_WRAP (1U << VRING_PACKED_EVENT_F_WRAP_CTR)
 
 /*
  * A packed descriptor behind its address, read and written as one: what it
  * describes is never mixed with what it described before.
  */
-union dirtylog_packed_tail {
+union vnet_packed_tail {
 	uint64_t raw;
 	struct {
 		uint32_t len;
@@ -30,44 +30,44 @@ union dirtylog_packed_tail {
 	};
 };
 
-static inline union dirtylog_packed_tail
-dirtylog_read_tail(const struct vring_packed_desc *desc)
+static inline union vnet_packed_tail
+vnet_read_tail(const struct vring_packed_desc *desc)
 {
 	/*
 	 * Acquire: orders the load of the flags before those of the address and of
 	 * the descriptors that follow in the chain; else stale ones could be taken.
 	 */
-	return (union dirtylog_packed_tail){
+	return (union vnet_packed_tail){
 		.raw = __atomic_load_n((const uint64_t *)desc + 1, __ATOMIC_ACQUIRE),
 	};
 }
 
 static inline uint64_t
-dirtylog_read_addr(const struct vring_packed_desc *desc)
+vnet_read_addr(const struct vring_packed_desc *desc)
 {
 	return __atomic_load_n((const uint64_t *)desc, __ATOMIC_RELAXED);
 }
 
 /* How far a walk along the ring has come; once around at most. */
-struct dirtylog_place {
+struct vnet_packed_pos {
 	uint16_t index; /* of the next descriptor */
 	bool wrap;      /* the wrap counters there: the driver's, and so ours */
 	uint16_t left;  /* descriptors that the walk may still take */
 };
 
 /* The queue's place in its ring. */
-static inline struct dirtylog_place
-dirtylog_place_now(const struct dirtylog_queue *queue)
+static inline struct vnet_packed_pos
+vnet_packed_pos_now(const struct vnet_queue *queue)
 {
-	return (struct dirtylog_place){
-		.index = queue->next_used & (uint16_t)~DIRTYLOG_PACKED_WRAP,
-		.wrap = (queue->next_used & DIRTYLOG_PACKED_WRAP) != 0,
+	return (struct vnet_packed_pos){
+		.index = queue->next_used & (uint16_t)~VNET_PACKED_WRAP,
+		.wrap = (queue->next_used & VNET_PACKED_WRAP) != 0,
 		.left = queue->size,
 	};
 }
 
 static inline void
-dirtylog_place_advance(const struct dirtylog_queue *queue, struct dirtylog_place *place, uint16_t n)
+vnet_packed_pos_advance(const struct vnet_queue *queue, struct vnet_packed_pos *place, uint16_t n)
 {
 	place->left -= n;
 	place->index += n; /* both at most 32768, their sum at most 65535 */
@@ -79,17 +79,17 @@ dirtylog_place_advance(const struct dirtylog_queue *queue, struct dirtylog_place
 
 /* The flags that tell whose a descriptor is, when the driver has made it available. */
 static inline uint16_t
-dirtylog_packed_available(bool wrap)
+vnet_packed_available(bool wrap)
 {
-	return wrap ? DIRTYLOG_PACKED_AVAIL : DIRTYLOG_PACKED_USED;
+	return wrap ? VNET_PACKED_AVAIL : VNET_PACKED_USED;
 }
 
 static inline bool
-dirtylog_place_is_available(const struct dirtylog_queue *queue, const struct dirtylog_place *place)
+vnet_packed_pos_is_available(const struct vnet_queue *queue, const struct vnet_packed_pos *place)
 {
 	return place->left != 0 &&
-		(dirtylog_read_tail(&queue->packed_desc[place->index]).flags &
-			DIRTYLOG_PACKED_OWNER) == dirtylog_packed_available(place->wrap);
+		(vnet_read_tail(&queue->packed_desc[place->index]).flags &
+			VNET_PACKED_OWNER) == vnet_packed_available(place->wrap);
 }
 
-#endif /* DIRTYLOG_PACKED_DESC_H */
+#endif /* VNET_PACKED_DESC_H */

@@ -6,8 +6,8 @@
  * what they go by.
  */
 
-#ifndef DIRTYLOG_PACKET_H
-#define DIRTYLOG_PACKET_H
+#ifndef VNET_PACKET_H
+#define VNET_PACKET_H
 
 #include <stdint.h>
 #include <string.h>
@@ -20,61 +20,61 @@
 #include "datapath/queue.h"
 
 /* Packets whose descriptors and buffers are fetched together. */
-#define DIRTYLOG_CHUNK 32
+#define VNET_CHUNK 32
 
 /*
  * Bad chains that one burst looks at. A guest can fill a ring with chains that
  * take long to refuse, and the core has other ports to poll.
  */
-#define DIRTYLOG_MAX_BAD 32
+#define VNET_MAX_BAD 32
 
 /* Longest packet that a guest can send: 64 KiB and a tagged Ethernet header. */
-#define DIRTYLOG_MAX_PACKET (UINT16_MAX + RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
+#define VNET_MAX_PACKET (UINT16_MAX + RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
 
 /* What became of one packet, or one buffer, on the slow way. */
-enum dirtylog_outcome {
-	DIRTYLOG_DONE,    /* it went, or came */
-	DIRTYLOG_AGAIN,   /* bad buffers were returned: try the next ones */
-	DIRTYLOG_DROPPED, /* the packet fits no buffer */
-	DIRTYLOG_WAIT     /* not enough buffers (or mbufs) now */
+enum vnet_outcome {
+	VNET_DONE,    /* it went, or came */
+	VNET_AGAIN,   /* bad buffers were returned: try the next ones */
+	VNET_DROPPED, /* the packet fits no buffer */
+	VNET_WAIT     /* not enough buffers (or mbufs) now */
 };
 
 /* Of every buffer this is fetched as soon as it is found. */
-#define DIRTYLOG_FIRST_LINES (2 * RTE_CACHE_LINE_SIZE)
+#define VNET_FIRST_LINES (2 * RTE_CACHE_LINE_SIZE)
 
 /*
  * Of chunks with a longer packet, the rest is fetched this many packets before it
  * is copied. Not for the whole chunk at once: that would not fit into the
  * innermost cache.
  */
-#define DIRTYLOG_FETCH_AHEAD 2
+#define VNET_FETCH_AHEAD 2
 
 /* Whether a packet asks for more than to be copied. */
 static inline bool
-dirtylog_has_work(const struct rte_mbuf *pkt)
+vnet_has_work(const struct rte_mbuf *pkt)
 {
-	return unlikely((pkt->ol_flags & DIRTYLOG_TX_WORK) != 0);
+	return unlikely((pkt->ol_flags & VNET_TX_WORK) != 0);
 }
 
 /*
- * Whether dirtylog_write_packet() can write it, which inserts nothing; fills
+ * Whether vnet_write_packet() can write it, which inserts nothing; fills
  * in `offload` of a packet with work.
  */
 static inline bool
-dirtylog_is_plain(const struct dirtylog_queue *queue, const struct rte_mbuf *pkt,
-		struct dirtylog_tx_offload *offload)
+vnet_is_simple(const struct vnet_queue *queue, const struct rte_mbuf *pkt,
+		struct vnet_tx_offload *offload)
 {
-	return pkt->nb_segs == 1 && (!dirtylog_has_work(pkt) ||
-			(dirtylog_offload_transmit(queue, pkt, offload) && offload->tag_len == 0));
+	return pkt->nb_segs == 1 && (!vnet_has_work(pkt) ||
+			(vnet_offload_transmit(queue, pkt, offload) && offload->tag_len == 0));
 }
 
 /*
- * A buffer for dirtylog_write_packet(): all of its `room` bytes must lie in one
+ * A buffer for vnet_write_packet(): all of its `room` bytes must lie in one
  * region, since bad ones are found sooner so. Fetches its first lines and has
  * the `len` bytes marked that will be written. Returns NULL if it is not there.
  */
 static inline uint8_t *
-dirtylog_prepare_buffer(struct dirtylog_queue *queue, struct dirtylog_run *run, uint64_t gpa,
+vnet_prepare_buffer(struct vnet_queue *queue, struct dirtylog_run *run, uint64_t gpa,
 		uint32_t room, uint32_t len)
 {
 	const struct guest_region *region = guest_mem_find_range(queue->mem, gpa, room,
@@ -95,11 +95,11 @@ dirtylog_prepare_buffer(struct dirtylog_queue *queue, struct dirtylog_run *run, 
 
 /* Fetch what `len` bytes have beyond the first lines. */
 static inline void
-dirtylog_fetch_rest(const uint8_t *host, uint32_t len)
+vnet_fetch_rest(const uint8_t *host, uint32_t len)
 {
 	uint32_t at;
 
-	for (at = DIRTYLOG_FIRST_LINES; at < len; at += RTE_CACHE_LINE_SIZE)
+	for (at = VNET_FIRST_LINES; at < len; at += RTE_CACHE_LINE_SIZE)
 		rte_prefetch0(host + at);
 }
 
@@ -109,7 +109,7 @@ dirtylog_fetch_rest(const uint8_t *host, uint32_t len)
  * loop over short packets, that there is a call at all costs more.
  */
 static __rte_always_inline void
-dirtylog_copy(void *to, const void *from, uint32_t len, bool is_long)
+vnet_copy(void *to, const void *from, uint32_t len, bool is_long)
 {
 	if (is_long)
 		memcpy(to, from, len);
@@ -119,8 +119,8 @@ dirtylog_copy(void *to, const void *from, uint32_t len, bool is_long)
 
 /* A packet of one segment and its header, to one buffer that has the room. */
 static __rte_always_inline void
-dirtylog_write_packet(const struct dirtylog_queue *queue, uint8_t *host,
-		const struct rte_mbuf *pkt, const struct dirtylog_tx_offload *offload, bool is_long)
+vnet_write_packet(const struct vnet_queue *queue, uint8_t *host,
+		const struct rte_mbuf *pkt, const struct vnet_tx_offload *offload, bool is_long)
 {
 	/*
 	 * Not built on the stack: the load of a header that was just stored there
@@ -130,13 +130,13 @@ dirtylog_write_packet(const struct dirtylog_queue *queue, uint8_t *host,
 	uint8_t *packet = host + queue->header_len;
 	uint16_t i;
 
-	dirtylog_copy(packet, rte_pktmbuf_mtod(pkt, const void *), pkt->data_len, is_long);
+	vnet_copy(packet, rte_pktmbuf_mtod(pkt, const void *), pkt->data_len, is_long);
 	/* Two fixed sizes: a legacy guest without mergeable buffers has no num_buffers. */
 	if (likely(queue->header_len == sizeof(plain)))
 		memcpy(host, &plain, sizeof(plain));
 	else
 		memcpy(host, &plain, sizeof(plain.hdr));
-	if (likely(!dirtylog_has_work(pkt)))
+	if (likely(!vnet_has_work(pkt)))
 		return;
 	memcpy(host, &offload->header, sizeof(offload->header));
 	for (i = 0; i < offload->nb_patches; i++)
@@ -145,11 +145,11 @@ dirtylog_write_packet(const struct dirtylog_queue *queue, uint8_t *host,
 }
 
 /*
- * The counterpart: a buffer that dirtylog_read_packet() can read, all in one
+ * The counterpart: a buffer that vnet_read_packet() can read, all in one
  * region. Fetches its first lines; returns NULL if it is not there.
  */
 static inline const uint8_t *
-dirtylog_find_packet(struct dirtylog_queue *queue, uint64_t gpa, uint32_t len)
+vnet_find_packet(struct vnet_queue *queue, uint64_t gpa, uint32_t len)
 {
 	const struct guest_region *region = guest_mem_find_range(queue->mem, gpa, len,
 			&queue->hint);
@@ -170,26 +170,26 @@ dirtylog_find_packet(struct dirtylog_queue *queue, uint64_t gpa, uint32_t len)
  * fresh any more then.
  */
 static __rte_always_inline bool
-dirtylog_read_packet(const struct dirtylog_queue *queue, const uint8_t *host, uint32_t len,
+vnet_read_packet(const struct vnet_queue *queue, const uint8_t *host, uint32_t len,
 		struct rte_mbuf *pkt, bool is_long)
 {
-	dirtylog_copy(rte_pktmbuf_mtod(pkt, void *), host + queue->header_len, len, is_long);
+	vnet_copy(rte_pktmbuf_mtod(pkt, void *), host + queue->header_len, len, is_long);
 	pkt->data_len = (uint16_t)len;
 	pkt->pkt_len = len;
 	pkt->port = queue->port_id;
-	return !queue->offloads || likely(dirtylog_offload_received(queue, host, pkt));
+	return !queue->offloads || likely(vnet_offload_received(queue, host, pkt));
 }
 
-/* Any packet and its header, to queue->pieces, which are `nb_buffers` buffers. */
-void dirtylog_write_pieces(struct dirtylog_queue *queue, const struct rte_mbuf *pkt,
-		const struct dirtylog_tx_offload *offload, uint16_t nb_buffers);
+/* Any packet and its header, to queue->iov, which are `nb_buffers` buffers. */
+void vnet_write_iov(struct vnet_queue *queue, const struct rte_mbuf *pkt,
+		const struct vnet_tx_offload *offload, uint16_t nb_buffers);
 
 /*
- * The packet in queue->pieces, of `len` bytes with its header, to a fresh
- * mbuf, which stays fresh unless it is DIRTYLOG_DONE. DIRTYLOG_AGAIN: it is
+ * The packet in queue->iov, of `len` bytes with its header, to a fresh
+ * mbuf, which stays fresh unless it is VNET_DONE. VNET_AGAIN: it is
  * bad, which is counted, and its buffer is to be returned.
  */
-enum dirtylog_outcome dirtylog_read_pieces(struct dirtylog_queue *queue, uint64_t len,
+enum vnet_outcome vnet_read_iov(struct vnet_queue *queue, uint64_t len,
 		struct rte_mbuf *pkt);
 
-#endif /* DIRTYLOG_PACKET_H */
+#endif /* VNET_PACKET_H */

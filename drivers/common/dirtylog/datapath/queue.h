@@ -4,12 +4,12 @@
  * One virtqueue as its bursts see it.
  *
  * The control thread fills in the ring while the queue is closed
- * (dirtylog_port.c); from opening to closing the queue belongs to the thread
+ * (eth_dirtylog_port.c); from opening to closing the queue belongs to the thread
  * that polls it.
  */
 
-#ifndef DIRTYLOG_QUEUE_H
-#define DIRTYLOG_QUEUE_H
+#ifndef VNET_QUEUE_H
+#define VNET_QUEUE_H
 
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
@@ -23,49 +23,49 @@
 #include "dirtylog_marker.h"
 
 /* Pieces that one packet's buffers can come in. */
-#define DIRTYLOG_MAX_PIECES 1024
+#define VNET_MAX_IOV 1024
 
 /* What a guest can do wrong; counted, and logged at a bounded rate. */
-enum dirtylog_fault {
-	DIRTYLOG_FAULT_AVAIL_INDEX,   /* moved by more than the ring's size */
-	DIRTYLOG_FAULT_HEAD,          /* a descriptor index beyond the ring */
-	DIRTYLOG_FAULT_LOOP,          /* a chain longer than it can be */
-	DIRTYLOG_FAULT_ADDRESS,       /* outside of guest memory */
-	DIRTYLOG_FAULT_DIRECTION,     /* readable where it must be writable, or vice versa */
-	DIRTYLOG_FAULT_INDIRECT,      /* a table of wrong size, nested, or chained on */
-	DIRTYLOG_FAULT_SHORT,         /* no room for the header, or nothing behind it */
-	DIRTYLOG_FAULT_LONG,          /* a packet longer than any */
-	DIRTYLOG_FAULT_OFFLOAD,       /* a virtio-net header that cannot be followed */
-	DIRTYLOG_NB_FAULTS
+enum vnet_fault {
+	VNET_FAULT_AVAIL_INDEX,   /* moved by more than the ring's size */
+	VNET_FAULT_HEAD,          /* a descriptor index beyond the ring */
+	VNET_FAULT_LOOP,          /* a chain longer than it can be */
+	VNET_FAULT_ADDRESS,       /* outside of guest memory */
+	VNET_FAULT_DIRECTION,     /* readable where it must be writable, or vice versa */
+	VNET_FAULT_INDIRECT,      /* a table of wrong size, nested, or chained on */
+	VNET_FAULT_SHORT,         /* no room for the header, or nothing behind it */
+	VNET_FAULT_LONG,          /* a packet longer than any */
+	VNET_FAULT_OFFLOAD,       /* a virtio-net header that cannot be followed */
+	VNET_NB_FAULTS
 };
 
 /* Packets by length: 0-63, 64, 65-127, 128-255, ..., 1024-1518, more. */
-#define DIRTYLOG_NB_SIZE_BINS 8
+#define VNET_NB_SIZE_BINS 8
 
 /* Written by the queue's thread alone; read by the control thread: see
- * dirtylog_count(). */
-struct dirtylog_queue_stats {
+ * vnet_count(). */
+struct vnet_queue_stats {
 	uint64_t packets;
 	uint64_t bytes;
 	uint64_t dropped;  /* packets that no buffer of the guest can take */
 	uint64_t no_mbuf;
-	uint64_t calls;    /* interrupts sent to the guest */
+	uint64_t notifications;    /* interrupts sent to the guest */
 	uint64_t broadcast;
 	uint64_t multicast; /* others than broadcast */
-	uint64_t sizes[DIRTYLOG_NB_SIZE_BINS]; /* on transmit also those that are dropped */
-	uint64_t faults[DIRTYLOG_NB_FAULTS];
+	uint64_t sizes[VNET_NB_SIZE_BINS]; /* on transmit also those that are dropped */
+	uint64_t faults[VNET_NB_FAULTS];
 };
 
-struct dirtylog_doorbell;
+struct vnet_rx_wakeup;
 
 /* A buffer of a packed ring that is found and not returned yet. */
-struct dirtylog_packed_buffer {
+struct vnet_packed_buffer {
 	uint16_t id;
 	uint16_t nb_desc; /* of the ring, that describe it */
 	uint32_t len;     /* what is written to it */
 };
 
-struct dirtylog_queue {
+struct vnet_queue {
 	struct dirtylog_marker marker;
 
 	/* The ring, a split or a packed one. */
@@ -101,7 +101,7 @@ struct dirtylog_queue {
 	bool mergeable;
 	bool event_idx;
 
-	/* Offloads: dirtylog_offload.h. */
+	/* Offloads: vnet_offload.h. */
 	bool offloads;                       /* received packets need a look */
 	bool strip_vlan;
 	bool complete_checksums;             /* the application wants no partial ones */
@@ -122,33 +122,33 @@ struct dirtylog_queue {
 	uint16_t signalled;                  /* next_used when the guest was last notified */
 	bool signalled_valid;
 	const struct guest_region *hint;
-	uint64_t rarp;                       /* 0, or what dirtylog_rarp.c asks the burst for */
+	uint64_t rarp;                       /* 0, or what vnet_rarp.c asks the burst for */
 
 	/* The ethdev queue. */
-	const struct dirtylog_doorbell *doorbell; /* the port's for this virtqueue */
+	const struct vnet_rx_wakeup *wakeup; /* the port's for this virtqueue */
 	struct rte_mempool *pool;            /* receive queues */
 	struct rte_mempool *ext_buffers;     /* receive queues; or NULL */
 	uint16_t port_id;
 	uint16_t vring;                      /* index of the virtqueue in the device */
 	uint64_t next_fault_log;             /* TSC from which a fault is logged again */
-	struct dirtylog_queue_stats stats;
-	struct dirtylog_queue_stats stats_at_reset;   /* the control thread's */
+	struct vnet_queue_stats stats;
+	struct vnet_queue_stats stats_at_reset;   /* the control thread's */
 	struct dirtylog_marker_stats marks_at_reset;
 
 	/* Slow paths' scratch. */
-	struct guest_piece pieces[DIRTYLOG_MAX_PIECES];
-	struct dirtylog_packed_buffer buffers[DIRTYLOG_MAX_PIECES];
+	struct vnet_iov iov[VNET_MAX_IOV];
+	struct vnet_packed_buffer buffers[VNET_MAX_IOV];
 };
 
 /* Add to a counter that another thread may read meanwhile. */
 static inline void
-dirtylog_count(uint64_t *counter, uint64_t n)
+vnet_count(uint64_t *counter, uint64_t n)
 {
 	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
 }
 
 /* Count what the guest did wrong and, at most once a second, say it. */
-void dirtylog_queue_fault(struct dirtylog_queue *queue, enum dirtylog_fault fault,
+void vnet_queue_fault(struct vnet_queue *queue, enum vnet_fault fault,
 		uint64_t value, uint64_t limit);
 
-#endif /* DIRTYLOG_QUEUE_H */
+#endif /* VNET_QUEUE_H */

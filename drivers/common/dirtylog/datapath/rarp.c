@@ -12,19 +12,19 @@
 #define ADDRESS_MASK ((1ULL << 48) - 1)
 
 void
-dirtylog_rarp_request(struct dirtylog_queue *queue, uint64_t mac)
+vnet_rarp_request(struct vnet_queue *queue, uint64_t mac)
 {
 	__atomic_store_n(&queue->rarp, REQUESTED | (mac & ADDRESS_MASK), __ATOMIC_RELAXED);
 }
 
 void
-dirtylog_rarp_cancel(struct dirtylog_queue *queue)
+vnet_rarp_cancel(struct vnet_queue *queue)
 {
 	__atomic_store_n(&queue->rarp, 0, __ATOMIC_RELAXED);
 }
 
 __attribute__((cold)) uint16_t
-dirtylog_rarp_receive(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
+vnet_rarp_receive(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
 	struct rte_ether_addr mac;
 	uint64_t request;
@@ -38,11 +38,11 @@ dirtylog_rarp_receive(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint
 	pkts[0] = rte_net_make_rarp_packet(queue->pool, &mac);
 	if (pkts[0] == NULL) {
 		/* The front-end asks several times; none of them may wait for mbufs. */
-		dirtylog_count(&queue->stats.no_mbuf, 1);
+		vnet_count(&queue->stats.no_mbuf, 1);
 		return 0;
 	}
 	pkts[0]->port = queue->port_id;
-	dirtylog_count(&queue->stats.packets, 1);
-	dirtylog_count(&queue->stats.bytes, pkts[0]->pkt_len);
+	vnet_count(&queue->stats.packets, 1);
+	vnet_count(&queue->stats.bytes, pkts[0]->pkt_len);
 	return 1;
 }

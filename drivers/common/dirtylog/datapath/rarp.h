@@ -8,8 +8,8 @@
  * where the guest is now before they see its other packets.
  */
 
-#ifndef DIRTYLOG_RARP_H
-#define DIRTYLOG_RARP_H
+#ifndef VNET_RARP_H
+#define VNET_RARP_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,20 +17,20 @@
 #include "datapath/queue.h"
 
 /* Any thread. `mac` is the guest's address, its first byte lowest. */
-void dirtylog_rarp_request(struct dirtylog_queue *queue, uint64_t mac);
+void vnet_rarp_request(struct vnet_queue *queue, uint64_t mac);
 
 /* Forget a request that no burst has seen. */
-void dirtylog_rarp_cancel(struct dirtylog_queue *queue);
+void vnet_rarp_cancel(struct vnet_queue *queue);
 
-/* For the burst: whether dirtylog_rarp_receive() has something to do. */
+/* For the burst: whether vnet_rarp_receive() has something to do. */
 static inline bool
-dirtylog_rarp_is_due(const struct dirtylog_queue *queue)
+vnet_rarp_is_due(const struct vnet_queue *queue)
 {
 	return unlikely(__atomic_load_n(&queue->rarp, __ATOMIC_RELAXED) != 0);
 }
 
 /* Put the packet into `pkts`; returns 1, or 0 if there is no mbuf or no room. */
-uint16_t dirtylog_rarp_receive(struct dirtylog_queue *queue, struct rte_mbuf **pkts,
+uint16_t vnet_rarp_receive(struct vnet_queue *queue, struct rte_mbuf **pkts,
 		uint16_t nb_pkts);
 
-#endif /* DIRTYLOG_RARP_H */
+#endif /* VNET_RARP_H */

@@ -8,74 +8,74 @@
 #include "datapath/rx_wakeup.h"
 
 void
-dirtylog_doorbell_init(struct dirtylog_doorbell *doorbell)
+vnet_rx_wakeup_init(struct vnet_rx_wakeup *wakeup)
 {
-	doorbell->epoll_fd = -1;
-	doorbell->own_fd = -1;
-	doorbell->kick_fd = -1;
+	wakeup->epoll_fd = -1;
+	wakeup->own_fd = -1;
+	wakeup->kick_fd = -1;
 }
 
 static int
-watch(const struct dirtylog_doorbell *doorbell, int fd)
+watch(const struct vnet_rx_wakeup *wakeup, int fd)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 
-	return epoll_ctl(doorbell->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+	return epoll_ctl(wakeup->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
 int
-dirtylog_doorbell_open(struct dirtylog_doorbell *doorbell)
+vnet_rx_wakeup_open(struct vnet_rx_wakeup *wakeup)
 {
 	int ret;
 
-	if (doorbell->epoll_fd >= 0)
+	if (wakeup->epoll_fd >= 0)
 		return 0;
-	doorbell->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	doorbell->own_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (doorbell->epoll_fd < 0 || doorbell->own_fd < 0)
+	wakeup->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	wakeup->own_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (wakeup->epoll_fd < 0 || wakeup->own_fd < 0)
 		ret = -errno;
 	else
-		ret = watch(doorbell, doorbell->own_fd);
-	if (ret == 0 && doorbell->kick_fd >= 0)
-		ret = watch(doorbell, doorbell->kick_fd);
+		ret = watch(wakeup, wakeup->own_fd);
+	if (ret == 0 && wakeup->kick_fd >= 0)
+		ret = watch(wakeup, wakeup->kick_fd);
 	if (ret < 0)
-		dirtylog_doorbell_close(doorbell);
+		vnet_rx_wakeup_close(wakeup);
 	return ret;
 }
 
 void
-dirtylog_doorbell_close(struct dirtylog_doorbell *doorbell)
+vnet_rx_wakeup_close(struct vnet_rx_wakeup *wakeup)
 {
-	if (doorbell->epoll_fd >= 0)
-		close(doorbell->epoll_fd);
-	if (doorbell->own_fd >= 0)
-		close(doorbell->own_fd);
-	doorbell->epoll_fd = -1;
-	doorbell->own_fd = -1;
+	if (wakeup->epoll_fd >= 0)
+		close(wakeup->epoll_fd);
+	if (wakeup->own_fd >= 0)
+		close(wakeup->own_fd);
+	wakeup->epoll_fd = -1;
+	wakeup->own_fd = -1;
 }
 
 int
-dirtylog_doorbell_set_kick(struct dirtylog_doorbell *doorbell, int kick_fd)
+vnet_rx_wakeup_set_kick(struct vnet_rx_wakeup *wakeup, int kick_fd)
 {
 	int ret = 0;
 
-	if (doorbell->kick_fd >= 0) {
+	if (wakeup->kick_fd >= 0) {
 		/* Others have the file too: closing would not take it out. */
-		if (doorbell->epoll_fd >= 0)
-			epoll_ctl(doorbell->epoll_fd, EPOLL_CTL_DEL, doorbell->kick_fd, NULL);
-		close(doorbell->kick_fd);
+		if (wakeup->epoll_fd >= 0)
+			epoll_ctl(wakeup->epoll_fd, EPOLL_CTL_DEL, wakeup->kick_fd, NULL);
+		close(wakeup->kick_fd);
 	}
-	doorbell->kick_fd = kick_fd;
-	if (kick_fd >= 0 && doorbell->epoll_fd >= 0)
-		ret = watch(doorbell, kick_fd);
+	wakeup->kick_fd = kick_fd;
+	if (kick_fd >= 0 && wakeup->epoll_fd >= 0)
+		ret = watch(wakeup, kick_fd);
 	return ret;
 }
 
 void
-dirtylog_doorbell_ring(const struct dirtylog_doorbell *doorbell)
+vnet_rx_wakeup_signal(const struct vnet_rx_wakeup *wakeup)
 {
-	if (doorbell->own_fd >= 0)
-		eventfd_write(doorbell->own_fd, 1);
+	if (wakeup->own_fd >= 0)
+		eventfd_write(wakeup->own_fd, 1);
 }
 
 static void
@@ -88,13 +88,13 @@ forget(int fd)
 }
 
 void
-dirtylog_doorbell_forget_own(const struct dirtylog_doorbell *doorbell)
+vnet_rx_wakeup_forget_own(const struct vnet_rx_wakeup *wakeup)
 {
-	forget(doorbell->own_fd);
+	forget(wakeup->own_fd);
 }
 
 void
-dirtylog_doorbell_forget_kick(const struct dirtylog_doorbell *doorbell)
+vnet_rx_wakeup_forget_kick(const struct vnet_rx_wakeup *wakeup)
 {
-	forget(doorbell->kick_fd);
+	forget(wakeup->kick_fd);
 }

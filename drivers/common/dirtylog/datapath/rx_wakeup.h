@@ -11,38 +11,38 @@
  * the number may be another file's a moment later.
  *
  * Changed by control threads under the port's lock; the queue's thread uses it
- * as dirtylog_notify.c says.
+ * as vnet_notify.c says.
  */
 
-#ifndef DIRTYLOG_DOORBELL_H
-#define DIRTYLOG_DOORBELL_H
+#ifndef VNET_RX_WAKEUP_H
+#define VNET_RX_WAKEUP_H
 
-struct dirtylog_doorbell {
+struct vnet_rx_wakeup {
 	int epoll_fd; /* what the application sleeps on; -1: it does not want to */
 	int own_fd;   /* rung by the driver */
 	int kick_fd;  /* rung by the guest; -1: it cannot */
 };
 
-void dirtylog_doorbell_init(struct dirtylog_doorbell *doorbell);
+void vnet_rx_wakeup_init(struct vnet_rx_wakeup *wakeup);
 
 /* The application is going to sleep on it. Returns 0 or a negative errno. */
-int dirtylog_doorbell_open(struct dirtylog_doorbell *doorbell);
+int vnet_rx_wakeup_open(struct vnet_rx_wakeup *wakeup);
 
 /* It is not, any more. The kick descriptor stays. */
-void dirtylog_doorbell_close(struct dirtylog_doorbell *doorbell);
+void vnet_rx_wakeup_close(struct vnet_rx_wakeup *wakeup);
 
 /*
  * The front-end has sent another kick descriptor, or there is none (-1). It is
- * the doorbell's from now on. The queue is closed.
+ * the wakeup's from now on. The queue is closed.
  * Returns 0 or a negative errno: the guest cannot ring then.
  */
-int dirtylog_doorbell_set_kick(struct dirtylog_doorbell *doorbell, int kick_fd);
+int vnet_rx_wakeup_set_kick(struct vnet_rx_wakeup *wakeup, int kick_fd);
 
 /* Wake who sleeps, or who goes to sleep next. */
-void dirtylog_doorbell_ring(const struct dirtylog_doorbell *doorbell);
+void vnet_rx_wakeup_signal(const struct vnet_rx_wakeup *wakeup);
 
 /* Forget what the driver, or the guest, has rung: the application looks now. */
-void dirtylog_doorbell_forget_own(const struct dirtylog_doorbell *doorbell);
-void dirtylog_doorbell_forget_kick(const struct dirtylog_doorbell *doorbell);
+void vnet_rx_wakeup_forget_own(const struct vnet_rx_wakeup *wakeup);
+void vnet_rx_wakeup_forget_kick(const struct vnet_rx_wakeup *wakeup);
 
-#endif /* DIRTYLOG_DOORBELL_H */
+#endif /* VNET_RX_WAKEUP_H */

@@ -10,7 +10,7 @@
 #include "datapath/split.h"
 
 int
-dirtylog_split_start(struct dirtylog_queue *queue)
+vnet_split_start(struct vnet_queue *queue)
 {
 	uint64_t size = queue->size;
 	uint64_t event = queue->event_idx ? sizeof(uint16_t) : 0;
@@ -42,7 +42,7 @@ dirtylog_split_start(struct dirtylog_queue *queue)
  * stays true: a guest takes no buffer back from a ring that is open.
  */
 static inline uint16_t
-available(struct dirtylog_queue *queue, uint16_t wanted)
+available(struct vnet_queue *queue, uint16_t wanted)
 {
 	uint16_t n = (uint16_t)(queue->avail_seen - queue->next_avail);
 	uint16_t index;
@@ -57,7 +57,7 @@ available(struct dirtylog_queue *queue, uint16_t wanted)
 	index = __atomic_load_n(&queue->avail->idx, __ATOMIC_ACQUIRE);
 	n = (uint16_t)(index - queue->next_avail);
 	if (unlikely(n > queue->size)) {
-		dirtylog_queue_fault(queue, DIRTYLOG_FAULT_AVAIL_INDEX, n, queue->size);
+		vnet_queue_fault(queue, VNET_FAULT_AVAIL_INDEX, n, queue->size);
 		return 0;
 	}
 	queue->avail_seen = index;
@@ -65,7 +65,7 @@ available(struct dirtylog_queue *queue, uint16_t wanted)
 }
 
 static inline uint16_t
-avail_head(const struct dirtylog_queue *queue, uint16_t ahead)
+avail_head(const struct vnet_queue *queue, uint16_t ahead)
 {
 	return __atomic_load_n(&queue->avail->ring[(uint16_t)(queue->next_avail + ahead) &
 			queue->mask], __ATOMIC_RELAXED);
@@ -73,7 +73,7 @@ avail_head(const struct dirtylog_queue *queue, uint16_t ahead)
 
 /* Take in the next heads and fetch their descriptors, up to one beyond the ring. */
 static inline uint16_t
-fetch_heads(const struct dirtylog_queue *queue, uint16_t *heads, uint16_t n)
+fetch_heads(const struct vnet_queue *queue, uint16_t *heads, uint16_t n)
 {
 	uint16_t i;
 
@@ -88,7 +88,7 @@ fetch_heads(const struct dirtylog_queue *queue, uint16_t *heads, uint16_t n)
 
 /* Fill in a used entry, which the guest does not see before the index moves. */
 static inline void
-put_used(struct dirtylog_queue *queue, uint16_t ahead, uint16_t head, uint32_t len)
+put_used(struct vnet_queue *queue, uint16_t ahead, uint16_t head, uint32_t len)
 {
 	struct vring_used_elem *used =
 		&queue->used->ring[(uint16_t)(queue->next_used + ahead) & queue->mask];
@@ -104,7 +104,7 @@ put_used(struct dirtylog_queue *queue, uint16_t ahead, uint16_t head, uint32_t l
  * whole lines: one that this burst shares with the next, the guest reads now.
  */
 static inline void
-fetch_used(const struct dirtylog_queue *queue, uint16_t n)
+fetch_used(const struct vnet_queue *queue, uint16_t n)
 {
 	const uint16_t in_line = RTE_CACHE_LINE_SIZE / sizeof(struct vring_used_elem);
 	uint16_t i;
@@ -116,7 +116,7 @@ fetch_used(const struct dirtylog_queue *queue, uint16_t n)
 
 /* Mark `n` used entries from the one with index `first` on. */
 static void
-mark_used(struct dirtylog_queue *queue, uint16_t first, uint16_t n)
+mark_used(struct vnet_queue *queue, uint16_t first, uint16_t n)
 {
 	uint64_t ring = queue->used_offset + sizeof(struct vring_used);
 	uint16_t start = first & queue->mask;
@@ -131,7 +131,7 @@ mark_used(struct dirtylog_queue *queue, uint16_t first, uint16_t n)
 
 /* Show the guest the used entries since `first`. */
 static void
-publish(struct dirtylog_queue *queue, uint16_t first)
+publish(struct vnet_queue *queue, uint16_t first)
 {
 	uint16_t n = (uint16_t)(queue->next_used - first);
 
@@ -149,13 +149,13 @@ publish(struct dirtylog_queue *queue, uint16_t first)
 	__atomic_store_n(&queue->used->idx, queue->next_used, __ATOMIC_RELEASE);
 	fetch_used(queue, n);
 	dirtylog_mark_index(&queue->marker);
-	dirtylog_notify_guest(queue);
+	vnet_notify_guest(queue);
 }
 
 /* Write the packets of a chunk, all found to fit; returns their bytes. Compiled twice. */
 static __rte_always_inline uint64_t
-write_chunk(struct dirtylog_queue *queue, uint8_t *const *hosts, const uint16_t *heads,
-		struct rte_mbuf *const *pkts, const struct dirtylog_tx_offload *offloads,
+write_chunk(struct vnet_queue *queue, uint8_t *const *hosts, const uint16_t *heads,
+		struct rte_mbuf *const *pkts, const struct vnet_tx_offload *offloads,
 		uint16_t n, bool are_long)
 {
 	uint64_t bytes = 0;
@@ -164,10 +164,10 @@ write_chunk(struct dirtylog_queue *queue, uint8_t *const *hosts, const uint16_t 
 	for (i = 0; i < n; i++) {
 		uint32_t len = pkts[i]->data_len;
 
-		if (are_long && i + DIRTYLOG_FETCH_AHEAD < n)
-			dirtylog_fetch_rest(hosts[i + DIRTYLOG_FETCH_AHEAD],
-					pkts[i + DIRTYLOG_FETCH_AHEAD]->data_len);
-		dirtylog_write_packet(queue, hosts[i], pkts[i], &offloads[i], are_long);
+		if (are_long && i + VNET_FETCH_AHEAD < n)
+			vnet_fetch_rest(hosts[i + VNET_FETCH_AHEAD],
+					pkts[i + VNET_FETCH_AHEAD]->data_len);
+		vnet_write_packet(queue, hosts[i], pkts[i], &offloads[i], are_long);
 		put_used(queue, i, heads[i], len + queue->header_len);
 		bytes += len;
 	}
@@ -180,40 +180,40 @@ write_chunk(struct dirtylog_queue *queue, uint8_t *const *hosts, const uint16_t 
  * many went.
  */
 static inline uint16_t
-transmit_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
+transmit_chunk(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct dirtylog_tx_offload offloads[DIRTYLOG_CHUNK]; /* of packets with work */
+	struct vnet_tx_offload offloads[VNET_CHUNK]; /* of packets with work */
 	struct dirtylog_run run = dirtylog_run_begin(&queue->marker);
-	uint8_t *hosts[DIRTYLOG_CHUNK];
-	uint16_t heads[DIRTYLOG_CHUNK];
+	uint8_t *hosts[VNET_CHUNK];
+	uint16_t heads[VNET_CHUNK];
 	uint32_t longest = 0;
 	uint64_t bytes;
 	uint16_t i;
 
 	n = fetch_heads(queue, heads, n);
 	for (i = 0; i < n; i++) {
-		struct vring_desc desc = dirtylog_read_desc(&queue->desc[heads[i]]);
+		struct vring_desc desc = vnet_read_desc(&queue->desc[heads[i]]);
 		uint32_t len = pkts[i]->data_len + queue->header_len;
 
 		longest = RTE_MAX(longest, len);
 		if (unlikely((desc.flags & (VRING_DESC_F_WRITE | VRING_DESC_F_NEXT |
 				VRING_DESC_F_INDIRECT)) != VRING_DESC_F_WRITE ||
-				desc.len < len || !dirtylog_is_plain(queue, pkts[i], &offloads[i])))
+				desc.len < len || !vnet_is_simple(queue, pkts[i], &offloads[i])))
 			break;
-		hosts[i] = dirtylog_prepare_buffer(queue, &run, desc.addr, desc.len, len);
+		hosts[i] = vnet_prepare_buffer(queue, &run, desc.addr, desc.len, len);
 		if (unlikely(hosts[i] == NULL))
 			break;
 	}
 	dirtylog_run_end(&queue->marker, &run);
 	n = i;
-	if (longest > DIRTYLOG_FIRST_LINES)
+	if (longest > VNET_FIRST_LINES)
 		bytes = write_chunk(queue, hosts, heads, pkts, offloads, n, true);
 	else
 		bytes = write_chunk(queue, hosts, heads, pkts, offloads, n, false);
 	queue->next_avail += n;
 	queue->next_used += n;
-	dirtylog_count(&queue->stats.packets, n);
-	dirtylog_count(&queue->stats.bytes, bytes);
+	vnet_count(&queue->stats.packets, n);
+	vnet_count(&queue->stats.bytes, bytes);
 	return n;
 }
 
@@ -222,7 +222,7 @@ transmit_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
  * already, and the one after them, whose chain is bad.
  */
 static void
-return_bad(struct dirtylog_queue *queue, uint16_t n, uint16_t bad_head)
+return_bad(struct vnet_queue *queue, uint16_t n, uint16_t bad_head)
 {
 	uint16_t i;
 
@@ -241,8 +241,8 @@ return_bad(struct dirtylog_queue *queue, uint16_t n, uint16_t bad_head)
  * Consume nothing. The used entries that were filled in already are not shown,
  * but they are changed guest memory: marked like any other.
  */
-static enum dirtylog_outcome
-give_up(struct dirtylog_queue *queue, uint16_t n, enum dirtylog_outcome outcome)
+static enum vnet_outcome
+give_up(struct vnet_queue *queue, uint16_t n, enum vnet_outcome outcome)
 {
 	if (queue->marker.logging)
 		mark_used(queue, queue->next_used, n);
@@ -250,73 +250,73 @@ give_up(struct dirtylog_queue *queue, uint16_t n, enum dirtylog_outcome outcome)
 }
 
 /* A packet in any shape into buffers in any shape. */
-static enum dirtylog_outcome
-transmit_any(struct dirtylog_queue *queue, const struct rte_mbuf *pkt)
+static enum vnet_outcome
+transmit_any(struct vnet_queue *queue, const struct rte_mbuf *pkt)
 {
-	struct dirtylog_tx_offload offload = { .nb_patches = 0 };
+	struct vnet_tx_offload offload = { .nb_patches = 0 };
 	uint64_t need, room = 0, len;
 	uint16_t n;
-	int nb_pieces = 0;
+	int nb_iov = 0;
 
-	if (dirtylog_has_work(pkt) && !dirtylog_offload_transmit(queue, pkt, &offload))
-		return DIRTYLOG_DROPPED;
+	if (vnet_has_work(pkt) && !vnet_offload_transmit(queue, pkt, &offload))
+		return VNET_DROPPED;
 	need = (uint64_t)pkt->pkt_len + offload.tag_len + queue->header_len;
 	for (n = 0; room < need; n++) {
 		uint16_t head;
 
 		/* There may be more than were known when the burst began. */
 		if (available(queue, n + 1) <= n)
-			return give_up(queue, n, n == queue->size ? DIRTYLOG_DROPPED :
-					DIRTYLOG_WAIT);
+			return give_up(queue, n, n == queue->size ? VNET_DROPPED :
+					VNET_WAIT);
 		if (n == 1 && !queue->mergeable)
-			return give_up(queue, n, DIRTYLOG_DROPPED);
+			return give_up(queue, n, VNET_DROPPED);
 		head = avail_head(queue, n);
-		nb_pieces = dirtylog_chain_walk(queue, head, true, nb_pieces, &len);
-		if (nb_pieces >= 0 && n == 0 && len < queue->header_len) {
-			dirtylog_queue_fault(queue, DIRTYLOG_FAULT_SHORT, len, queue->header_len);
-			nb_pieces = -1;
+		nb_iov = vnet_chain_walk(queue, head, true, nb_iov, &len);
+		if (nb_iov >= 0 && n == 0 && len < queue->header_len) {
+			vnet_queue_fault(queue, VNET_FAULT_SHORT, len, queue->header_len);
+			nb_iov = -1;
 		}
-		if (nb_pieces < 0) {
+		if (nb_iov < 0) {
 			return_bad(queue, n, head);
-			return DIRTYLOG_AGAIN;
+			return VNET_AGAIN;
 		}
 		put_used(queue, n, head, (uint32_t)RTE_MIN(len, need - room));
 		room += len;
 	}
 
-	dirtylog_write_pieces(queue, pkt, &offload, n);
+	vnet_write_iov(queue, pkt, &offload, n);
 	if (queue->marker.logging)
-		dirtylog_chain_mark(queue, queue->pieces, need);
+		vnet_chain_mark(queue, queue->iov, need);
 	queue->next_avail += n;
 	queue->next_used += n;
-	dirtylog_count(&queue->stats.packets, 1);
-	dirtylog_count(&queue->stats.bytes, pkt->pkt_len + offload.tag_len);
-	return DIRTYLOG_DONE;
+	vnet_count(&queue->stats.packets, 1);
+	vnet_count(&queue->stats.bytes, pkt->pkt_len + offload.tag_len);
+	return VNET_DONE;
 }
 
 uint16_t
-dirtylog_split_transmit(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
+vnet_split_transmit(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
 	uint16_t first = queue->next_used, nb_avail = available(queue, nb_pkts);
 	uint16_t done = 0, bad = 0;
 
 	while (done < nb_pkts && nb_avail != 0) {
 		uint16_t n = RTE_MIN(RTE_MIN((uint16_t)(nb_pkts - done), nb_avail),
-				(uint16_t)DIRTYLOG_CHUNK);
+				(uint16_t)VNET_CHUNK);
 		uint16_t went = transmit_chunk(queue, &pkts[done], n);
-		enum dirtylog_outcome outcome;
+		enum vnet_outcome outcome;
 
 		done += went;
 		nb_avail -= went;
 		if (likely(went == n))
 			continue;
 		outcome = transmit_any(queue, pkts[done]);
-		if (outcome == DIRTYLOG_WAIT ||
-				(outcome == DIRTYLOG_AGAIN && ++bad == DIRTYLOG_MAX_BAD))
+		if (outcome == VNET_WAIT ||
+				(outcome == VNET_AGAIN && ++bad == VNET_MAX_BAD))
 			break;
-		if (outcome == DIRTYLOG_DROPPED)
-			dirtylog_count(&queue->stats.dropped, 1);
-		if (outcome != DIRTYLOG_AGAIN)
+		if (outcome == VNET_DROPPED)
+			vnet_count(&queue->stats.dropped, 1);
+		if (outcome != VNET_AGAIN)
 			done++;
 		/* It may have taken more buffers than one, of those for the packets after it. */
 		nb_avail = available(queue, nb_pkts - done);
@@ -330,80 +330,80 @@ dirtylog_split_transmit(struct dirtylog_queue *queue, struct rte_mbuf **pkts, ui
  * followed; returns how many came. Compiled twice.
  */
 static __rte_always_inline uint16_t
-read_chunk(struct dirtylog_queue *queue, const uint8_t *const *hosts, const uint16_t *heads,
+read_chunk(struct vnet_queue *queue, const uint8_t *const *hosts, const uint16_t *heads,
 		const uint32_t *lens, struct rte_mbuf **pkts, uint16_t n, bool are_long)
 {
 	uint64_t bytes = 0;
 	uint16_t i;
 
 	for (i = 0; i < n; i++) {
-		if (are_long && i + DIRTYLOG_FETCH_AHEAD < n)
-			dirtylog_fetch_rest(hosts[i + DIRTYLOG_FETCH_AHEAD],
-					lens[i + DIRTYLOG_FETCH_AHEAD]);
+		if (are_long && i + VNET_FETCH_AHEAD < n)
+			vnet_fetch_rest(hosts[i + VNET_FETCH_AHEAD],
+					lens[i + VNET_FETCH_AHEAD]);
 		/* A bad one is left for receive_any(), which counts it. */
-		if (unlikely(!dirtylog_read_packet(queue, hosts[i], lens[i], pkts[i], are_long))) {
+		if (unlikely(!vnet_read_packet(queue, hosts[i], lens[i], pkts[i], are_long))) {
 			rte_pktmbuf_reset(pkts[i]);
 			break;
 		}
 		put_used(queue, i, heads[i], 0);
 		bytes += lens[i];
 	}
-	dirtylog_count(&queue->stats.bytes, bytes);
+	vnet_count(&queue->stats.bytes, bytes);
 	return i;
 }
 
 /* The counterpart of transmit_chunk(); the mbufs are fresh. */
 static inline uint16_t
-receive_chunk(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t n)
+receive_chunk(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	const uint8_t *hosts[DIRTYLOG_CHUNK];
-	uint32_t lens[DIRTYLOG_CHUNK];
-	uint16_t heads[DIRTYLOG_CHUNK];
+	const uint8_t *hosts[VNET_CHUNK];
+	uint32_t lens[VNET_CHUNK];
+	uint16_t heads[VNET_CHUNK];
 	uint32_t longest = 0;
 	uint16_t i;
 
 	n = fetch_heads(queue, heads, n);
 	for (i = 0; i < n; i++) {
-		struct vring_desc desc = dirtylog_read_desc(&queue->desc[heads[i]]);
+		struct vring_desc desc = vnet_read_desc(&queue->desc[heads[i]]);
 
 		if (unlikely((desc.flags & (VRING_DESC_F_WRITE | VRING_DESC_F_NEXT |
 				VRING_DESC_F_INDIRECT)) != 0 || desc.len <= queue->header_len ||
 				desc.len - queue->header_len > rte_pktmbuf_tailroom(pkts[i])))
 			break;
-		hosts[i] = dirtylog_find_packet(queue, desc.addr, desc.len);
+		hosts[i] = vnet_find_packet(queue, desc.addr, desc.len);
 		if (unlikely(hosts[i] == NULL))
 			break;
 		lens[i] = desc.len - queue->header_len;
 		longest = RTE_MAX(longest, desc.len);
 	}
-	if (longest > DIRTYLOG_FIRST_LINES)
+	if (longest > VNET_FIRST_LINES)
 		n = read_chunk(queue, hosts, heads, lens, pkts, i, true);
 	else
 		n = read_chunk(queue, hosts, heads, lens, pkts, i, false);
 	queue->next_avail += n;
 	queue->next_used += n;
-	dirtylog_count(&queue->stats.packets, n);
+	vnet_count(&queue->stats.packets, n);
 	return n;
 }
 
-/* One packet in any shape; the mbuf is fresh, and so it stays unless DIRTYLOG_DONE. */
-static enum dirtylog_outcome
-receive_any(struct dirtylog_queue *queue, struct rte_mbuf *pkt)
+/* One packet in any shape; the mbuf is fresh, and so it stays unless VNET_DONE. */
+static enum vnet_outcome
+receive_any(struct vnet_queue *queue, struct rte_mbuf *pkt)
 {
 	uint16_t head = avail_head(queue, 0);
-	enum dirtylog_outcome outcome = DIRTYLOG_AGAIN;
+	enum vnet_outcome outcome = VNET_AGAIN;
 	uint64_t len;
 
-	if (dirtylog_chain_walk(queue, head, false, 0, &len) >= 0)
-		outcome = dirtylog_read_pieces(queue, len, pkt);
-	if (outcome == DIRTYLOG_AGAIN)
+	if (vnet_chain_walk(queue, head, false, 0, &len) >= 0)
+		outcome = vnet_read_iov(queue, len, pkt);
+	if (outcome == VNET_AGAIN)
 		return_bad(queue, 0, head);
-	if (outcome != DIRTYLOG_DONE)
+	if (outcome != VNET_DONE)
 		return outcome;
 	put_used(queue, 0, head, 0);
 	queue->next_avail++;
 	queue->next_used++;
-	return DIRTYLOG_DONE;
+	return VNET_DONE;
 }
 
 /*
@@ -412,7 +412,7 @@ receive_any(struct dirtylog_queue *queue, struct rte_mbuf *pkt)
  * again, and checked, when its turn comes.
  */
 static inline void
-fetch_ahead(struct dirtylog_queue *queue, uint16_t n)
+fetch_ahead(struct vnet_queue *queue, uint16_t n)
 {
 	uint16_t i;
 
@@ -422,13 +422,13 @@ fetch_ahead(struct dirtylog_queue *queue, uint16_t n)
 
 		if (unlikely(head >= queue->size))
 			return;
-		desc = dirtylog_read_desc(&queue->desc[head]);
-		dirtylog_find_packet(queue, desc.addr, desc.len);
+		desc = vnet_read_desc(&queue->desc[head]);
+		vnet_find_packet(queue, desc.addr, desc.len);
 	}
 }
 
 uint16_t
-dirtylog_split_receive(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
+vnet_split_receive(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
 	uint16_t first = queue->next_used, nb_avail = available(queue, nb_pkts);
 	uint16_t end, fresh = 0, done = 0, bad = 0;
@@ -437,12 +437,12 @@ dirtylog_split_receive(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uin
 	/* pkts[done] to pkts[done + fresh - 1] are allocated and empty. */
 	while (done < nb_pkts && nb_avail != 0) {
 		uint16_t n = RTE_MIN(RTE_MIN((uint16_t)(nb_pkts - done), nb_avail),
-				(uint16_t)DIRTYLOG_CHUNK);
+				(uint16_t)VNET_CHUNK);
 		uint16_t came;
 
 		if (fresh == 0) {
 			if (unlikely(rte_pktmbuf_alloc_bulk(queue->pool, &pkts[done], n) != 0)) {
-				dirtylog_count(&queue->stats.no_mbuf, n);
+				vnet_count(&queue->stats.no_mbuf, n);
 				break;
 			}
 			fresh = n;
@@ -452,15 +452,15 @@ dirtylog_split_receive(struct dirtylog_queue *queue, struct rte_mbuf **pkts, uin
 		done += came;
 		fresh -= came;
 		if (came < n) {
-			enum dirtylog_outcome outcome = receive_any(queue, pkts[done]);
+			enum vnet_outcome outcome = receive_any(queue, pkts[done]);
 
-			if (outcome == DIRTYLOG_WAIT) {
-				dirtylog_count(&queue->stats.no_mbuf, 1);
+			if (outcome == VNET_WAIT) {
+				vnet_count(&queue->stats.no_mbuf, 1);
 				break;
 			}
-			if (outcome == DIRTYLOG_AGAIN && ++bad == DIRTYLOG_MAX_BAD)
+			if (outcome == VNET_AGAIN && ++bad == VNET_MAX_BAD)
 				break;
-			if (outcome == DIRTYLOG_DONE) {
+			if (outcome == VNET_DONE) {
 				done++;
 				fresh--;
 			}

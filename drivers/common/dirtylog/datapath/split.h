@@ -2,8 +2,8 @@
 
 /* Split virtqueues (virtio 1.1, 2.6): the entry points. */
 
-#ifndef DIRTYLOG_SPLIT_H
-#define DIRTYLOG_SPLIT_H
+#ifndef VNET_SPLIT_H
+#define VNET_SPLIT_H
 
 #include "datapath/queue.h"
 
@@ -13,15 +13,15 @@
  * Returns 0; -EINVAL: the size is no power of two, or a part of the ring is
  * not aligned (virtio 1.1, 2.6); -EFAULT: a part is outside of guest memory.
  */
-int dirtylog_split_start(struct dirtylog_queue *queue);
+int vnet_split_start(struct vnet_queue *queue);
 
 /*
  * Inside a burst: take packets from the guest, or bring them to it. Returns
  * how many; those brought still belong to the caller.
  */
-uint16_t dirtylog_split_receive(struct dirtylog_queue *queue, struct rte_mbuf **pkts,
+uint16_t vnet_split_receive(struct vnet_queue *queue, struct rte_mbuf **pkts,
 		uint16_t nb_pkts);
-uint16_t dirtylog_split_transmit(struct dirtylog_queue *queue, struct rte_mbuf **pkts,
+uint16_t vnet_split_transmit(struct vnet_queue *queue, struct rte_mbuf **pkts,
 		uint16_t nb_pkts);
 
-#endif /* DIRTYLOG_SPLIT_H */
+#endif /* VNET_SPLIT_H */

@@ -131,12 +131,12 @@ work(void *arg)
 }
 
 static void
-report(const char *device)
+report(const char *dl)
 {
-	const char *name = strrchr(device, '/');
+	const char *name = strrchr(dl, '/');
 
 	/* the words that traffic uses: "sent" is written, "echoed" is read back intact */
-	printf("traffic %s sent=%llu echoed=%llu bad=%llu\n", name ? name + 1 : device,
+	printf("traffic %s sent=%llu echoed=%llu bad=%llu\n", name ? name + 1 : dl,
 		(unsigned long long)__atomic_load_n(&counters.written, __ATOMIC_RELAXED),
 		(unsigned long long)__atomic_load_n(&counters.read, __ATOMIC_RELAXED),
 		(unsigned long long)__atomic_load_n(&counters.bad, __ATOMIC_RELAXED));

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One ram-blk, the example back-end: a RAM disk that a VM uses as vhost-user-blk."""
+"""One vhost-blk, the example back-end: a RAM disk that a VM uses as vhost-user-blk."""
 
 import os
 import re
@@ -14,14 +14,14 @@ ANSWER_SECONDS = 5
 PILE_UP_SECONDS = 0.5       # all of the guest's workers wait for an answer by then
 
 
-class RamBlk:
+class VhostBlk:
     """Has what migrations ask of a back-end. It serves requests from the start."""
 
     def __init__(self, name, program, socket, disk, folder):
         self.name = name
         self.sockets = [socket]
         if not os.access(program, os.X_OK):
-            raise TestError(f"no program at {program}: build it, or name it by --ram-blk")
+            raise TestError(f"no program at {program}: build it, or name it by --vhost-blk")
         cpus = ",".join(map(str, sorted(os.sched_getaffinity(0))))
         self.process = Process(name, [
             program, "--lcores", f"0@({cpus})", "--no-huge", "-m", "64", "--no-pci",
@@ -33,9 +33,9 @@ class RamBlk:
         deadline = time.monotonic() + START_SECONDS
         while not self.sockets[0].exists():
             if self.process.poll() is not None:
-                raise TestError(f"ram-blk ended at start, status {self.process.returncode}")
+                raise TestError(f"vhost-blk ended at start, status {self.process.returncode}")
             if time.monotonic() > deadline:
-                raise TestError(f"ram-blk not up after {START_SECONDS} seconds")
+                raise TestError(f"vhost-blk not up after {START_SECONDS} seconds")
             time.sleep(0.05)
 
     def echo(self):
@@ -74,20 +74,20 @@ class RamBlk:
             self.process.stdin.write(f"{line}\n".encode())
             self.process.stdin.flush()
         except BrokenPipeError:
-            raise TestError(f"{self.name}: ram-blk is gone") from None
+            raise TestError(f"{self.name}: vhost-blk is gone") from None
 
     def check_alive(self):
         if self.process.poll() is not None:
-            raise TestError(f"{self.name}: ram-blk ended, status {self.process.returncode}")
+            raise TestError(f"{self.name}: vhost-blk ended, status {self.process.returncode}")
 
     def quit(self):
         """An orderly end: a back-end that crashes or hangs in it is a failure."""
         self.check_alive()
         self._type("quit")
         if not self.process.wait(15):
-            raise TestError(f"{self.name}: ram-blk did not quit")
+            raise TestError(f"{self.name}: vhost-blk did not quit")
         if self.process.returncode != 0:
-            raise TestError(f"{self.name}: ram-blk's exit status is {self.process.returncode}")
+            raise TestError(f"{self.name}: vhost-blk's exit status is {self.process.returncode}")
 
     def stop(self):
         self.process.kill()

@@ -37,10 +37,10 @@ step(struct side *side, uint16_t size)
 	}
 }
 
-static struct dirtylog_queue *
+static struct vnet_queue *
 make_queue(uint16_t size)
 {
-	struct dirtylog_queue *queue = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*queue));
+	struct vnet_queue *queue = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*queue));
 
 	assert_non_null(queue);
 	memset(queue, 0, sizeof(*queue));
@@ -52,14 +52,14 @@ make_queue(uint16_t size)
 }
 
 static void
-destroy_queue(struct dirtylog_queue *queue)
+destroy_queue(struct vnet_queue *queue)
 {
 	free(queue->packed_desc);
 	free(queue);
 }
 
 static void
-make_available(struct dirtylog_queue *queue, struct side *driver, uint16_t flags)
+make_available(struct vnet_queue *queue, struct side *driver, uint16_t flags)
 {
 	queue->packed_desc[driver->index].flags =
 		(uint16_t)(flags | (driver->wrap ? AVAIL : USED));
@@ -67,10 +67,10 @@ make_available(struct dirtylog_queue *queue, struct side *driver, uint16_t flags
 }
 
 static void
-make_used(struct dirtylog_queue *queue, struct side *device)
+make_used(struct vnet_queue *queue, struct side *dl)
 {
-	queue->packed_desc[device->index].flags = device->wrap ? AVAIL | USED : 0;
-	step(device, queue->size);
+	queue->packed_desc[dl->index].flags = dl->wrap ? AVAIL | USED : 0;
+	step(dl, queue->size);
 }
 
 static void
@@ -82,14 +82,14 @@ place_is_found(void **state)
 	(void)state;
 	srandom(1);
 	for (i = 0; i < RTE_DIM(sizes); i++) {
-		struct dirtylog_queue *queue = make_queue(sizes[i]);
+		struct vnet_queue *queue = make_queue(sizes[i]);
 		struct side driver = { 0, true }, device = { 0, true };
 		uint16_t ahead = 0; /* descriptors that the device has */
 
 		for (n = 0; n < 50U * sizes[i]; n++) {
 			uint16_t told = (uint16_t)(random() % sizes[i] | (random() % 2 ? WRAP : 0));
 
-			assert_int_equal(dirtylog_predecessor_place(queue, told),
+			assert_int_equal(vnet_recover_packed_pos(queue, told),
 					device.index | (device.wrap ? WRAP : 0));
 			if (ahead < sizes[i] && random() % 2) {
 				make_available(queue, &driver, random() % 2 ? VRING_DESC_F_WRITE :
@@ -107,7 +107,7 @@ place_is_found(void **state)
 static void
 chains_prove_nothing(void **state)
 {
-	struct dirtylog_queue *queue = make_queue(8);
+	struct vnet_queue *queue = make_queue(8);
 	struct side driver = { 0, true }, device = { 0, true };
 
 	(void)state;
@@ -116,14 +116,14 @@ chains_prove_nothing(void **state)
 	make_available(queue, &driver, 0);
 	/* Its first descriptor is returned, the others stay as they are. */
 	make_used(queue, &device);
-	assert_int_equal(dirtylog_predecessor_place(queue, 3 | WRAP), 3 | WRAP);
+	assert_int_equal(vnet_recover_packed_pos(queue, 3 | WRAP), 3 | WRAP);
 	destroy_queue(queue);
 }
 
 static void
 cut_off_bursts_are_seen(void **state)
 {
-	struct dirtylog_queue *queue = make_queue(8);
+	struct vnet_queue *queue = make_queue(8);
 	struct side driver = { 0, true }, device = { 0, true };
 	unsigned int i;
 
@@ -135,7 +135,7 @@ cut_off_bursts_are_seen(void **state)
 	step(&device, 8);
 	make_used(queue, &device);
 	make_used(queue, &device);
-	assert_int_equal(dirtylog_predecessor_place(queue, 1 | WRAP), -1);
+	assert_int_equal(vnet_recover_packed_pos(queue, 1 | WRAP), -1);
 	destroy_queue(queue);
 }
 

@@ -7,7 +7,7 @@
  *   lib/dirtylog_bitmap.c   dirtylog_view_move(): clear in staging, then set in
  *                           the log
  *   lib/dirtylog_marker.h   dirtylog_flush(), into staging
- *   lib/dirtylog_device.c   publish(), at a bounded delay and in close_locked();
+ *   lib/dirtylog.c   publish(), at a bounded delay and in close_locked();
  *                           the device's lock, held from the first clear to the
  *                           last set
  *   the front-end           xchg(word, 0), then the copy of the pages;

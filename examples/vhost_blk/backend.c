@@ -42,34 +42,22 @@ struct config_message {
 /* librte_vhost's callbacks get a vid and no context; there is one socket. */
 static struct vhost_blk *served;
 
-/* The guest physical address of guest memory that is mapped here. */
-static uint64_t
-gpa_of(const struct vhost_blk *blk, const void *host)
-{
-	uint32_t i;
-
-	for (i = 0; i < blk->mem->nregions; i++) {
-		const struct rte_vhost_mem_region *region = &blk->mem->regions[i];
-
-		if ((uintptr_t)host - region->host_user_addr < region->size)
-			return (uintptr_t)host - region->host_user_addr + region->guest_phys_addr;
-	}
-	return UINT64_MAX;
-}
-
 /* Open the queue if all that it needs is there. */
 static void
 open_queue(struct vhost_blk *blk)
 {
 	uint64_t index_gpa;
 
-	if (blk->open || !blk->ready || blk->mem == NULL ||
+	if (blk->open || !blk->ready || blk->memory == NULL ||
 			rte_vhost_get_vhost_vring(blk->vid, 0, &blk->ring) < 0 ||
 			rte_vhost_get_vring_base(blk->vid, 0, &blk->next_avail,
 				&blk->next_used) < 0)
 		return;
-	index_gpa = gpa_of(blk, &blk->ring.used->idx);
-	blk->open = index_gpa != UINT64_MAX &&
+	blk->hint = &blk->memory->regions[0];
+	blk->used_region = dirtylog_memory_find_host(blk->memory, blk->ring.used,
+			sizeof(struct vring_used) + blk->ring.size * sizeof(struct vring_used_elem));
+	blk->open = blk->used_region != NULL &&
+			dirtylog_memory_gpa(blk->memory, &blk->ring.used->idx, &index_gpa) == 0 &&
 			dirtylog_open(blk->log, &blk->marker, index_gpa) == 0;
 	if (!blk->open)
 		fprintf(stderr, "vhost_blk: the ring is outside of guest memory\n");
@@ -86,39 +74,24 @@ close_queue(struct vhost_blk *blk)
 	blk->open = false;
 }
 
-static void
-forget_memory(struct vhost_blk *blk)
-{
-	free(blk->mem);
-	blk->mem = NULL;
-}
-
-static void
-read_memory(struct vhost_blk *blk)
-{
-	uint32_t i;
-
-	forget_memory(blk);
-	if (rte_vhost_get_mem_table(blk->vid, &blk->mem) < 0)
-		return;
-	for (i = 0; i < blk->mem->nregions; i++)
-		blk->bitmaps[i] = dirtylog_region_bitmap(blk->log, i);
-}
-
 void
 backend_quiesce(void *ctx, uint32_t vring)
 {
-	close_queue(ctx);
+	struct vhost_blk *blk = ctx;
+
+	close_queue(blk);
 	if (vring == DIRTYLOG_ALL_VRINGS)
-		forget_memory(ctx); /* librte_vhost unmaps it next */
+		blk->memory = NULL; /* librte_vhost unmaps it next */
 }
 
 void
-backend_resume(void *ctx, uint32_t vring)
+backend_resume(void *ctx, uint32_t vring, const struct dirtylog_memory *memory)
 {
+	struct vhost_blk *blk = ctx;
+
 	if (vring == DIRTYLOG_ALL_VRINGS)
-		read_memory(ctx);
-	open_queue(ctx);
+		blk->memory = memory;
+	open_queue(blk);
 }
 
 /* librte_vhost knows no configuration space: the answer goes back as the message came. */
@@ -166,7 +139,7 @@ destroy_connection(int vid)
 	close_queue(served);
 	dirtylog_vhost_detach(served->messages);
 	dirtylog_reset(served->log);
-	forget_memory(served);
+	served->memory = NULL;
 	served->ready = false;
 	served->vid = -1;
 }

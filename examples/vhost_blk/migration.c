@@ -29,13 +29,11 @@ migration_attach(struct vhost_blk *blk, int vid)
 	return dirtylog_vhost_attach(vid, blk->log, &ops, blk, &blk->messages);
 }
 
-/* Inside a burst: guest memory was written. */
+/* Inside a burst: guest memory was written, in one region. */
 void
-migration_wrote(struct vhost_blk *blk, const void *host, uint64_t len)
+migration_wrote(struct vhost_blk *blk, const struct dirtylog_region *region, const void *host,
+		uint64_t len)
 {
-	uint32_t i;
-
-	for (i = 0; i < blk->mem->nregions; i++)
-		dirtylog_mark(&blk->marker, blk->bitmaps[i], (uintptr_t)host -
-				blk->mem->regions[i].host_user_addr, len);
+	dirtylog_mark(&blk->marker, region->bitmap,
+			(uint64_t)((const uint8_t *)host - region->host), len);
 }

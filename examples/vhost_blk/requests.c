@@ -17,6 +17,7 @@ struct segment {
 	uint8_t *host;
 	uint32_t len;
 	bool writable; /* for us */
+	const struct dirtylog_region *region;
 };
 
 /* A chain of descriptors: first what we read, then what we write. */
@@ -29,7 +30,7 @@ struct chain {
 
 /* Follow a chain. False: it is too long, or outside of guest memory. */
 static bool
-read_chain(const struct vhost_blk *blk, uint16_t index, struct chain *chain)
+read_chain(struct vhost_blk *blk, uint16_t index, struct chain *chain)
 {
 	struct vring_desc desc;
 
@@ -38,17 +39,16 @@ read_chain(const struct vhost_blk *blk, uint16_t index, struct chain *chain)
 	chain->writable = 0;
 	do {
 		struct segment *segment = &chain->segments[chain->nb_segments];
-		uint64_t len;
 
 		if (index >= blk->ring.size || chain->nb_segments == MAX_SEGMENTS)
 			return false;
 		/* Once: the guest could change it meanwhile. */
 		desc = *(volatile struct vring_desc *)&blk->ring.desc[index];
-		len = desc.len;
-		segment->host = (uint8_t *)(uintptr_t)
-				rte_vhost_va_from_guest_pa(blk->mem, desc.addr, &len);
-		if (segment->host == NULL || len != desc.len)
+		segment->region = dirtylog_memory_find_range(blk->memory, desc.addr, desc.len,
+				&blk->hint);
+		if (segment->region == NULL)
 			return false;
+		segment->host = dirtylog_region_host(segment->region, desc.addr);
 		segment->len = desc.len;
 		segment->writable = (desc.flags & VRING_DESC_F_WRITE) != 0;
 		*(segment->writable ? &chain->writable : &chain->readable) += desc.len;
@@ -101,7 +101,7 @@ copy_out(struct vhost_blk *blk, const struct chain *chain, uint64_t offset, cons
 		}
 		n = RTE_MIN(len, segment->len - offset);
 		memcpy(segment->host + offset, from, n);
-		migration_wrote(blk, segment->host + offset, n);
+		migration_wrote(blk, segment->region, segment->host + offset, n);
 		from += n;
 		len -= n;
 		offset = 0;
@@ -183,7 +183,7 @@ requests_poll(struct vhost_blk *blk)
 
 		used->id = head;
 		used->len = serve(blk, head);
-		migration_wrote(blk, used, sizeof(*used));
+		migration_wrote(blk, blk->used_region, used, sizeof(*used));
 	}
 	if (n > 0) {
 		dirtylog_flush(&blk->marker);

@@ -28,7 +28,6 @@ struct vhost_blk {
 	struct dirtylog_marker marker;
 	struct dirtylog *log;
 	struct dirtylog_vhost *messages;
-	struct dirtylog_bitmap *bitmaps[DIRTYLOG_MAX_REGIONS]; /* of mem's regions */
 
 	uint8_t *disk;
 	uint64_t size; /* bytes, whole sectors */
@@ -37,12 +36,14 @@ struct vhost_blk {
 	int vid; /* negative: no connection */
 	bool ready; /* the ring is, says librte_vhost */
 	bool open;
-	struct rte_vhost_memory *mem;
+	const struct dirtylog_memory *memory; /* NULL: none */
 	struct rte_vhost_vring ring;
+	const struct dirtylog_region *used_region; /* that the used ring lies in */
 
 	/* The datapath's while the queue is open. */
 	uint16_t next_avail;
 	uint16_t next_used;
+	const struct dirtylog_region *hint; /* the region that was found last */
 
 	/* Counted by the datapath, read by anyone. */
 	uint64_t reads;
@@ -60,7 +61,7 @@ void backend_stop(const char *path);
 
 /* What must happen before and after a message changes the ring, or all memory. */
 void backend_quiesce(void *ctx, uint32_t vring);
-void backend_resume(void *ctx, uint32_t vring);
+void backend_resume(void *ctx, uint32_t vring, const struct dirtylog_memory *memory);
 /* The messages of block devices. */
 enum rte_vhost_msg_result backend_message(void *ctx, void *msg);
 
@@ -69,6 +70,7 @@ unsigned int requests_poll(struct vhost_blk *blk);
 
 int migration_init(struct vhost_blk *blk);
 int migration_attach(struct vhost_blk *blk, int vid);
-void migration_wrote(struct vhost_blk *blk, const void *host, uint64_t len);
+void migration_wrote(struct vhost_blk *blk, const struct dirtylog_region *region, const void *host,
+		uint64_t len);
 
 #endif /* VHOST_BLK_H */

@@ -34,24 +34,14 @@
 
 #include "dirtylog_bitmap.h"
 #include "dirtylog_marker.h"
+#include "dirtylog_memory.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/** Memory regions of a device at most. */
-#define DIRTYLOG_MAX_REGIONS 512
-
 /** No index page to mark: see dirtylog_open(). */
 #define DIRTYLOG_NO_GPA UINT64_MAX
-
-/** A guest memory region. */
-struct dirtylog_region {
-	uint64_t gpa; /**< guest physical address of its first byte */
-	uint64_t len; /**< bytes */
-	/** Where it is mapped here, to learn its NUMA node; NULL: not known. */
-	const void *host;
-};
 
 /** Where the marks of a region go while there is a log that covers it. */
 enum dirtylog_placement {
@@ -118,16 +108,23 @@ int dirtylog_configure(struct dirtylog *dl,
 void dirtylog_destroy(struct dirtylog *dl);
 
 /**
- * Add a queue, closed.
+ * Add a queue, closed, with its counters at 0.
+ *
+ * A marker may be removed and added again, to another dirtylog too. Its thread
+ * may go on polling it meanwhile: dirtylog_burst_begin() returns false.
  *
  * @param dl
  *   that the queue belongs to
  * @param marker
- *   memory of the caller, aligned to a cache line; initialised here
+ *   memory of the caller, aligned to a cache line; zeroed once by its owner,
+ *   before it is added or polled for the first time
  */
 void dirtylog_add_queue(struct dirtylog *dl, struct dirtylog_marker *marker);
 
-/** Close and remove a queue; its memory is the caller's again. */
+/**
+ * Close and remove a queue, to be added elsewhere. Its memory is the caller's
+ * again as soon as nobody polls it.
+ */
 void dirtylog_remove_queue(struct dirtylog *dl,
 		struct dirtylog_marker *marker);
 
@@ -176,6 +173,12 @@ bool dirtylog_stopped(struct dirtylog *dl);
  * Every queue must be closed. Marks that are staged are kept for the addresses
  * that exist in the new table too. On failure the old table stays.
  *
+ * @param dl
+ *   whose memory it is
+ * @param regions
+ *   copied; `host` tells the region's NUMA node, `bitmap` is ignored
+ * @param nb_regions
+ *   how many
  * @return
  *   0;
  *   -EBUSY: a queue is open;
@@ -185,6 +188,17 @@ bool dirtylog_stopped(struct dirtylog *dl);
  */
 int dirtylog_set_regions(struct dirtylog *dl,
 		const struct dirtylog_region *regions, uint32_t nb_regions);
+
+/**
+ * The memory table, each region with its bitmap.
+ *
+ * Valid until the next dirtylog_set_regions() or dirtylog_reset(). What is
+ * mapped at the regions' host addresses is the caller's affair: of a connection
+ * of librte_vhost's, it is there until the next `quiesce` of all virtqueues.
+ *
+ * @return NULL if there are no regions
+ */
+const struct dirtylog_memory *dirtylog_memory(struct dirtylog *dl);
 
 /**
  * The bitmap of region `index` of the present table, for dirtylog_mark().

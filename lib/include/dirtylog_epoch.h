@@ -48,8 +48,12 @@ extern "C" {
 struct dirtylog_reader {
 	/** Odd inside a section. Stored by the reader's thread alone. */
 	uint32_t section;
-	/** No membarrier(2) here: the section begins with a fence of its own. */
-	bool fence;
+	/**
+	 * The control thread has membarrier(2): a section needs no fence of its
+	 * own. Stored when the reader is added, which may be inside a section:
+	 * as long as it is not seen, there is a fence too many.
+	 */
+	bool membarrier;
 	struct dirtylog_reader *next;
 } __attribute__((aligned(RTE_CACHE_LINE_SIZE)));
 
@@ -70,13 +74,17 @@ int dirtylog_epoch_init(struct dirtylog_epoch *epoch);
 void dirtylog_epoch_fini(struct dirtylog_epoch *epoch);
 
 /**
- * Add a reader, which then is outside of any section.
+ * Add a reader.
  *
- * Control thread. The memory must stay until dirtylog_epoch_remove().
+ * Control thread. The owner zeroes the reader's memory once, before it is added
+ * for the first time and before any section; the memory must stay until
+ * dirtylog_epoch_remove(). The reader's thread may enter and leave sections
+ * all the time, also before, between one epoch and the next, and during this
+ * call, as long as it finds nothing there to use: no epoch waits for these.
  */
 void dirtylog_epoch_add(struct dirtylog_epoch *epoch, struct dirtylog_reader *reader);
 
-/** Remove a reader that is outside of any section and enters none any more. */
+/** Remove a reader that finds nothing to use any more in a section that it enters. */
 void dirtylog_epoch_remove(struct dirtylog_epoch *epoch, struct dirtylog_reader *reader);
 
 /**
@@ -99,7 +107,7 @@ dirtylog_reader_enter(struct dirtylog_reader *reader)
 	 * by the control thread's membarrier. If the loads went first, the
 	 * control thread could see no section and free what they returned.
 	 */
-	if (unlikely(reader->fence))
+	if (unlikely(!reader->membarrier))
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	else
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);

@@ -45,12 +45,13 @@ struct dirtylog_vhost_ops {
 	 */
 	void (*quiesce)(void *ctx, uint32_t vring);
 	/**
-	 * The change is done: read the memory table (rte_vhost_get_mem_table())
-	 * and the ring (rte_vhost_get_vhost_vring()) anew; what was quiesced
-	 * may be opened again. After GET_VRING_BASE there is no such call: the
-	 * virtqueue becomes ready again first.
+	 * The change is done: read the ring (rte_vhost_get_vhost_vring()) anew;
+	 * what was quiesced may be opened again. `memory` is the memory table
+	 * in force, or NULL if there is none, and may be used until the next
+	 * quiesce() of all virtqueues. After GET_VRING_BASE there is no such
+	 * call: the virtqueue becomes ready again first.
 	 */
-	void (*resume)(void *ctx, uint32_t vring);
+	void (*resume)(void *ctx, uint32_t vring, const struct dirtylog_memory *memory);
 	/**
 	 * Optional. The call descriptor of a virtqueue is being changed: true
 	 * before librte_vhost reports the virtqueue as not ready because of it,
@@ -91,6 +92,15 @@ struct dirtylog_vhost;
  */
 int dirtylog_vhost_attach(int vid, struct dirtylog *dl,
 		const struct dirtylog_vhost_ops *ops, void *ctx, struct dirtylog_vhost **vhost);
+
+/**
+ * Who a connection belongs to, for librte_vhost's own callbacks, which get a
+ * vid and no context. Any thread; that it stays is the caller's affair.
+ *
+ * @return `ctx` of dirtylog_vhost_attach(), or NULL: no such connection is
+ *   attached
+ */
+void *dirtylog_vhost_ctx(int vid);
 
 /** A number above every vid. */
 #define DIRTYLOG_MAX_VIDS 1024

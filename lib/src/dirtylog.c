@@ -10,6 +10,7 @@
 #include "diag.h"
 #include "numa_node.h"
 #include "drainer.h"
+#include "marker.h"
 
 #define DEFAULT_DRAIN_US 1000
 
@@ -17,12 +18,11 @@
 #define RATE_WINDOW_NS 100000000
 
 /*
- * A region, its bitmap, and the two targets its marks can go to. Which of them
- * is the bitmap's view follows from the device's state: see view_wanted().
+ * A region, and the two targets its marks can go to. Which of them is its
+ * bitmap's view follows from the device's state: see view_wanted().
  */
 struct region {
-	struct dirtylog_region range;
-	struct dirtylog_bitmap *bitmap;
+	const struct dirtylog_region *range; /* in the table that users get */
 	struct dirtylog_view *log;     /* NULL: no log, or it does not cover the region */
 	struct dirtylog_view *staging; /* NULL: not needed so far */
 	bool direct;                   /* the placement's answer, where there is a log */
@@ -30,6 +30,7 @@ struct region {
 
 /* A memory table. */
 struct table {
+	struct dirtylog_memory *memory; /* NULL: no regions */
 	uint32_t nb_regions;
 	struct region regions[];
 };
@@ -99,12 +100,14 @@ table_clear(struct table *table)
 		struct region *region = &table->regions[i];
 
 		/* The views are the table's, whoever still holds the bitmap. */
-		dirtylog_bitmap_exchange(region->bitmap, NULL);
-		dirtylog_bitmap_unref(region->bitmap);
+		dirtylog_bitmap_exchange(region->range->bitmap, NULL);
+		dirtylog_bitmap_unref(region->range->bitmap);
 		dirtylog_view_free(region->log);
 		dirtylog_view_free(region->staging);
 	}
 	table->nb_regions = 0;
+	free(table->memory);
+	table->memory = NULL;
 }
 
 static void
@@ -126,8 +129,8 @@ make_staging(struct dirtylog *dl, struct table *table)
 
 		if (!dl->logging || view_wanted(dl, region) != NULL)
 			continue;
-		ret = dirtylog_view_create_staging(region->range.gpa, region->range.len,
-				region->range.host, &region->staging);
+		ret = dirtylog_view_create_staging(region->range->gpa, region->range->len,
+				region->range->host, &region->staging);
 		if (ret < 0)
 			return ret;
 	}
@@ -216,7 +219,7 @@ install_views(struct dirtylog *dl)
 	for (i = 0; i < dl->table->nb_regions; i++) {
 		struct region *region = &dl->table->regions[i];
 
-		dirtylog_bitmap_exchange(region->bitmap, view_wanted(dl, region));
+		dirtylog_bitmap_exchange(region->range->bitmap, view_wanted(dl, region));
 	}
 	dirtylog_epoch_sync(&dl->epoch);
 	direct_drainer(dl);
@@ -244,7 +247,7 @@ find_region(struct table *table, uint64_t gpa)
 	for (i = 0; i < table->nb_regions; i++) {
 		struct region *region = &table->regions[i];
 
-		if (gpa - region->range.gpa < region->range.len)
+		if (gpa - region->range->gpa < region->range->len)
 			return region;
 	}
 	return NULL;
@@ -314,7 +317,7 @@ dirtylog_add_queue(struct dirtylog *dl, struct dirtylog_marker *marker)
 	struct dirtylog_marker **link;
 
 	pthread_mutex_lock(&dl->lock);
-	dirtylog_marker_init(marker, &dl->epoch);
+	dirtylog_marker_join(marker, &dl->epoch);
 	for (link = &dl->markers; *link != NULL; link = &(*link)->next)
 		;
 	*link = marker;
@@ -401,8 +404,8 @@ dirtylog_open(struct dirtylog *dl, struct dirtylog_marker *marker,
 			ret = -EFAULT;
 			goto unlock;
 		}
-		marker->index_bitmap = region->bitmap;
-		marker->index_offset = index_gpa - region->range.gpa;
+		marker->index_bitmap = region->range->bitmap;
+		marker->index_offset = index_gpa - region->range->gpa;
 	}
 	/* Release: what the caller prepared for the queue is seen by its first burst. */
 	__atomic_store_n(&marker->gate, dl->logging ? DIRTYLOG_GATE_LOGGING :
@@ -420,8 +423,8 @@ dirtylog_mark_gpa(struct dirtylog *dl, uint64_t gpa, uint64_t len)
 	pthread_mutex_lock(&dl->lock);
 	region = find_region(dl->table, gpa);
 	/* The view is changed under the lock only. */
-	if (region != NULL && region->bitmap->view != NULL)
-		dirtylog_view_mark(region->bitmap->view, gpa - region->range.gpa, len);
+	if (region != NULL && region->range->bitmap->view != NULL)
+		dirtylog_view_mark(region->range->bitmap->view, gpa - region->range->gpa, len);
 	pthread_mutex_unlock(&dl->lock);
 	return region == NULL ? -EFAULT : 0;
 }
@@ -466,17 +469,37 @@ make_log_view(struct dirtylog_shm *log, const struct dirtylog_region *range,
 	return ret;
 }
 
+/* Room for a table of so many regions, with none. */
+static struct table *
+table_alloc(uint32_t nb_regions)
+{
+	struct table *table = calloc(1, sizeof(*table) + nb_regions * sizeof(table->regions[0]));
+
+	if (table == NULL || nb_regions == 0)
+		return table;
+	table->memory = calloc(1, sizeof(*table->memory) +
+			nb_regions * sizeof(table->memory->regions[0]));
+	if (table->memory == NULL) {
+		free(table);
+		return NULL;
+	}
+	table->memory->nb_regions = nb_regions;
+	return table;
+}
+
 static int
 table_create(struct dirtylog *dl, const struct dirtylog_region *ranges,
 		uint32_t nb_regions, struct table **out)
 {
-	struct table *table = calloc(1, sizeof(*table) + nb_regions * sizeof(table->regions[0]));
+	struct table *table = table_alloc(nb_regions);
+	struct dirtylog_memory *memory;
 	unsigned int told = 0;
 	uint32_t i;
 	int ret = -ENOMEM;
 
 	if (table == NULL)
 		return ret;
+	memory = table->memory;
 	for (i = 0; i < nb_regions; i++) {
 		struct region *region = &table->regions[i];
 
@@ -484,8 +507,9 @@ table_create(struct dirtylog *dl, const struct dirtylog_region *ranges,
 			ret = ranges[i].len == 0 ? -EINVAL : -EOVERFLOW;
 			goto fail;
 		}
-		region->range = ranges[i];
-		ret = dirtylog_bitmap_create(&dl->epoch, ranges[i].len, &region->bitmap);
+		memory->regions[i] = ranges[i];
+		region->range = &memory->regions[i];
+		ret = dirtylog_bitmap_create(&dl->epoch, ranges[i].len, &memory->regions[i].bitmap);
 		if (ret < 0)
 			goto fail;
 		table->nb_regions++;
@@ -549,6 +573,17 @@ unlock:
 	return ret;
 }
 
+const struct dirtylog_memory *
+dirtylog_memory(struct dirtylog *dl)
+{
+	const struct dirtylog_memory *memory;
+
+	pthread_mutex_lock(&dl->lock);
+	memory = dl->table->memory;
+	pthread_mutex_unlock(&dl->lock);
+	return memory;
+}
+
 struct dirtylog_bitmap *
 dirtylog_region_bitmap(struct dirtylog *dl, uint32_t index)
 {
@@ -556,7 +591,7 @@ dirtylog_region_bitmap(struct dirtylog *dl, uint32_t index)
 
 	pthread_mutex_lock(&dl->lock);
 	if (index < dl->table->nb_regions)
-		bitmap = dl->table->regions[index].bitmap;
+		bitmap = dl->table->regions[index].range->bitmap;
 	pthread_mutex_unlock(&dl->lock);
 	return bitmap;
 }
@@ -570,8 +605,8 @@ dirtylog_find(struct dirtylog *dl, uint64_t gpa, uint64_t *offset)
 	pthread_mutex_lock(&dl->lock);
 	region = find_region(dl->table, gpa);
 	if (region != NULL) {
-		bitmap = region->bitmap;
-		*offset = gpa - region->range.gpa;
+		bitmap = region->range->bitmap;
+		*offset = gpa - region->range->gpa;
 	}
 	pthread_mutex_unlock(&dl->lock);
 	return bitmap;
@@ -596,21 +631,21 @@ make_log_targets(struct dirtylog *dl, struct dirtylog_shm *log,
 		const struct region *region = &table->regions[i];
 
 		targets[i].staging = region->staging;
-		ret = make_log_view(log, &region->range, &targets[i].log);
+		ret = make_log_view(log, region->range, &targets[i].log);
 		if (ret == -ERANGE) {
 			dl->stats.refused_logs++;
 			DIRTYLOG_DIAG(ERR, "%s: a log of %" PRIu64 " bytes does not cover region %u"
 					" (GPA 0x%" PRIx64 ", %" PRIu64 " bytes): refused",
-					dl->name, log->len, i, region->range.gpa,
-					region->range.len);
+					dl->name, log->len, i, region->range->gpa,
+					region->range->len);
 		}
 		if (ret < 0)
 			return ret;
-		targets[i].direct = may_go_direct(dl, &region->range, targets[i].log);
+		targets[i].direct = may_go_direct(dl, region->range, targets[i].log);
 		if (!dl->logging || targets[i].direct || region->staging != NULL)
 			continue;
-		ret = dirtylog_view_create_staging(region->range.gpa, region->range.len,
-				region->range.host, &targets[i].staging);
+		ret = dirtylog_view_create_staging(region->range->gpa, region->range->len,
+				region->range->host, &targets[i].staging);
 		if (ret < 0)
 			return ret;
 	}
@@ -857,9 +892,9 @@ dirtylog_dump(struct dirtylog *dl, FILE *stream)
 		struct region *region = &dl->table->regions[i];
 
 		fprintf(stream, "  region %u: GPA 0x%" PRIx64 ", marks go to %s; ", i,
-				region->range.gpa, !dl->logging ? "nowhere" :
+				region->range->gpa, !dl->logging ? "nowhere" :
 				view_wanted(dl, region) == region->log ? "the log" : "staging");
-		dirtylog_bitmap_dump(region->bitmap, stream);
+		dirtylog_bitmap_dump(region->range->bitmap, stream);
 	}
 	pthread_mutex_unlock(&dl->lock);
 }

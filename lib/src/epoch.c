@@ -40,8 +40,7 @@ dirtylog_epoch_fini(struct dirtylog_epoch *epoch)
 void
 dirtylog_epoch_add(struct dirtylog_epoch *epoch, struct dirtylog_reader *reader)
 {
-	reader->section = 0;
-	reader->fence = !have_membarrier;
+	__atomic_store_n(&reader->membarrier, have_membarrier, __ATOMIC_RELAXED);
 	pthread_mutex_lock(&epoch->lock);
 	reader->next = epoch->readers;
 	epoch->readers = reader;

@@ -2,13 +2,32 @@
 
 #include <string.h>
 
-#include "dirtylog_marker.h"
+#include "marker.h"
+
+/*
+ * All but `reader.section`, which is its thread's: a burst that finds the gate
+ * closed touches that one and the gate alone.
+ */
+void
+dirtylog_marker_join(struct dirtylog_marker *marker, struct dirtylog_epoch *epoch)
+{
+	__atomic_store_n(&marker->gate, DIRTYLOG_GATE_CLOSED, __ATOMIC_RELAXED);
+	marker->index_bitmap = NULL;
+	marker->next = NULL;
+	marker->logging = false;
+	marker->index_pending = false;
+	marker->index_offset = 0;
+	marker->nb_marks = 0;
+	marker->nb_merged = 0;
+	memset(&marker->stats, 0, sizeof(marker->stats));
+	dirtylog_epoch_add(epoch, &marker->reader);
+}
 
 void
 dirtylog_marker_init(struct dirtylog_marker *marker, struct dirtylog_epoch *epoch)
 {
 	memset(marker, 0, sizeof(*marker));
-	dirtylog_epoch_add(epoch, &marker->reader);
+	dirtylog_marker_join(marker, epoch);
 }
 
 void

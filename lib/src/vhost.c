@@ -248,31 +248,58 @@ regions_backed(const struct dirtylog_vhost *vhost, struct message *msg)
 	return true;
 }
 
+/*
+ * The same of a region that is mapped, for a DPDK whose place for descriptors
+ * is not known: nobody may look there then.
+ */
+static bool
+is_backed(const struct rte_vhost_mem_region *region)
+{
+	uint64_t offset = region->host_user_addr - (uint64_t)(uintptr_t)region->mmap_addr;
+	struct stat st;
+
+	return fstat(region->fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+		offset + region->size <= (uint64_t)st.st_size;
+}
+
+/* What librte_vhost has mapped. Returns 0, -ERANGE (beyond its file), or of the call below. */
+static int
+take_regions(struct dirtylog_vhost *vhost, const struct rte_vhost_memory *mem)
+{
+	struct dirtylog_region regions[DIRTYLOG_MAX_REGIONS];
+	uint32_t i;
+
+	for (i = 0; i < mem->nregions && i < DIRTYLOG_MAX_REGIONS; i++) {
+		if (!is_backed(&mem->regions[i]))
+			return -ERANGE;
+		regions[i] = (struct dirtylog_region){
+			.gpa = mem->regions[i].guest_phys_addr,
+			.len = mem->regions[i].size,
+			.host = (uint8_t *)(uintptr_t)mem->regions[i].host_user_addr,
+		};
+	}
+	return dirtylog_set_regions(vhost->dl, regions, mem->nregions);
+}
+
 static enum rte_vhost_msg_result
 set_regions(struct dirtylog_vhost *vhost)
 {
-	struct dirtylog_region regions[DIRTYLOG_MAX_REGIONS];
 	struct rte_vhost_memory *mem;
-	uint32_t i;
 	int ret;
 
 	if (rte_vhost_get_mem_table(vhost->vid, &mem) < 0) {
 		DIRTYLOG_DIAG(ERR, "vid %d: no memory table", vhost->vid);
 		return RTE_VHOST_MSG_RESULT_ERR;
 	}
-	for (i = 0; i < mem->nregions && i < DIRTYLOG_MAX_REGIONS; i++) {
-		regions[i].gpa = mem->regions[i].guest_phys_addr;
-		regions[i].len = mem->regions[i].size;
-		regions[i].host = (void *)(uintptr_t)mem->regions[i].host_user_addr;
-	}
-	ret = dirtylog_set_regions(vhost->dl, regions, mem->nregions);
+	ret = take_regions(vhost, mem);
 	free(mem);
 	if (ret < 0) {
 		DIRTYLOG_DIAG(ERR, "vid %d: memory table refused: %s", vhost->vid,
+				ret == -ERANGE ? "a region is longer than its file" :
 				strerror(-ret));
 		return RTE_VHOST_MSG_RESULT_ERR;
 	}
-	vhost->ops->resume(vhost->ctx, DIRTYLOG_ALL_VRINGS);
+	vhost->ops->resume(vhost->ctx, DIRTYLOG_ALL_VRINGS, dirtylog_memory(vhost->dl));
 	return RTE_VHOST_MSG_RESULT_OK;
 }
 
@@ -357,7 +384,7 @@ after_message(int vid, void *ctx_msg)
 		if (!addr_changed(vhost, &addr))
 			break;
 		vhost->addrs[addr.index % MAX_VRINGS] = addr;
-		vhost->ops->resume(vhost->ctx, addr.index);
+		vhost->ops->resume(vhost->ctx, addr.index, dirtylog_memory(vhost->dl));
 		break;
 	case GET_VRING_BASE:
 		if (dirtylog_stopped(vhost->dl) &&
@@ -416,6 +443,19 @@ dirtylog_vhost_detach(struct dirtylog_vhost *vhost)
 		__atomic_store_n(&connections[vhost->vid], NULL, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&connections_lock);
 	free(vhost);
+}
+
+void *
+dirtylog_vhost_ctx(int vid)
+{
+	struct dirtylog_vhost *vhost;
+	void *ctx;
+
+	pthread_mutex_lock(&connections_lock);
+	vhost = vhost_of(vid);
+	ctx = vhost == NULL ? NULL : vhost->ctx;
+	pthread_mutex_unlock(&connections_lock);
+	return ctx;
 }
 
 int

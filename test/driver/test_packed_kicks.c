@@ -36,7 +36,7 @@ struct bench {
 	struct dirtylog *dl;
 	struct vnet_queue *queue;
 	struct vnet_rx_wakeup wakeup;
-	struct guest_mem *mem;
+	const struct dirtylog_memory *mem;
 	uint8_t *ram;
 	struct frontend_log log;
 };
@@ -50,8 +50,8 @@ set_up(struct bench *bench, bool event_idx)
 
 	bench->ram = aligned_alloc(PAGE, 3 * PAGE);
 	bench->queue = queue = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*queue));
-	bench->mem = calloc(1, sizeof(*bench->mem) + sizeof(bench->mem->regions[0]));
-	assert_true(bench->ram != NULL && queue != NULL && bench->mem != NULL);
+	assert_true(bench->ram != NULL && queue != NULL);
+	region.host = bench->ram;
 	memset(bench->ram, 0, 3 * PAGE);
 	memset(queue, 0, sizeof(*queue));
 	assert_int_equal(dirtylog_create("bench", &bench->dl), 0);
@@ -63,9 +63,8 @@ set_up(struct bench *bench, bool event_idx)
 	dirtylog_shm_unref(shm);
 	assert_int_equal(dirtylog_set_logging(bench->dl, true), 0);
 
-	bench->mem->nb_regions = 1;
-	bench->mem->regions[0] = (struct guest_region){ .gpa = GPA, .len = 3 * PAGE,
-		.host = bench->ram, .bitmap = dirtylog_region_bitmap(bench->dl, 0) };
+	bench->mem = dirtylog_memory(bench->dl);
+	assert_non_null(bench->mem);
 	vnet_rx_wakeup_init(&bench->wakeup);
 	assert_int_equal(vnet_rx_wakeup_open(&bench->wakeup), 0);
 	queue->packed = true;
@@ -92,7 +91,6 @@ tear_down(struct bench *bench)
 	dirtylog_destroy(bench->dl);
 	vnet_rx_wakeup_close(&bench->wakeup);
 	frontend_log_destroy(&bench->log);
-	free(bench->mem);
 	free(bench->queue);
 	free(bench->ram);
 }

@@ -171,9 +171,10 @@ room_open(const struct dirtylog_options *options, uint64_t len, bool huge,
 		skip();
 	room = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*room));
 	assert_non_null(room);
+	memset(&room->marker, 0, sizeof(room->marker));
 	map_guest(room, len, huge, nodes);
 	room->log.bytes = NULL;
-	region.host = room->memory;
+	region.host = (uint8_t *)room->memory;
 	assert_int_equal(dirtylog_create("numa", &room->dl), 0);
 	assert_int_equal(dirtylog_configure(room->dl, options), 0);
 	dirtylog_add_queue(room->dl, &room->marker);

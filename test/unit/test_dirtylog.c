@@ -49,6 +49,7 @@ setup(void **state)
 	unsigned int i;
 
 	assert_non_null(room);
+	memset(room, 0, sizeof(*room));
 	assert_int_equal(dirtylog_create("unit", &room->dl), 0);
 	for (i = 0; i < 2; i++)
 		dirtylog_add_queue(room->dl, &room->markers[i]);
@@ -657,6 +658,8 @@ removed_queue(void **state)
 	dirtylog_remove_queue(room->dl, &room->markers[0]);
 	assert_true(frontend_log_is_exactly(&room->log, INDEX_PAGE(0), 1));
 	memset(&room->markers[0], 0xff, sizeof(room->markers[0]));
+	room->markers[0].reader.section = 0;
+	room->markers[0].gate = DIRTYLOG_GATE_CLOSED;
 	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
 	dirtylog_add_queue(room->dl, &room->markers[0]);
 	assert_false(dirtylog_burst_begin(&room->markers[0]));

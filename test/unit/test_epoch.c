@@ -50,7 +50,7 @@ static void
 nobody_is_waited_for(void **state)
 {
 	struct dirtylog_epoch epoch;
-	struct dirtylog_reader readers[3];
+	struct dirtylog_reader readers[3] = { { .section = 0 } };
 	unsigned int i;
 
 	(void)state;
@@ -74,7 +74,8 @@ nobody_is_waited_for(void **state)
 		dirtylog_epoch_sync(&epoch);
 	}
 	assert_null(epoch.readers);
-	/* Added again it starts outside of a section. */
+	/* It is waited for again, in a section or not, when it is added again. */
+	dirtylog_reader_leave(&readers[0]);
 	dirtylog_epoch_add(&epoch, &readers[0]);
 	dirtylog_epoch_sync(&epoch);
 	dirtylog_epoch_remove(&epoch, &readers[0]);
@@ -120,7 +121,7 @@ static void
 sections_wrap(void **state)
 {
 	struct dirtylog_epoch epoch;
-	struct dirtylog_reader reader;
+	struct dirtylog_reader reader = { .section = 0 };
 
 	(void)state;
 	assert_int_equal(dirtylog_epoch_init(&epoch), 0);
@@ -169,7 +170,7 @@ retired_objects_are_unused(bool own_fence)
 		threads[i].object = &object;
 		threads[i].stop = &stop;
 		dirtylog_epoch_add(&epoch, &threads[i].reader);
-		threads[i].reader.fence |= own_fence;
+		threads[i].reader.membarrier &= !own_fence;
 		assert_int_equal(pthread_create(&threads[i].thread, NULL, use_object,
 				&threads[i]), 0);
 	}

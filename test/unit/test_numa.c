@@ -157,7 +157,7 @@ struct room {
 /* A device that logs, with one region and a log that just covers it. */
 static void
 room_open(struct room *room, enum dirtylog_placement placement, uint64_t gpa, uint64_t len,
-		const void *host)
+		void *host)
 {
 	const struct dirtylog_options options = { .placement = placement };
 	const struct dirtylog_region region = { .gpa = gpa, .len = len, .host = host };

@@ -58,6 +58,7 @@ room_open(enum dirtylog_placement placement, uint32_t drain_us)
 	unsigned int i;
 
 	assert_non_null(room);
+	memset(room, 0, sizeof(*room));
 	assert_int_equal(dirtylog_create("unit", &room->dl), 0);
 	assert_int_equal(dirtylog_configure(room->dl, &options), 0);
 	for (i = 0; i < 2; i++)
@@ -551,6 +552,7 @@ mark_everywhere(int fd, uint64_t offset, enum dirtylog_placement placement)
 	int i;
 
 	assert_non_null(marker);
+	memset(marker, 0, sizeof(*marker));
 	assert_int_equal(dirtylog_create("unit", &dl), 0);
 	assert_int_equal(dirtylog_configure(dl, &options), 0);
 	dirtylog_add_queue(dl, marker);

@@ -42,6 +42,7 @@ room_open(enum dirtylog_placement placement)
 	unsigned int i;
 
 	assert_non_null(room);
+	memset(room, 0, sizeof(*room));
 	assert_int_equal(dirtylog_create("unit", &room->dl), 0);
 	assert_int_equal(dirtylog_configure(room->dl, &options), 0);
 	for (i = 0; i < 2; i++)

@@ -168,6 +168,7 @@ counters(void **state)
 
 	(void)state;
 	assert_non_null(marker);
+	memset(marker, 0, sizeof(*marker));
 	assert_int_equal(dirtylog_create("unit", &dl), 0);
 	assert_int_equal(dirtylog_configure(dl, &options), 0);
 	assert_int_equal(dirtylog_vhost_attach(3, dl, &no_ops, NULL, &vhost), 0);

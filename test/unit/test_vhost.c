@@ -58,6 +58,7 @@ static struct {
 	struct rte_vhost_user_extern_ops ops;
 	struct dirtylog_region regions[4];
 	uint32_t nb_regions;
+	int fd; /* of all regions */
 	int mem_table_ret;
 	void *log_base;
 	uint64_t log_size;
@@ -95,6 +96,9 @@ __wrap_rte_vhost_get_mem_table(int vid, struct rte_vhost_memory **mem)
 	for (i = 0; i < librte.nb_regions; i++) {
 		(*mem)->regions[i].guest_phys_addr = librte.regions[i].gpa;
 		(*mem)->regions[i].size = librte.regions[i].len;
+		(*mem)->regions[i].host_user_addr = (uintptr_t)librte.regions[i].host;
+		(*mem)->regions[i].mmap_addr = librte.regions[i].host;
+		(*mem)->regions[i].fd = librte.fd;
 	}
 	return 0;
 }
@@ -121,6 +125,7 @@ struct room {
 	struct dirtylog_vhost *vhost;
 	struct dirtylog_marker markers[2];
 	struct frontend_log log, other;
+	const struct dirtylog_memory *memory; /* what it was handed last */
 	bool keep_open;       /* a user that does not do what it is asked */
 	char calls[256];      /* what the user was asked, one word each */
 	FILE *lines;          /* the library's log lines */
@@ -153,9 +158,13 @@ quiesce(void *ctx, uint32_t vring)
 }
 
 static void
-resume(void *ctx, uint32_t vring)
+resume(void *ctx, uint32_t vring, const struct dirtylog_memory *memory)
 {
-	note(ctx, "resume", vring);
+	struct room *room = ctx;
+
+	note(room, "resume", vring);
+	room->memory = memory;
+	assert_ptr_equal(memory, dirtylog_memory(room->dl));
 }
 
 static void
@@ -201,6 +210,7 @@ setup(void **state)
 	librte.version = "DPDK 22.11.11";
 	librte.regions[0] = (struct dirtylog_region){ .gpa = 0, .len = PAGES * PAGE };
 	librte.nb_regions = 1;
+	librte.fd = -1;
 	room->lines = open_memstream(&room->text, &room->text_len);
 	assert_non_null(room->lines);
 	rte_openlog_stream(room->lines);
@@ -675,6 +685,8 @@ memory_table(void **state)
 		assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_OK);
 		asked(room, "resume(all) ");
 		assert_int_equal(dirtylog_region_bitmap(room->dl, 1)->len, (i + 1) * PAGE);
+		assert_int_equal(room->memory->nb_regions, 2);
+		assert_int_equal(room->memory->regions[1].len, (i + 1) * PAGE);
 		logged(room, "beyond the log");
 	}
 	/* No table, a table that cannot be: an error, and nobody is to resume. */
@@ -694,7 +706,50 @@ memory_table(void **state)
 	librte.nb_regions = 0;
 	assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_OK);
 	asked(room, "resume(all) ");
+	assert_null(room->memory);
 	assert_null(dirtylog_region_bitmap(room->dl, 0));
+}
+
+/*
+ * A region that is longer than its file, as seen once librte_vhost has mapped
+ * it, is refused, whatever DPDK it is.
+ */
+static void
+mapped_region_beyond_its_file(void **state)
+{
+	struct room *room = *state;
+
+	librte.fd = memfd_create("guest", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(librte.fd, PAGES * PAGE), 0);
+	librte.regions[0].host = (uint8_t *)(uintptr_t)(16 * PAGE);
+	compose(room, SET_MEM_TABLE, 0, NULL);
+	assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
+	assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_OK);
+	asked(room, "quiesce(all) resume(all) ");
+	librte.regions[0].len += 1;
+	assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_ERR);
+	asked(room, "");
+	logged(room, "longer than its file");
+	close(librte.fd);
+}
+
+/* Whose a connection is, as librte_vhost's own callbacks ask. */
+static void
+context_of_a_vid(void **state)
+{
+	struct room *room = *state;
+	struct dirtylog_vhost *other;
+	int dummy;
+
+	assert_ptr_equal(dirtylog_vhost_ctx(VID), room);
+	assert_null(dirtylog_vhost_ctx(VID + 1));
+	assert_null(dirtylog_vhost_ctx(-1));
+	assert_null(dirtylog_vhost_ctx(DIRTYLOG_MAX_VIDS));
+	assert_int_equal(dirtylog_vhost_attach(VID + 1, room->dl, &user_ops, &dummy, &other), 0);
+	assert_ptr_equal(dirtylog_vhost_ctx(VID + 1), &dummy);
+	assert_ptr_equal(dirtylog_vhost_ctx(VID), room);
+	dirtylog_vhost_detach(other);
+	assert_null(dirtylog_vhost_ctx(VID + 1));
 }
 
 /* A user that leaves its queues open gets an error, not a use after free. */
@@ -897,6 +952,8 @@ main(void)
 		IN_ROOM(stop),
 		IN_ROOM(reset_owner),
 		IN_ROOM(memory_table),
+		IN_ROOM(mapped_region_beyond_its_file),
+		IN_ROOM(context_of_a_vid),
 		IN_ROOM(user_that_does_not_quiesce),
 		IN_ROOM(call_descriptor),
 		IN_ROOM(other_messages),

@@ -62,11 +62,11 @@ mark_packed(struct vnet_queue *queue, struct dirtylog *dl)
 {
 	struct vnet_packed_pos place = vnet_packed_pos_now(queue);
 	struct vnet_packed_buffer buffer;
-	uint64_t len;
+	uint64_t gpa, len;
 
 	/* Descriptors that were returned, and not shown or not marked. */
-	dirtylog_mark_gpa(dl, guest_mem_gpa(queue->mem, queue->packed_desc),
-			queue->size * sizeof(struct vring_packed_desc));
+	if (dirtylog_memory_gpa(queue->mem, queue->packed_desc, &gpa) == 0)
+		dirtylog_mark_gpa(dl, gpa, queue->size * sizeof(struct vring_packed_desc));
 	while (vnet_packed_pos_is_available(queue, &place)) {
 		int n = vnet_chain_walk_packed(queue, place.index, place.left, true, 0,
 				&len, &buffer);

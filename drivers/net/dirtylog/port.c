@@ -77,19 +77,19 @@ open_marked(struct eth_dirtylog_port *port, struct vnet_vring *vring)
 	struct vnet_queue *queue = vring->queue;
 	const void *ring = queue->packed ? (void *)queue->packed_desc : (void *)queue->used;
 	uint64_t told = vring->ring.log_guest_addr;
-	uint64_t gpa = guest_mem_gpa(port->mem, ring);
-	uint64_t event;
+	uint64_t gpa = told, event;
 	int ret;
 
-	if (!queue->packed && told != 0)
-		gpa = told;
+	if ((queue->packed || told == 0) && dirtylog_memory_gpa(port->mem, ring, &gpa) < 0)
+		return -EFAULT;
 	queue->used_bitmap = dirtylog_find(port->dl, gpa, &queue->used_offset);
 	if (queue->used_bitmap == NULL)
 		return -EFAULT;
 	if (!queue->packed)
 		return dirtylog_open(port->dl, &queue->marker, gpa);
 
-	event = guest_mem_gpa(port->mem, queue->device_event);
+	if (dirtylog_memory_gpa(port->mem, queue->device_event, &event) < 0)
+		return -EFAULT;
 	if (told == 0)
 		told = event;
 	queue->event[0].bitmap = dirtylog_find(port->dl, event,
@@ -314,57 +314,6 @@ read_vring(struct eth_dirtylog_port *port, uint16_t index)
 	take_kick_fd(port, index, vring->ring.kickfd);
 }
 
-static void
-forget_memory(struct eth_dirtylog_port *port)
-{
-	free(port->mem);
-	port->mem = NULL;
-}
-
-/* Whether a region lies in its file: a store beyond the end would be a SIGBUS. */
-static bool
-is_backed(const struct rte_vhost_mem_region *region)
-{
-	uint64_t offset = region->host_user_addr - (uint64_t)(uintptr_t)region->mmap_addr;
-	struct stat st;
-
-	return fstat(region->fd, &st) < 0 || !S_ISREG(st.st_mode) ||
-		offset + region->size <= (uint64_t)st.st_size;
-}
-
-static int
-read_memory(struct eth_dirtylog_port *port)
-{
-	struct rte_vhost_memory *table;
-	struct guest_mem *mem;
-	uint32_t i;
-
-	forget_memory(port);
-	if (rte_vhost_get_mem_table(port->vid, &table) < 0)
-		return -EIO;
-	mem = calloc(1, sizeof(*mem) + table->nregions * sizeof(mem->regions[0]));
-	for (i = 0; mem != NULL && i < table->nregions; i++) {
-		if (!is_backed(&table->regions[i])) {
-			VNET_DIAG(ERR, "port %u: region %u of guest memory is longer than its file",
-					port->port_id, i);
-			mem->nb_regions = 0;
-			break;
-		}
-		mem->regions[i].gpa = table->regions[i].guest_phys_addr;
-		mem->regions[i].len = table->regions[i].size;
-		mem->regions[i].host = (uint8_t *)(uintptr_t)table->regions[i].host_user_addr;
-		mem->regions[i].bitmap = dirtylog_region_bitmap(port->dl, i);
-		mem->nb_regions++;
-	}
-	free(table);
-	if (mem == NULL || mem->nb_regions == 0) {
-		free(mem);
-		return -ENOMEM;
-	}
-	port->mem = mem;
-	return 0;
-}
-
 /* The library's view of the messages: see dirtylog_vhost.h. */
 static void
 on_quiesce(void *ctx, uint32_t vring)
@@ -377,19 +326,22 @@ on_quiesce(void *ctx, uint32_t vring)
 		if (vring == i || vring == DIRTYLOG_ALL_VRINGS)
 			close_and_hand_back(port, i);
 	if (vring == DIRTYLOG_ALL_VRINGS)
-		forget_memory(port); /* librte_vhost unmaps it next */
+		port->mem = NULL; /* librte_vhost unmaps it next */
 	pthread_mutex_unlock(&port->lock);
 }
 
 static void
-on_resume(void *ctx, uint32_t vring)
+on_resume(void *ctx, uint32_t vring, const struct dirtylog_memory *memory)
 {
 	struct eth_dirtylog_port *port = ctx;
 	uint16_t i;
 
 	pthread_mutex_lock(&port->lock);
-	if (vring == DIRTYLOG_ALL_VRINGS && read_memory(port) < 0)
-		VNET_DIAG(ERR, "port %u: no guest memory", port->port_id);
+	if (vring == DIRTYLOG_ALL_VRINGS) {
+		port->mem = memory;
+		if (memory == NULL)
+			VNET_DIAG(ERR, "port %u: no guest memory", port->port_id);
+	}
 	for (i = 0; i < 2 * port->nb_queue_pairs; i++) {
 		if (!port->vrings[i].ready || (vring != i && vring != DIRTYLOG_ALL_VRINGS))
 			continue;
@@ -478,7 +430,7 @@ drop_connection(struct eth_dirtylog_port *port)
 	dirtylog_vhost_detach(port->vhost);
 	port->vhost = NULL;
 	dirtylog_reset(port->dl);
-	forget_memory(port);
+	port->mem = NULL;
 	port->attached = false;
 	port->mtu = 0;
 	port->vid = -1;

@@ -68,7 +68,7 @@ struct eth_dirtylog_port {
 	struct dirtylog *dl;
 	struct dirtylog_stats stats_at_reset; /* its counters are read from there on */
 	struct dirtylog_vhost *vhost; /* of the connection, or NULL */
-	struct guest_mem *mem;        /* of the connection, or NULL */
+	const struct dirtylog_memory *mem; /* of the connection, or NULL */
 	uint64_t features;
 	uint16_t mtu;                 /* as the front-end says, or 0 */
 	int vid;                      /* -1: no connection */

@@ -71,17 +71,11 @@ create_memory(struct rig *rig, uint64_t high_len)
 	for (i = 0; i < 3; i++) {
 		regions[i].gpa = rig->ram.regions[i].gpa;
 		regions[i].len = rig->ram.regions[i].len;
+		regions[i].host = rig->ram.regions[i].host;
 	}
 	assert_int_equal(dirtylog_set_regions(rig->dl, regions, 3), 0);
-	rig->mem = calloc(1, sizeof(*rig->mem) + 3 * sizeof(rig->mem->regions[0]));
+	rig->mem = dirtylog_memory(rig->dl);
 	assert_non_null(rig->mem);
-	rig->mem->nb_regions = 3;
-	for (i = 0; i < 3; i++) {
-		rig->mem->regions[i].gpa = regions[i].gpa;
-		rig->mem->regions[i].len = regions[i].len;
-		rig->mem->regions[i].host = rig->ram.regions[i].host;
-		rig->mem->regions[i].bitmap = dirtylog_region_bitmap(rig->dl, i);
-	}
 }
 
 static void
@@ -230,7 +224,6 @@ rig_destroy(struct rig *rig)
 	destroy_pool(rig->large);
 	destroy_pool(rig->small);
 	ram_destroy(&rig->ram);
-	free(rig->mem);
 	free(rig);
 }
 

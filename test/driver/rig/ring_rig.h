@@ -71,7 +71,7 @@ struct rig {
 	struct guest_ram ram;
 	struct dirtylog *dl;
 	struct frontend_log log;
-	struct guest_mem *mem;
+	const struct dirtylog_memory *mem;
 	struct rig_side to_guest;   /* the driver transmits */
 	struct rig_side from_guest; /* the driver receives */
 	struct rte_mempool *pool;   /* mbufs of 2 KiB, */

@@ -21,7 +21,7 @@ add_buffer(struct vnet_queue *queue, uint64_t gpa, uint32_t len, int n)
 		return -1;
 	}
 	while (len != 0) {
-		const struct guest_region *region = guest_mem_find(queue->mem, gpa, &queue->hint);
+		const struct dirtylog_region *region = dirtylog_memory_find(queue->mem, gpa, &queue->hint);
 		struct vnet_iov *iov = &queue->iov[n];
 
 		if (region == NULL) {
@@ -34,7 +34,7 @@ add_buffer(struct vnet_queue *queue, uint64_t gpa, uint32_t len, int n)
 			return -1;
 		}
 		iov->region = region;
-		iov->host = guest_region_host(region, gpa);
+		iov->host = dirtylog_region_host(region, gpa);
 		iov->len = (uint32_t)RTE_MIN(len, region->len - (gpa - region->gpa));
 		gpa += iov->len; /* wraps to 0 at worst, which is checked again */
 		len -= iov->len;
@@ -48,15 +48,15 @@ static const void *
 find_indirect(struct vnet_queue *queue, uint64_t table, uint32_t index)
 {
 	uint64_t gpa = table + index * ENTRY_LEN;
-	const struct guest_region *region = guest_mem_find_range(queue->mem, gpa, ENTRY_LEN,
+	const struct dirtylog_region *region = dirtylog_memory_find_range(queue->mem, gpa, ENTRY_LEN,
 			&queue->hint);
 
 	if (region == NULL ||
-			(uintptr_t)guest_region_host(region, gpa) % _Alignof(uint64_t) != 0) {
+			(uintptr_t)dirtylog_region_host(region, gpa) % _Alignof(uint64_t) != 0) {
 		vnet_queue_fault(queue, VNET_FAULT_INDIRECT, gpa, 0);
 		return NULL;
 	}
-	return guest_region_host(region, gpa);
+	return dirtylog_region_host(region, gpa);
 }
 
 /*

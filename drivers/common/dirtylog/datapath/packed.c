@@ -46,11 +46,11 @@ vnet_packed_start(struct vnet_queue *queue)
 			(uintptr_t)queue->driver_event % 4 != 0 ||
 			(uintptr_t)queue->device_event % 4 != 0)
 		return -EINVAL;
-	if (guest_mem_find_host(queue->mem, queue->packed_desc,
+	if (dirtylog_memory_find_host(queue->mem, queue->packed_desc,
 				queue->size * sizeof(struct vring_packed_desc)) == NULL ||
-			guest_mem_find_host(queue->mem, queue->driver_event,
+			dirtylog_memory_find_host(queue->mem, queue->driver_event,
 				sizeof(*queue->driver_event)) == NULL ||
-			guest_mem_find_host(queue->mem, queue->device_event,
+			dirtylog_memory_find_host(queue->mem, queue->device_event,
 				sizeof(*queue->device_event)) == NULL)
 		return -EFAULT;
 

@@ -77,13 +77,13 @@ static inline uint8_t *
 vnet_prepare_buffer(struct vnet_queue *queue, struct dirtylog_run *run, uint64_t gpa,
 		uint32_t room, uint32_t len)
 {
-	const struct guest_region *region = guest_mem_find_range(queue->mem, gpa, room,
+	const struct dirtylog_region *region = dirtylog_memory_find_range(queue->mem, gpa, room,
 			&queue->hint);
 	uint8_t *host;
 
 	if (unlikely(region == NULL))
 		return NULL;
-	host = guest_region_host(region, gpa);
+	host = dirtylog_region_host(region, gpa);
 	/* For writing is no gain: lines that the guest has not read come writable. */
 	rte_prefetch0(host);
 	rte_prefetch0(host + RTE_CACHE_LINE_SIZE);
@@ -151,13 +151,13 @@ vnet_write_packet(const struct vnet_queue *queue, uint8_t *host,
 static inline const uint8_t *
 vnet_find_packet(struct vnet_queue *queue, uint64_t gpa, uint32_t len)
 {
-	const struct guest_region *region = guest_mem_find_range(queue->mem, gpa, len,
+	const struct dirtylog_region *region = dirtylog_memory_find_range(queue->mem, gpa, len,
 			&queue->hint);
 	const uint8_t *host;
 
 	if (unlikely(region == NULL))
 		return NULL;
-	host = guest_region_host(region, gpa);
+	host = dirtylog_region_host(region, gpa);
 	/* Even the smallest packet lies in two lines with its header. */
 	rte_prefetch0(host);
 	rte_prefetch0(host + RTE_CACHE_LINE_SIZE);

@@ -19,11 +19,18 @@
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 
-#include "datapath/guest_mem.h"
 #include "dirtylog_marker.h"
+#include "dirtylog_memory.h"
 
 /* Pieces that one packet's buffers can come in. */
 #define VNET_MAX_IOV 1024
+
+/* A piece of guest memory that is contiguous for the host too. */
+struct vnet_iov {
+	uint8_t *host;
+	uint32_t len;
+	const struct dirtylog_region *region;
+};
 
 /* What a guest can do wrong; counted, and logged at a bounded rate. */
 enum vnet_fault {
@@ -81,7 +88,7 @@ struct vnet_queue {
 		struct vring_used *used;
 		struct vring_packed_desc_event *device_event;
 	};
-	const struct guest_mem *mem;
+	const struct dirtylog_memory *mem;
 	/* Of the region that holds what we write: the used ring, or the packed one. */
 	struct dirtylog_bitmap *used_bitmap;
 	uint64_t used_offset;                /* of that ring in the region */
@@ -121,7 +128,7 @@ struct vnet_queue {
 	uint16_t avail_seen;                 /* split: the guest's index when it was last read */
 	uint16_t signalled;                  /* next_used when the guest was last notified */
 	bool signalled_valid;
-	const struct guest_region *hint;
+	const struct dirtylog_region *hint;
 	uint64_t rarp;                       /* 0, or what vnet_rarp.c asks the burst for */
 
 	/* The ethdev queue. */

@@ -19,10 +19,10 @@ vnet_split_start(struct vnet_queue *queue)
 			(uintptr_t)queue->desc % 16 != 0 || (uintptr_t)queue->avail % 2 != 0 ||
 			(uintptr_t)queue->used % 4 != 0)
 		return -EINVAL;
-	if (guest_mem_find_host(queue->mem, queue->desc, size * sizeof(struct vring_desc)) == NULL ||
-			guest_mem_find_host(queue->mem, queue->avail, sizeof(struct vring_avail) +
+	if (dirtylog_memory_find_host(queue->mem, queue->desc, size * sizeof(struct vring_desc)) == NULL ||
+			dirtylog_memory_find_host(queue->mem, queue->avail, sizeof(struct vring_avail) +
 				size * sizeof(uint16_t) + event) == NULL ||
-			guest_mem_find_host(queue->mem, queue->used, sizeof(struct vring_used) +
+			dirtylog_memory_find_host(queue->mem, queue->used, sizeof(struct vring_used) +
 				size * sizeof(struct vring_used_elem) + event) == NULL)
 		return -EFAULT;
 

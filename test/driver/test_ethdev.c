@@ -25,7 +25,7 @@
 #include <cmocka.h>
 
 #include "dirtylog_eth.h"
-#include "stats.h"
+#include "datapath/count.h"
 #include "rig/eal.h"
 #include "rig/port_rig.h"
 

@@ -41,7 +41,11 @@ create(uint64_t features, uint64_t rx_offloads, bool legacy)
 	const struct rig_options options = {
 		.size = 256, .start = 65530, .mergeable = true, .version_1 = true, .logging = true,
 		.features = features,
-		.rx_config = { .offloads = rx_offloads, .legacy_ol_flags = legacy },
+		.rx_config = {
+			.strip_vlan = (rx_offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0,
+			.partial_checksums = (rx_offloads & RX_CHECKSUMS) != 0,
+			.legacy_ol_flags = legacy,
+		},
 	};
 
 	return rig_create(&options);
@@ -748,7 +752,7 @@ large_buffers(void **state)
 {
 	struct rig *rig = create(ALL, RX_CHECKSUMS, false);
 	struct vnet_queue *queue = rig->from_guest.queue;
-	struct rte_mempool *buffers = vnet_ext_buffers_create(7, 0, SOCKET_ID_ANY);
+	struct rte_mempool *buffers = vnet_ext_buffers_create("dirtylog_7_0", SOCKET_ID_ANY);
 	struct rte_mbuf *held[512], *mbuf;
 	struct virtio_net_hdr header;
 	unsigned int i, n, linear;
@@ -811,7 +815,7 @@ large_buffers(void **state)
 	mbuf = receive_one(rig, rig->pool, &header, frame.bytes, frame.len, SHAPE_ONE);
 	assert_non_null(mbuf);
 	vnet_ext_buffers_release(buffers);
-	assert_ptr_equal(vnet_ext_buffers_create(7, 0, SOCKET_ID_ANY), buffers);
+	assert_ptr_equal(vnet_ext_buffers_create("dirtylog_7_0", SOCKET_ID_ANY), buffers);
 	assert_true(holds(mbuf, frame.bytes, frame.len));
 	rte_pktmbuf_free(mbuf);
 	vnet_ext_buffers_release(buffers);

@@ -434,7 +434,7 @@ static const struct rig_options options[] = {
 	{ .size = SIZE, .version_1 = true, .logging = true, .event_idx = true },
 	{ .size = SIZE, .mergeable = true, .logging = true },
 	{ .size = SIZE, .mergeable = true, .logging = true, .features = ALL_OFFLOADS,
-		.rx_config.offloads = RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_VLAN_STRIP },
+		.rx_config.partial_checksums = true, .rx_config.strip_vlan = true },
 	{ .size = SIZE, .version_1 = true, .logging = true, .features = ALL_OFFLOADS,
 		.rx_config.legacy_ol_flags = true },
 	/* Checksums by software, both ways. */

@@ -40,7 +40,7 @@ port_of(const struct rte_eth_dev *dev)
 static void
 follow_mtu(struct rte_eth_dev *dev)
 {
-	uint16_t mtu = port_of(dev)->mtu;
+	uint16_t mtu = eth_dirtylog_port_mtu(port_of(dev));
 
 	if (mtu != 0)
 		dev->data->mtu = mtu;
@@ -73,10 +73,25 @@ static const struct eth_dirtylog_port_events port_events = {
 	.queue_state = on_queue_state,
 };
 
+/* What the application has configured, and may change while the port runs. */
+static void
+set_rx_config(struct rte_eth_dev *dev)
+{
+	uint64_t offloads = dev->data->dev_conf.rxmode.offloads;
+	const struct vnet_rx_config config = {
+		.strip_vlan = (offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0,
+		.partial_checksums = (offloads &
+				(RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM)) != 0,
+		.legacy_ol_flags = port_of(dev)->legacy_ol_flags,
+	};
+
+	eth_dirtylog_port_set_rx_config(port_of(dev), &config);
+}
+
 static int
 dev_configure(struct rte_eth_dev *dev)
 {
-	eth_dirtylog_port_set_rx_offloads(port_of(dev), dev->data->dev_conf.rxmode.offloads);
+	set_rx_config(dev);
 	return eth_dirtylog_port_register(port_of(dev));
 }
 
@@ -84,7 +99,7 @@ dev_configure(struct rte_eth_dev *dev)
 static int
 vlan_offload_set(struct rte_eth_dev *dev, int mask __rte_unused)
 {
-	eth_dirtylog_port_set_rx_offloads(port_of(dev), dev->data->dev_conf.rxmode.offloads);
+	set_rx_config(dev);
 	return 0;
 }
 
@@ -153,10 +168,12 @@ queue_create(struct rte_eth_dev *dev, uint16_t vring, unsigned int socket,
 			RTE_CACHE_LINE_SIZE, (int)socket);
 
 	if (queue == NULL) {
-		VNET_DIAG(ERR, "port %u: no memory for virtqueue %u", dev->data->port_id, vring);
+		VNET_DIAG(ERR, "%s: no memory for virtqueue %u", port_of(dev)->name, vring);
 		return NULL;
 	}
-	queue->port_id = dev->data->port_id;
+	queue->name = port_of(dev)->name;
+	queue->mbuf_port = dev->data->port_id;
+	queue->linear = port_of(dev)->linear_buffers;
 	queue->vring = vring;
 	queue->pool = pool;
 	queue->call_fd = -1;
@@ -170,16 +187,16 @@ rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc __rte_unus
 		struct rte_mempool *pool)
 {
 	struct vnet_queue *queue = queue_create(dev, VRING_OF_RX(id), socket, pool);
+	char name[RTE_MEMPOOL_NAMESIZE];
 
 	dev->data->rx_queues[id] = queue;
 	if (queue == NULL)
 		return -ENOMEM;
-	if (port_of(dev)->ext_buffers) {
-		queue->ext_buffers = vnet_ext_buffers_create(dev->data->port_id, id,
-				(int)socket);
-		return queue->ext_buffers == NULL ? -ENOMEM : 0;
-	}
-	return 0;
+	if (!port_of(dev)->ext_buffers)
+		return 0;
+	snprintf(name, sizeof(name), "dirtylog_%u_%u", dev->data->port_id, id);
+	queue->ext_buffers = vnet_ext_buffers_create(name, (int)socket);
+	return queue->ext_buffers == NULL ? -ENOMEM : 0;
 }
 
 static int
@@ -272,6 +289,18 @@ priv_dump(struct rte_eth_dev *dev, FILE *file)
 	return 0;
 }
 
+static eth_dirtylog_rx_count_t
+rx_queue_count(void *queue)
+{
+	return (eth_dirtylog_rx_count_t)vnet_notify_waiting(queue);
+}
+
+static int
+get_monitor_addr(void *queue, struct rte_power_monitor_cond *cond)
+{
+	return vnet_notify_monitor(queue, cond);
+}
+
 ETH_DIRTYLOG_STATS_GET(stats_get, eth_dirtylog_stats_get)
 
 static const struct eth_dev_ops ops = {
@@ -287,7 +316,7 @@ static const struct eth_dev_ops ops = {
 	.tx_queue_release = tx_queue_release,
 	.rx_queue_intr_enable = eth_dirtylog_rx_intr_enable,
 	.rx_queue_intr_disable = eth_dirtylog_rx_intr_disable,
-	.get_monitor_addr = vnet_notify_monitor,
+	.get_monitor_addr = get_monitor_addr,
 	.tx_done_cleanup = tx_done_cleanup,
 	.mtu_set = mtu_set,
 	.link_update = link_update,
@@ -372,16 +401,14 @@ probe(struct rte_vdev_device *vdev)
 	ret = make_mac_addr(dev);
 	if (ret < 0)
 		goto release;
-	ret = eth_dirtylog_port_init(port, &port_events, dev);
-	if (ret < 0)
-		goto release;
+	eth_dirtylog_port_init(port, &port_events, dev);
 	dev->data->dev_flags = RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
 	dev->data->promiscuous = 1;
 	dev->data->all_multicast = 1;
 	dev->dev_ops = &ops;
 	dev->rx_pkt_burst = eth_dirtylog_rx;
 	dev->tx_pkt_burst = eth_dirtylog_tx;
-	dev->rx_queue_count = vnet_notify_waiting;
+	dev->rx_queue_count = rx_queue_count;
 	on_link(dev, false);
 	rte_eth_dev_probing_finish(dev);
 	return 0;

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * A port's life: the front-end's comings and goings on one side, the ethdev's
- * starts and stops on the other, and from both, which queues are open.
+ * A port: a socket, the connections of front-ends on it, and the ethdev whose
+ * queues serve them.
  *
- * A queue is open when the ethdev has it and is started, the front-end's
- * device is ready, and the virtqueue is. librte_vhost's event thread and the
- * ethdev's control thread both get here; the port's lock keeps them apart.
- * What librte_vhost knows is read by its own thread only, and kept.
+ * The ethdev's queues serve one connection at a time, the one that came last:
+ * a front-end that comes back may be here before its old connection is seen
+ * closed. One that lost them so does not get them back. While the ethdev is
+ * stopped nobody has them.
+ *
+ * librte_vhost's event thread and the ethdev's control thread both get here; the
+ * port's lock keeps them apart. It is taken before a connection's.
  */
 
 #ifndef ETH_DIRTYLOG_PORT_H
@@ -19,13 +22,9 @@
 #include <sys/queue.h>
 #include <sys/un.h>
 
-#include <rte_vhost.h>
-
-#include "datapath/rx_wakeup.h"
+#include "connection.h"
 #include "datapath/queue.h"
-#include "dirtylog_vhost.h"
-
-#define VNET_MAX_QUEUE_PAIRS 128
+#include "datapath/rx_wakeup.h"
 
 /* What the port tells the ethdev, from librte_vhost's thread, unlocked. */
 struct eth_dirtylog_port_events {
@@ -33,58 +32,49 @@ struct eth_dirtylog_port_events {
 	void (*queue_state)(void *ctx);
 };
 
-/* One virtqueue, whether an ethdev queue belongs to it or not. */
-struct vnet_vring {
-	struct vnet_queue *queue; /* the ethdev's, or NULL */
-	struct rte_vhost_vring ring;  /* as librte_vhost knows it */
-	uint16_t next_avail;          /* where the queue goes on when it opens */
-	uint16_t next_used;
-	int call_fd;                  /* our duplicate, or -1 */
-	struct vnet_rx_wakeup wakeup; /* of receive queues: with the kick descriptor */
-	bool ready;                   /* the front-end has set it up and enabled it */
-	bool reported_ready;              /* `ready`, as the application was last told */
-	bool open;
-	bool was_open;                /* in this connection */
-	bool call_changing;           /* not ready for a new call descriptor's sake only */
+/* A connection on the port's socket. */
+struct eth_dirtylog_link {
+	TAILQ_ENTRY(eth_dirtylog_link) next;
+	struct vnet_connection *connection;
+	bool runs; /* the front-end's device does */
 };
 
 struct eth_dirtylog_port {
 	TAILQ_ENTRY(eth_dirtylog_port) next;
 	pthread_mutex_t lock;
-	char iface[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* longer ones are cut off */
-	uint16_t nb_queue_pairs;      /* offered to the front-end */
+	char name[sizeof("port 65535")];
+	char iface[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	uint16_t nb_queue_pairs;
 	uint16_t port_id;
 	bool client;
 	bool postcopy;                /* tell the front-end that it may migrate so */
 	bool tso;                     /* take segments longer than the MTU from the guest */
 	bool linear_buffers;          /* a received packet is one mbuf, or is dropped */
-	bool ext_buffers;             /* ... with an external buffer if it is too long */
+	bool ext_buffers;             /* a packet too long for an mbuf gets an external buffer */
 	bool legacy_ol_flags;         /* mbuf flags of transmit in received packets */
-	uint64_t rx_offloads;         /* RTE_ETH_RX_OFFLOAD_*, as the ethdev is configured */
 	struct dirtylog_options log_options;
 	const struct eth_dirtylog_port_events *events;
 	void *events_ctx;
 
-	struct dirtylog *dl;
-	struct dirtylog_stats stats_at_reset; /* its counters are read from there on */
-	struct dirtylog_vhost *vhost; /* of the connection, or NULL */
-	const struct dirtylog_memory *mem; /* of the connection, or NULL */
-	uint64_t features;
-	uint16_t mtu;                 /* as the front-end says, or 0 */
-	int vid;                      /* -1: no connection */
-	bool registered;              /* the socket exists */
-	bool attached;                /* the front-end's device runs */
-	bool started;                 /* the ethdev is */
-	uint16_t next_change;         /* virtqueue to look at first for what changed */
-	struct vnet_vring vrings[2 * VNET_MAX_QUEUE_PAIRS];
+	TAILQ_HEAD(, eth_dirtylog_link) links;
+	struct eth_dirtylog_link *current;  /* has the queues; NULL: nobody has */
+	struct dirtylog_stats log_past;     /* of connections that are gone */
+	struct dirtylog_stats log_at_reset; /* the log's counters are read from there on */
+	struct vnet_rx_config rx_config;
+	bool registered;                    /* the socket exists */
+	bool started;                       /* the ethdev is */
+	uint16_t next_change;               /* virtqueue to look at first for what changed */
+	struct vnet_queue *queues[2 * VNET_MAX_QUEUE_PAIRS];     /* the ethdev's, by virtqueue */
+	bool reported_ready[2 * VNET_MAX_QUEUE_PAIRS];           /* what the application knows */
+	bool reported_unpolled[2 * VNET_MAX_QUEUE_PAIRS];        /* what the log says */
+	struct vnet_rx_wakeup wakeups[VNET_MAX_QUEUE_PAIRS];     /* of receive queues */
 };
 
 /*
  * Prepare a port. `port_id` and what eth_dirtylog_devargs_parse() fills in are set.
- * Returns 0 or -ENOMEM.
  */
-int eth_dirtylog_port_init(struct eth_dirtylog_port *port, const struct eth_dirtylog_port_events *events,
-		void *ctx);
+void eth_dirtylog_port_init(struct eth_dirtylog_port *port,
+		const struct eth_dirtylog_port_events *events, void *ctx);
 
 /* Undo it. The socket is closed first if it is open. */
 void eth_dirtylog_port_fini(struct eth_dirtylog_port *port);
@@ -101,7 +91,8 @@ void eth_dirtylog_port_set_queue(struct eth_dirtylog_port *port, uint16_t vring,
 		struct vnet_queue *queue);
 
 /* The ethdev is configured, perhaps while it runs. */
-void eth_dirtylog_port_set_rx_offloads(struct eth_dirtylog_port *port, uint64_t offloads);
+void eth_dirtylog_port_set_rx_config(struct eth_dirtylog_port *port,
+		const struct vnet_rx_config *config);
 
 /* The ethdev starts or stops. */
 void eth_dirtylog_port_set_started(struct eth_dirtylog_port *port, bool started);
@@ -114,5 +105,11 @@ bool eth_dirtylog_port_next_change(struct eth_dirtylog_port *port, uint16_t *vri
 
 /* librte_vhost's id of the connection, or -ENOTCONN. */
 int eth_dirtylog_port_vid(struct eth_dirtylog_port *port);
+
+/* The MTU that the front-end has told its guest, or 0. */
+uint16_t eth_dirtylog_port_mtu(struct eth_dirtylog_port *port);
+
+/* The log's counters, of all connections so far, and its state now. */
+void eth_dirtylog_port_get_stats(struct eth_dirtylog_port *port, struct dirtylog_stats *stats);
 
 #endif /* ETH_DIRTYLOG_PORT_H */

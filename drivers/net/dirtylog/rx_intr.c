@@ -20,7 +20,7 @@ open_wakeups(struct eth_dirtylog_port *port, uint16_t n)
 
 	pthread_mutex_lock(&port->lock);
 	for (i = 0; i < port->nb_queue_pairs; i++) {
-		struct vnet_rx_wakeup *wakeup = &port->vrings[2 * i + 1].wakeup;
+		struct vnet_rx_wakeup *wakeup = &port->wakeups[i];
 
 		if (i >= n || ret < 0)
 			vnet_rx_wakeup_close(wakeup);
@@ -48,7 +48,7 @@ fill_handle(struct rte_eth_dev *dev, uint16_t n)
 	for (i = 0; i < n; i++)
 		if (rte_intr_vec_list_index_set(handle, i, RTE_INTR_VEC_RXTX_OFFSET + i) != 0 ||
 				rte_intr_efds_index_set(handle, i,
-					port->vrings[2 * i + 1].wakeup.epoll_fd) != 0)
+					port->wakeups[i].epoll_fd) != 0)
 			return -ENOMEM;
 	return 0;
 }

@@ -1,26 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include "datapath/burst.h"
 #include "rxtx.h"
-#include "datapath/packed.h"
-#include "datapath/rarp.h"
-#include "datapath/split.h"
-#include "stats.h"
 
 uint16_t
-eth_dirtylog_rx(void *opaque, struct rte_mbuf **pkts, uint16_t nb_pkts)
+eth_dirtylog_rx(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
-	struct vnet_queue *queue = opaque;
-	uint16_t announced = 0, done;
-
-	if (unlikely(!dirtylog_burst_begin(&queue->marker)))
-		return 0;
-	if (vnet_rarp_is_due(queue))
-		announced = vnet_rarp_receive(queue, pkts, nb_pkts);
-	done = announced + (queue->packed ? vnet_packed_receive : vnet_split_receive)(
-			queue, pkts + announced, nb_pkts - announced);
-	dirtylog_burst_end(&queue->marker);
-	vnet_count_burst(queue, pkts, done);
-	return done;
+	return vnet_receive(queue, pkts, nb_pkts);
 }
 
 /*
@@ -47,17 +33,10 @@ free_sent(struct rte_mbuf **pkts, uint16_t n)
 }
 
 uint16_t
-eth_dirtylog_tx(void *opaque, struct rte_mbuf **pkts, uint16_t nb_pkts)
+eth_dirtylog_tx(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
-	struct vnet_queue *queue = opaque;
-	uint16_t done;
+	uint16_t done = vnet_transmit(queue, pkts, nb_pkts);
 
-	if (unlikely(!dirtylog_burst_begin(&queue->marker)))
-		return 0;
-	done = queue->packed ? vnet_packed_transmit(queue, pkts, nb_pkts) :
-			vnet_split_transmit(queue, pkts, nb_pkts);
-	dirtylog_burst_end(&queue->marker);
-	vnet_count_burst(queue, pkts, done);
 	free_sent(pkts, done);
 	return done;
 }

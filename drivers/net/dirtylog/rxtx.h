@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/*
- * The ethdev's bursts: what all kinds of rings have in common. Between begin
- * and end the control thread leaves the queue as it is, its kind of ring too.
- */
+/* The ethdev's bursts: those of the datapath, and what was sent is freed. */
 
 #ifndef ETH_DIRTYLOG_RXTX_H
 #define ETH_DIRTYLOG_RXTX_H

@@ -50,7 +50,7 @@ static const struct row queue_rows[] = {
 	{ "log_pages_dirtied", MARKS(pages_dirtied) },
 };
 
-/* Of the port: sums over all queues, those of before a reconfiguration too, ... */
+/* Of the port: sums over all queues, those of before a reconfiguration too. */
 static const struct row device_rows[] = {
 	{ "log_marks", DEVICE(marks.marks) },
 	{ "log_words_tested", DEVICE(marks.words_tested) },
@@ -63,7 +63,7 @@ static const struct row device_rows[] = {
 	{ "log_truncated_logs", DEVICE(truncated_logs) },
 };
 
-/* ... and how things are now, which a reset leaves. */
+/* Of the port: how things are now, which a reset leaves. */
 static const struct row state_rows[] = {
 	{ "log_regions_direct", DEVICE(regions_direct) },
 	{ "log_regions_staged", DEVICE(regions_staged) },
@@ -111,6 +111,10 @@ read_queue(const struct vnet_queue *queue, struct queue_counters *counters)
 			sizeof(counters->queue));
 	read_words(&counters->marks, &queue->marker.stats, &queue->marks_at_reset,
 			sizeof(counters->marks));
+	counters->marks.marks += queue->marks_past.marks;
+	counters->marks.words_tested += queue->marks_past.words_tested;
+	counters->marks.words_written += queue->marks_past.words_written;
+	counters->marks.pages_dirtied += queue->marks_past.pages_dirtied;
 	for (i = 0; i < VNET_NB_FAULTS; i++)
 		counters->faults += counters->queue.faults[i];
 }
@@ -163,6 +167,7 @@ reset_queue(struct vnet_queue *queue)
 	read_words(&queue->stats_at_reset, &queue->stats, &zero.queue, sizeof(zero.queue));
 	read_words(&queue->marks_at_reset, &queue->marker.stats, &zero.marks,
 			sizeof(zero.marks));
+	memset(&queue->marks_past, 0, sizeof(queue->marks_past));
 }
 
 int
@@ -175,7 +180,7 @@ eth_dirtylog_stats_reset(struct rte_eth_dev *dev)
 		reset_queue(dev->data->rx_queues[i]);
 	for (i = 0; i < dev->data->nb_tx_queues; i++)
 		reset_queue(dev->data->tx_queues[i]);
-	dirtylog_get_stats(port->dl, &port->stats_at_reset);
+	eth_dirtylog_port_get_stats(port, &port->log_at_reset);
 	return 0;
 }
 
@@ -267,10 +272,10 @@ eth_dirtylog_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, u
 		put_queue(&cursor, dev->data->rx_queues[i], faults);
 	for (i = 0; i < dev->data->nb_tx_queues; i++)
 		put_queue(&cursor, dev->data->tx_queues[i], faults);
-	dirtylog_get_stats(port->dl, &now);
+	eth_dirtylog_port_get_stats(port, &now);
 	for (i = 0; i < RTE_DIM(device_rows); i++)
 		put(&cursor, value_of(&now, &device_rows[i]) -
-				value_of(&port->stats_at_reset, &device_rows[i]));
+				value_of(&port->log_at_reset, &device_rows[i]));
 	for (i = 0; i < RTE_DIM(state_rows); i++)
 		put(&cursor, value_of(&now, &state_rows[i]));
 	put(&cursor, now.logging);

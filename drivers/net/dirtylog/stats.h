@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Statistics: what the bursts count beside the rings' own counters, and the
- * ethdev's ways to read all of them.
+ * Statistics: the ethdev's ways to read what the bursts have counted.
  *
  * A queue's counters belong to its thread and are never set back: a reset
  * notes where they are, and what is read is the difference.
@@ -12,7 +11,6 @@
 #define ETH_DIRTYLOG_STATS_H
 
 #include <rte_ethdev.h>
-#include <rte_ether.h>
 
 #include "compat.h"
 #include "datapath/queue.h"
@@ -20,45 +18,7 @@
 struct rte_eth_dev;
 struct eth_queue_stats;
 
-/* Where a packet of this length is counted; no branch, since lengths alternate. */
-static inline unsigned int
-vnet_size_bin(uint32_t len)
-{
-	/* 2^n to 2^(n+1) - 1 share a bin, but up to 63, 64 and from 1519 on. */
-	unsigned int bin = 27 - (unsigned int)__builtin_clz(len | 32);
-
-	bin = bin - (len <= 64) + (len >= 1519);
-	return RTE_MIN(bin, (unsigned int)VNET_NB_SIZE_BINS - 1);
-}
-
-static inline void
-vnet_count_group(struct vnet_queue_stats *stats, const struct rte_mbuf *pkt)
-{
-	const struct rte_ether_addr *to = rte_pktmbuf_mtod(pkt, const struct rte_ether_addr *);
-
-	if (pkt->data_len < sizeof(*to))
-		return;
-	vnet_count(rte_is_broadcast_ether_addr(to) ? &stats->broadcast : &stats->multicast, 1);
-}
-
-/*
- * Count the packets of a burst by length and kind of destination. In a pass of
- * its own: lengths and first bytes are in the cache.
- */
-static inline void
-vnet_count_burst(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t n)
-{
-	struct vnet_queue_stats *stats = &queue->stats;
-	uint16_t i;
-
-	for (i = 0; i < n; i++) {
-		vnet_count(&stats->sizes[vnet_size_bin(pkts[i]->pkt_len)], 1);
-		if (unlikely(*rte_pktmbuf_mtod(pkts[i], const uint8_t *) & 1))
-			vnet_count_group(stats, pkts[i]);
-	}
-}
-
-/* The ethdev's operations. Nobody may want the counters per queue: NULL. */
+/* The ethdev's operations. `queues` may be NULL. */
 int eth_dirtylog_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats,
 		struct eth_queue_stats *queues);
 int eth_dirtylog_stats_reset(struct rte_eth_dev *dev); /* of all counters, xstats too */

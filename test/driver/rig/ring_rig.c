@@ -40,7 +40,9 @@ create_queue(struct rig *rig, uint16_t vring)
 	assert_non_null(queue);
 	memset(queue, 0, sizeof(*queue));
 	queue->vring = vring;
-	queue->port_id = 7;
+	queue->name = "port 7";
+	queue->mbuf_port = 7;
+	queue->rx_config = rig->options.rx_config;
 	dirtylog_add_queue(rig->dl, &queue->marker);
 	return queue;
 }
@@ -168,7 +170,7 @@ open_side(struct rig *rig, struct rig_side *side)
 	queue->event_idx = rig->options.event_idx;
 	queue->header_len = rig->header_len;
 	queue->call_fd = side->call;
-	vnet_offload_open(queue, rig->options.features, &rig->options.rx_config);
+	vnet_offload_open(queue, rig->options.features);
 	assert_int_equal(rig_packed ? vnet_packed_start(queue) : vnet_split_start(queue),
 			0);
 	open_marked(rig, side);

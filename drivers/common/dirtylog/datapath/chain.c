@@ -6,6 +6,7 @@
 #include <rte_memcpy.h>
 
 #include "datapath/chain.h"
+#include "datapath/desc.h"
 #include "datapath/packed_desc.h"
 
 /* Bytes of a descriptor, of either kind of ring. */

@@ -11,24 +11,6 @@
 #include "datapath/queue.h"
 
 /*
- * Read a descriptor once: the guest may change it at any time, and what was
- * checked must be what is used.
- */
-static inline struct vring_desc
-vnet_read_desc(const struct vring_desc *desc)
-{
-	const uint64_t *raw = (const uint64_t *)desc;
-	union {
-		uint64_t raw[2];
-		struct vring_desc desc;
-	} copy;
-
-	copy.raw[0] = __atomic_load_n(&raw[0], __ATOMIC_RELAXED);
-	copy.raw[1] = __atomic_load_n(&raw[1], __ATOMIC_RELAXED);
-	return copy.desc;
-}
-
-/*
  * List the pieces of the chain that starts at a descriptor of the split ring,
  * in queue->iov from index `from` on.
  *

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-#include <stdio.h>
-
 #include <rte_errno.h>
 
 #include "datapath/diag.h"
@@ -11,19 +9,16 @@
 #define NB_BUFFERS 256
 
 struct rte_mempool *
-vnet_ext_buffers_create(uint16_t port_id, uint16_t queue_id, int socket)
+vnet_ext_buffers_create(const char *name, int socket)
 {
-	char name[RTE_MEMPOOL_NAMESIZE];
-	struct rte_mempool *pool;
+	struct rte_mempool *pool = rte_mempool_lookup(name);
 
-	snprintf(name, sizeof(name), "dirtylog_%u_%u", port_id, queue_id);
-	pool = rte_mempool_lookup(name);
 	if (pool == NULL)
-		pool = rte_mempool_create(name, NB_BUFFERS, VNET_EXT_SIZE, 0, 0, NULL, NULL,
-				NULL, NULL, socket, 0);
+		pool = rte_mempool_create(name, NB_BUFFERS, VNET_EXT_SIZE, 0, 0, NULL, NULL, NULL,
+				NULL, socket, 0);
 	if (pool == NULL)
-		VNET_DIAG(ERR, "port %u: no memory for %u external buffers of queue %u: %s",
-				port_id, NB_BUFFERS, queue_id, rte_strerror(rte_errno));
+		VNET_DIAG(ERR, "%s: no memory for %u external buffers: %s", name, NB_BUFFERS,
+				rte_strerror(rte_errno));
 	return pool;
 }
 

@@ -22,9 +22,11 @@
 #define VNET_EXT_ROOM ((uint32_t)(RTE_ALIGN_FLOOR(VNET_EXT_SIZE - \
 	sizeof(struct rte_mbuf_ext_shared_info), sizeof(uintptr_t)) - RTE_PKTMBUF_HEADROOM))
 
-/* The pool of a receive queue. Returns NULL if there is no memory for it. */
-struct rte_mempool *vnet_ext_buffers_create(uint16_t port_id, uint16_t queue_id,
-		int socket);
+/*
+ * The pool of a receive queue, by a name of its own. Returns NULL if there is no
+ * memory for it.
+ */
+struct rte_mempool *vnet_ext_buffers_create(const char *name, int socket);
 
 /*
  * Give a pool up, which may be NULL. One whose buffers the application still

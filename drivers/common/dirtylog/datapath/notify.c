@@ -102,15 +102,14 @@ vnet_notify_enable_kicks(struct vnet_queue *queue, bool on)
 	return 0;
 }
 
-eth_dirtylog_rx_count_t
-vnet_notify_waiting(void *opaque)
+uint16_t
+vnet_notify_waiting(struct vnet_queue *queue)
 {
-	struct vnet_queue *queue = opaque;
-	eth_dirtylog_rx_count_t n;
+	uint16_t n;
 
 	if (!dirtylog_burst_begin(&queue->marker))
 		return 0;
-	n = (eth_dirtylog_rx_count_t)waiting(queue);
+	n = waiting(queue);
 	dirtylog_burst_end(&queue->marker);
 	return n;
 }
@@ -132,10 +131,8 @@ monitored(const uint64_t value, const uint64_t opaque[RTE_POWER_MONITOR_OPAQUE_S
 }
 
 int
-vnet_notify_monitor(void *opaque, struct rte_power_monitor_cond *cond)
+vnet_notify_monitor(struct vnet_queue *queue, struct rte_power_monitor_cond *cond)
 {
-	struct vnet_queue *queue = opaque;
-
 	if (!dirtylog_burst_begin(&queue->marker))
 		return -EAGAIN;
 	cond->size = sizeof(uint16_t);

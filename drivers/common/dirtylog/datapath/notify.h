@@ -14,7 +14,6 @@
 
 #include <sys/eventfd.h>
 
-#include "compat.h"
 #include "datapath/packed_desc.h"
 #include "datapath/queue.h"
 
@@ -120,7 +119,7 @@ struct rte_power_monitor_cond;
 int vnet_notify_enable_kicks(struct vnet_queue *queue, bool on);
 
 /* Buffers that wait in a receive queue; 0 if it is closed. By its thread. */
-eth_dirtylog_rx_count_t vnet_notify_waiting(void *queue);
+uint16_t vnet_notify_waiting(struct vnet_queue *queue);
 
 /*
  * What to watch until the guest makes a buffer available. By the queue's
@@ -129,6 +128,6 @@ eth_dirtylog_rx_count_t vnet_notify_waiting(void *queue);
  * The address is the guest's memory: it must be looked at soon. As with
  * net_vhost, nothing holds up a front-end that takes the memory away meanwhile.
  */
-int vnet_notify_monitor(void *queue, struct rte_power_monitor_cond *cond);
+int vnet_notify_monitor(struct vnet_queue *queue, struct rte_power_monitor_cond *cond);
 
 #endif /* VNET_NOTIFY_H */

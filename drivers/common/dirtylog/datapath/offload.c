@@ -3,7 +3,6 @@
 #include <stddef.h>
 
 #include <rte_ether.h>
-#include <rte_ethdev.h>
 #include <rte_ip.h>
 #include <rte_net.h>
 #include <rte_tcp.h>
@@ -39,10 +38,8 @@ gso_types(bool tcp4, bool tcp6, bool udp)
 }
 
 void
-vnet_offload_open(struct vnet_queue *queue, uint64_t features,
-		const struct vnet_rx_config *rx_config)
+vnet_offload_open(struct vnet_queue *queue, uint64_t features)
 {
-	bool strip = rx_config->offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
 	bool gso = has(features, VIRTIO_NET_F_GSO);
 
 	/* Before virtio 1.0 one bit stood for all types. */
@@ -54,16 +51,16 @@ vnet_offload_open(struct vnet_queue *queue, uint64_t features,
 			has(features, VIRTIO_NET_F_GUEST_UFO));
 	queue->guest_checksums = has(features, VIRTIO_NET_F_GUEST_CSUM);
 	queue->guest_ecn = has(features, VIRTIO_NET_F_GUEST_ECN);
-	queue->offloads = (features & HOST_FEATURES) != 0 || strip;
-	queue->strip_vlan = strip;
-	queue->legacy_ol_flags = rx_config->legacy_ol_flags;
+	queue->offloads = (features & HOST_FEATURES) != 0 || queue->rx_config.strip_vlan;
+	queue->strip_vlan = queue->rx_config.strip_vlan;
+	queue->legacy_ol_flags = queue->rx_config.legacy_ol_flags;
 	/*
 	 * Without checksum offload an application takes every packet for one with
 	 * its checksum in it, and would send partial ones on. Legacy flags take
 	 * care of themselves: transmitted again, they ask for the rest.
 	 */
-	queue->complete_checksums = !rx_config->legacy_ol_flags && (rx_config->offloads &
-			(RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM)) == 0;
+	queue->complete_checksums = !queue->rx_config.legacy_ol_flags &&
+			!queue->rx_config.partial_checksums;
 }
 
 /* Ones' complement sums (RFC 1071), in the byte order of memory. */

@@ -32,18 +32,11 @@ struct vnet_tx_offload {
 	} patches[2];
 };
 
-/* What the ethdev's configuration and devargs say of received packets. */
-struct vnet_rx_config {
-	uint64_t offloads;    /* RTE_ETH_RX_OFFLOAD_* */
-	bool legacy_ol_flags; /* flags of transmit instead of receive */
-};
-
 /*
- * Set up a closed queue: what the guest has negotiated, what the application
- * wants.
+ * Set up a closed queue by what the guest has negotiated, and by what the
+ * application wants (queue->rx_config).
  */
-void vnet_offload_open(struct vnet_queue *queue, uint64_t features,
-		const struct vnet_rx_config *rx_config);
+void vnet_offload_open(struct vnet_queue *queue, uint64_t features);
 
 /*
  * Find out what to do for a packet that has VNET_TX_WORK.

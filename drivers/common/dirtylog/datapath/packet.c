@@ -63,7 +63,7 @@ vnet_read_iov(struct vnet_queue *queue, uint64_t len, struct rte_mbuf *pkt)
 		vnet_ext_buffers_renew(pkt);
 		return VNET_AGAIN;
 	}
-	pkt->port = queue->port_id;
+	pkt->port = queue->mbuf_port;
 	vnet_count(&queue->stats.packets, 1);
 	vnet_count(&queue->stats.bytes, len);
 	return VNET_DONE;

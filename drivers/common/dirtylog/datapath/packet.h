@@ -176,7 +176,7 @@ vnet_read_packet(const struct vnet_queue *queue, const uint8_t *host, uint32_t l
 	vnet_copy(rte_pktmbuf_mtod(pkt, void *), host + queue->header_len, len, is_long);
 	pkt->data_len = (uint16_t)len;
 	pkt->pkt_len = len;
-	pkt->port = queue->port_id;
+	pkt->port = queue->mbuf_port;
 	return !queue->offloads || likely(vnet_offload_received(queue, host, pkt));
 }
 

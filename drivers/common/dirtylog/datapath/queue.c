@@ -28,9 +28,9 @@ vnet_queue_fault(struct vnet_queue *queue, enum vnet_fault fault,
 	if (now < queue->next_fault_log)
 		return;
 	queue->next_fault_log = now + rte_get_tsc_hz();
-	VNET_DIAG(WARNING, "port %u virtqueue %u: the guest's fault: %s (0x%" PRIx64
+	VNET_DIAG(WARNING, "%s virtqueue %u: the guest's fault: %s (0x%" PRIx64
 			", limit 0x%" PRIx64 "), %" PRIu64 " so far; further ones within a"
 			" second are counted only",
-			queue->port_id, queue->vring, what[fault], value, limit,
+			queue->name, queue->vring, what[fault], value, limit,
 			queue->stats.faults[fault]);
 }

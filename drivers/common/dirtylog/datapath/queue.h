@@ -49,8 +49,7 @@ enum vnet_fault {
 /* Packets by length: 0-63, 64, 65-127, 128-255, ..., 1024-1518, more. */
 #define VNET_NB_SIZE_BINS 8
 
-/* Written by the queue's thread alone; read by the control thread: see
- * vnet_count(). */
+/* Written by the queue's thread alone, read by the control thread: see vnet_count(). */
 struct vnet_queue_stats {
 	uint64_t packets;
 	uint64_t bytes;
@@ -70,6 +69,13 @@ struct vnet_packed_buffer {
 	uint16_t id;
 	uint16_t nb_desc; /* of the ring, that describe it */
 	uint32_t len;     /* what is written to it */
+};
+
+/* How the application wants the packets that it receives. */
+struct vnet_rx_config {
+	bool strip_vlan;        /* without their VLAN tag */
+	bool partial_checksums; /* also with a checksum that is not complete yet */
+	bool legacy_ol_flags;   /* with mbuf flags of transmit instead of receive */
 };
 
 struct vnet_queue {
@@ -108,16 +114,16 @@ struct vnet_queue {
 	bool mergeable;
 	bool event_idx;
 
-	/* Offloads: vnet_offload.h. */
+	/* Offloads: offload.h. */
 	bool offloads;                       /* received packets need a look */
 	bool strip_vlan;
 	bool complete_checksums;             /* the application wants no partial ones */
 	bool legacy_ol_flags;
 	bool linear;                         /* received packets are one segment */
-	bool guest_checksums;                /* the guest takes partial ones, */
-	bool guest_ecn;                      /* long packets with congestion marks, */
-	uint8_t guest_gso_types;             /* and long packets: bit n for gso_type n */
-	uint8_t host_gso_types;              /* long packets it may send */
+	bool guest_checksums;                /* the guest takes partial ones */
+	bool guest_ecn;                      /* the guest takes long packets with congestion marks */
+	uint8_t guest_gso_types;             /* long packets it takes: bit n for gso_type n */
+	uint8_t host_gso_types;              /* long packets it may send, likewise */
 
 	/*
 	 * The thread's place in it. In a packed ring an index in 15 bits, above
@@ -129,17 +135,20 @@ struct vnet_queue {
 	uint16_t signalled;                  /* next_used when the guest was last notified */
 	bool signalled_valid;
 	const struct dirtylog_region *hint;
-	uint64_t rarp;                       /* 0, or what vnet_rarp.c asks the burst for */
+	uint64_t rarp;                       /* 0, or what rarp.c asks the burst for */
 
-	/* The ethdev queue. */
-	const struct vnet_rx_wakeup *wakeup; /* the port's for this virtqueue */
+	/* The owner's: an ethdev queue, say. */
+	const char *name;                    /* whose queue this is, for log lines */
+	struct vnet_rx_wakeup *wakeup;       /* receive queues; NULL: nobody sleeps */
 	struct rte_mempool *pool;            /* receive queues */
 	struct rte_mempool *ext_buffers;     /* receive queues; or NULL */
-	uint16_t port_id;
+	uint16_t mbuf_port;                  /* rte_mbuf.port of received packets */
 	uint16_t vring;                      /* index of the virtqueue in the device */
 	uint64_t next_fault_log;             /* TSC from which a fault is logged again */
+	struct vnet_rx_config rx_config;
 	struct vnet_queue_stats stats;
-	struct vnet_queue_stats stats_at_reset;   /* the control thread's */
+	struct dirtylog_marker_stats marks_past; /* the marker's, of former connections */
+	struct vnet_queue_stats stats_at_reset;
 	struct dirtylog_marker_stats marks_at_reset;
 
 	/* Slow paths' scratch. */

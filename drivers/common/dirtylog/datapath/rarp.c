@@ -41,7 +41,7 @@ vnet_rarp_receive(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t nb_
 		vnet_count(&queue->stats.no_mbuf, 1);
 		return 0;
 	}
-	pkts[0]->port = queue->port_id;
+	pkts[0]->port = queue->mbuf_port;
 	vnet_count(&queue->stats.packets, 1);
 	vnet_count(&queue->stats.bytes, pkts[0]->pkt_len);
 	return 1;

@@ -59,12 +59,9 @@ vnet_rx_wakeup_set_kick(struct vnet_rx_wakeup *wakeup, int kick_fd)
 {
 	int ret = 0;
 
-	if (wakeup->kick_fd >= 0) {
-		/* Others have the file too: closing would not take it out. */
-		if (wakeup->epoll_fd >= 0)
-			epoll_ctl(wakeup->epoll_fd, EPOLL_CTL_DEL, wakeup->kick_fd, NULL);
-		close(wakeup->kick_fd);
-	}
+	/* Others have the file too: that it is closed here would not take it out. */
+	if (wakeup->kick_fd >= 0 && wakeup->epoll_fd >= 0)
+		epoll_ctl(wakeup->epoll_fd, EPOLL_CTL_DEL, wakeup->kick_fd, NULL);
 	wakeup->kick_fd = kick_fd;
 	if (kick_fd >= 0 && wakeup->epoll_fd >= 0)
 		ret = watch(wakeup, kick_fd);

@@ -7,11 +7,10 @@
  *
  * It is an epoll instance in which the present kick descriptor is, and an
  * eventfd of our own, by which the driver itself wakes the sleeper. The kick
- * descriptor is a duplicate: librte_vhost may close its own at any time, and
- * the number may be another file's a moment later.
+ * descriptor is the virtqueue's.
  *
- * Changed by control threads under the port's lock; the queue's thread uses it
- * as vnet_notify.c says.
+ * Opened and closed while no connection has its queue. The kick descriptor is
+ * changed while the queue is closed. The queue's thread uses it as notify.c says.
  */
 
 #ifndef VNET_RX_WAKEUP_H
@@ -19,8 +18,8 @@
 
 struct vnet_rx_wakeup {
 	int epoll_fd; /* what the application sleeps on; -1: it does not want to */
-	int own_fd;   /* rung by the driver */
-	int kick_fd;  /* rung by the guest; -1: it cannot */
+	int own_fd;   /* written by the driver */
+	int kick_fd;  /* written by the guest; -1: it cannot */
 };
 
 void vnet_rx_wakeup_init(struct vnet_rx_wakeup *wakeup);
@@ -28,13 +27,13 @@ void vnet_rx_wakeup_init(struct vnet_rx_wakeup *wakeup);
 /* The application is going to sleep on it. Returns 0 or a negative errno. */
 int vnet_rx_wakeup_open(struct vnet_rx_wakeup *wakeup);
 
-/* It is not, any more. The kick descriptor stays. */
+/* It is not, any more. */
 void vnet_rx_wakeup_close(struct vnet_rx_wakeup *wakeup);
 
 /*
- * The front-end has sent another kick descriptor, or there is none (-1). It is
- * the wakeup's from now on. The queue is closed.
- * Returns 0 or a negative errno: the guest cannot ring then.
+ * The front-end has sent another kick descriptor, or there is none (-1). The one
+ * before is still open, and the queue is closed.
+ * Returns 0 or a negative errno: the guest's kicks wake nobody then.
  */
 int vnet_rx_wakeup_set_kick(struct vnet_rx_wakeup *wakeup, int kick_fd);
 

@@ -5,6 +5,7 @@
 #include <rte_common.h>
 
 #include "datapath/chain.h"
+#include "datapath/desc.h"
 #include "datapath/notify.h"
 #include "datapath/packet.h"
 #include "datapath/split.h"

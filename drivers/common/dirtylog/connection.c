@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * In this file: what the library calls around messages, what librte_vhost calls,
+ * what the owner calls, and how a connection begins and ends.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "connection.h"
+#include "datapath/diag.h"
+#include "datapath/rarp.h"
+#include "datapath/rx_wakeup.h"
+#include "dirtylog_vhost.h"
+#include "vring.h"
+
+struct vnet_connection {
+	pthread_mutex_t lock;
+	struct vnet_connection_config config;
+	struct dirtylog_vhost *vhost;
+	struct vnet_device device;
+	uint16_t mtu;
+	uint16_t nb_vrings;
+	struct vnet_vring vrings[];
+};
+
+/* Each virtqueue that a message is about: one, or all. */
+#define FOR_VRINGS(connection, i, which) \
+	for (i = 0; i < (connection)->nb_vrings; i++) \
+		if ((which) == i || (which) == DIRTYLOG_ALL_VRINGS)
+
+/* ---- around messages: see dirtylog_vhost.h ---- */
+
+static void
+on_quiesce(void *ctx, uint32_t vring)
+{
+	struct vnet_connection *connection = ctx;
+	uint16_t i;
+
+	pthread_mutex_lock(&connection->lock);
+	FOR_VRINGS(connection, i, vring) {
+		vnet_vring_hand_back(&connection->vrings[i], &connection->device, i);
+		connection->vrings[i].quiesced = true;
+	}
+	if (vring == DIRTYLOG_ALL_VRINGS)
+		connection->device.memory = NULL; /* librte_vhost unmaps it next */
+	pthread_mutex_unlock(&connection->lock);
+}
+
+static void
+on_resume(void *ctx, uint32_t vring, const struct dirtylog_memory *memory)
+{
+	struct vnet_connection *connection = ctx;
+	uint16_t i;
+
+	pthread_mutex_lock(&connection->lock);
+	connection->device.memory = memory;
+	FOR_VRINGS(connection, i, vring) {
+		struct vnet_vring *v = &connection->vrings[i];
+
+		v->quiesced = false;
+		if (!v->ready)
+			continue;
+		vnet_vring_read(v, &connection->device, i);
+		vnet_vring_open(v, &connection->device, i);
+	}
+	pthread_mutex_unlock(&connection->lock);
+}
+
+static void
+on_call_fd(void *ctx, uint32_t vring, bool changing)
+{
+	struct vnet_connection *connection = ctx;
+
+	if (vring >= connection->nb_vrings)
+		return;
+	pthread_mutex_lock(&connection->lock);
+	connection->vrings[vring].call_changing = changing;
+	if (!changing)
+		vnet_vring_read_call_fd(&connection->vrings[vring], &connection->device,
+				(uint16_t)vring);
+	pthread_mutex_unlock(&connection->lock);
+}
+
+/*
+ * The guest has arrived, and the front-end says that it will not announce
+ * itself. librte_vhost notes it too, for a datapath that is not in use.
+ */
+static void
+announce(struct vnet_connection *connection, uint64_t mac)
+{
+	uint16_t i;
+
+	pthread_mutex_lock(&connection->lock);
+	/* A queue that the guest sends on and that is open is polled. */
+	for (i = 1; i < connection->nb_vrings; i += 2) {
+		struct vnet_vring *vring = &connection->vrings[i];
+
+		if (!vring->open)
+			continue;
+		vnet_rarp_request(vring->queue, mac);
+		if (vring->queue->wakeup != NULL)
+			vnet_rx_wakeup_signal(vring->queue->wakeup);
+		break;
+	}
+	pthread_mutex_unlock(&connection->lock);
+}
+
+/* What librte_vhost passes to a message handler, for SEND_RARP. */
+struct rarp_message {
+	uint32_t request;
+	uint32_t flags;
+	uint32_t size;
+	uint64_t mac;
+} __attribute__((packed));
+
+#define SEND_RARP 19
+
+static enum rte_vhost_msg_result
+on_message(void *ctx, void *message)
+{
+	const struct rarp_message *msg = message;
+
+	if (msg->request == SEND_RARP && msg->size == sizeof(msg->mac))
+		announce(ctx, msg->mac);
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+static const struct dirtylog_vhost_ops vhost_ops = {
+	.quiesce = on_quiesce,
+	.resume = on_resume,
+	.call_fd = on_call_fd,
+	.message = on_message,
+};
+
+/* ---- librte_vhost's callbacks ---- */
+
+struct vnet_connection *
+vnet_connection_of(int vid)
+{
+	return dirtylog_vhost_ctx(vid);
+}
+
+int
+vnet_connection_new_device(int vid)
+{
+	struct vnet_connection *connection = vnet_connection_of(vid);
+	uint16_t i;
+
+	if (connection == NULL)
+		return -1;
+	pthread_mutex_lock(&connection->lock);
+	rte_vhost_get_negotiated_features(vid, &connection->device.features);
+	/* Not negotiated, or never sent: the owner keeps its own. */
+	if (rte_vhost_get_mtu(vid, &connection->mtu) < 0)
+		connection->mtu = 0;
+	connection->device.runs = true;
+	for (i = 0; i < connection->nb_vrings; i++)
+		vnet_vring_open(&connection->vrings[i], &connection->device, i);
+	pthread_mutex_unlock(&connection->lock);
+	connection->config.ops->device_state(connection->config.ctx, connection, true);
+	return 0;
+}
+
+void
+vnet_connection_destroy_device(int vid)
+{
+	struct vnet_connection *connection = vnet_connection_of(vid);
+	uint16_t i;
+
+	if (connection == NULL)
+		return;
+	pthread_mutex_lock(&connection->lock);
+	for (i = 0; i < connection->nb_vrings; i++)
+		vnet_vring_hand_back(&connection->vrings[i], &connection->device, i);
+	connection->device.runs = false;
+	pthread_mutex_unlock(&connection->lock);
+	connection->config.ops->device_state(connection->config.ctx, connection, false);
+}
+
+/* Returns whether that changes anything. */
+static bool
+vring_state(struct vnet_connection *connection, uint16_t index, bool ready)
+{
+	struct vnet_vring *vring = &connection->vrings[index];
+
+	if ((vring->call_changing && !ready) || vring->ready == ready)
+		return false;
+	if (ready) {
+		vring->ready = true;
+		vring->quiesced = false;
+		rte_vhost_get_negotiated_features(connection->device.vid,
+				&connection->device.features);
+		vnet_vring_read(vring, &connection->device, index);
+		vnet_vring_open(vring, &connection->device, index);
+	} else {
+		vnet_vring_hand_back(vring, &connection->device, index);
+		vring->ready = false;
+	}
+	return true;
+}
+
+int
+vnet_connection_vring_state_changed(int vid, uint16_t index, int enable)
+{
+	struct vnet_connection *connection = vnet_connection_of(vid);
+	bool changed;
+
+	if (connection == NULL)
+		return 0;
+	if (index >= connection->nb_vrings) {
+		if (enable)
+			VNET_DIAG(WARNING, "%s: the front-end uses virtqueue %u, which nobody"
+					" serves: the port has queues=%u", connection->config.name,
+					index, connection->config.nb_queue_pairs);
+		return 0;
+	}
+	pthread_mutex_lock(&connection->lock);
+	changed = vring_state(connection, index, enable != 0);
+	pthread_mutex_unlock(&connection->lock);
+	if (changed)
+		connection->config.ops->vring_state(connection->config.ctx, connection);
+	return 0;
+}
+
+/* ---- the owner's calls ---- */
+
+void
+vnet_connection_set_queue(struct vnet_connection *connection, uint16_t vring,
+		struct vnet_queue *queue)
+{
+	pthread_mutex_lock(&connection->lock);
+	vnet_vring_set_queue(&connection->vrings[vring], &connection->device, vring, queue);
+	pthread_mutex_unlock(&connection->lock);
+}
+
+void *
+vnet_connection_owner(const struct vnet_connection *connection)
+{
+	return connection->config.ctx;
+}
+
+int
+vnet_connection_vid(const struct vnet_connection *connection)
+{
+	return connection->device.vid;
+}
+
+bool
+vnet_connection_is_ready(struct vnet_connection *connection, uint16_t vring)
+{
+	bool ready;
+
+	pthread_mutex_lock(&connection->lock);
+	ready = connection->vrings[vring].ready;
+	pthread_mutex_unlock(&connection->lock);
+	return ready;
+}
+
+uint16_t
+vnet_connection_mtu(struct vnet_connection *connection)
+{
+	uint16_t mtu;
+
+	pthread_mutex_lock(&connection->lock);
+	mtu = connection->mtu;
+	pthread_mutex_unlock(&connection->lock);
+	return mtu;
+}
+
+void
+vnet_connection_get_stats(struct vnet_connection *connection, struct dirtylog_stats *stats)
+{
+	dirtylog_get_stats(connection->device.dl, stats);
+}
+
+static void
+dump_vring(const struct vnet_vring *vring, unsigned int index, FILE *stream)
+{
+	if (vring->queue == NULL && !vring->ready)
+		return;
+	fprintf(stream, "  virtqueue %u (%s_q%u): %s", index, index % 2 == 0 ? "tx" : "rx",
+			index / 2, vring->open ? "open" : vring->queue == NULL ?
+			"closed, no queue to serve it" : vring->ready ? "closed" :
+			"closed, not ready in the front-end");
+	if (vring->ready)
+		fprintf(stream, ", size %u", vring->ring.size);
+	if (!vring->open)
+		fprintf(stream, ", next available %u, used %u", vring->next_avail,
+				vring->next_used);
+	fprintf(stream, ", interrupts %s\n", vring->call_fd < 0 ? "impossible" : "possible");
+}
+
+void
+vnet_connection_dump(struct vnet_connection *connection, FILE *stream)
+{
+	const struct vnet_device *device = &connection->device;
+	unsigned int i;
+
+	pthread_mutex_lock(&connection->lock);
+	fprintf(stream, "  front-end connected, vid %d, its device %s\n", device->vid,
+			device->runs ? "runs" : "does not run");
+	fprintf(stream, "  features 0x%" PRIx64 ", %u regions of guest memory\n",
+			device->features, device->memory == NULL ? 0 : device->memory->nb_regions);
+	for (i = 0; i < connection->nb_vrings; i++)
+		dump_vring(&connection->vrings[i], i, stream);
+	dirtylog_dump(device->dl, stream);
+	pthread_mutex_unlock(&connection->lock);
+}
+
+/* ---- beginning and end ---- */
+
+int
+vnet_connection_create(int vid, const struct vnet_connection_config *config,
+		struct vnet_connection **out)
+{
+	uint16_t i, nb_vrings = 2 * config->nb_queue_pairs;
+	struct vnet_connection *connection = calloc(1, sizeof(*connection) +
+			nb_vrings * sizeof(connection->vrings[0]));
+	int ret;
+
+	if (connection == NULL)
+		return -ENOMEM;
+	ret = dirtylog_create(config->log_name, &connection->device.dl);
+	if (ret < 0)
+		goto free;
+	dirtylog_configure(connection->device.dl, &config->log_options);
+	pthread_mutex_init(&connection->lock, NULL);
+	connection->config = *config;
+	connection->device.name = config->name;
+	connection->device.vid = vid;
+	connection->nb_vrings = nb_vrings;
+	for (i = 0; i < nb_vrings; i++)
+		vnet_vring_init(&connection->vrings[i]);
+	ret = dirtylog_vhost_attach(vid, connection->device.dl, &vhost_ops, connection,
+			&connection->vhost);
+	if (ret < 0)
+		goto destroy;
+	*out = connection;
+	return 0;
+destroy:
+	pthread_mutex_destroy(&connection->lock);
+	dirtylog_destroy(connection->device.dl);
+free:
+	free(connection);
+	return ret;
+}
+
+void
+vnet_connection_destroy(struct vnet_connection *connection)
+{
+	uint16_t i;
+
+	/* First: the vid leads nobody here any more. */
+	dirtylog_vhost_detach(connection->vhost);
+	pthread_mutex_lock(&connection->lock);
+	for (i = 0; i < connection->nb_vrings; i++)
+		vnet_vring_fini(&connection->vrings[i], &connection->device, i);
+	pthread_mutex_unlock(&connection->lock);
+	dirtylog_destroy(connection->device.dl);
+	pthread_mutex_destroy(&connection->lock);
+	free(connection);
+}

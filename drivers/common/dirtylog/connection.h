@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * One connection of a front-end: a vid of librte_vhost, with its log state, its
+ * memory and its virtqueues.
+ *
+ * Two sides meet here. librte_vhost's event thread brings messages and
+ * callbacks, by vid. The owner, who offers the packets to an application, gives
+ * queues to virtqueues and takes them back. A queue is open while the
+ * front-end's device runs, its virtqueue is ready, there is memory, and no
+ * message is under way that changes one of these.
+ *
+ * Several connections may be on one socket, each with a state of its own. All
+ * functions may be called by several threads; each takes the connection's lock.
+ * The owner's callbacks are called without it.
+ */
+
+#ifndef VNET_CONNECTION_H
+#define VNET_CONNECTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "datapath/queue.h"
+#include "dirtylog.h"
+
+#define VNET_MAX_QUEUE_PAIRS 128
+
+struct vnet_connection;
+
+/* What a connection tells its owner, on librte_vhost's event thread. */
+struct vnet_connection_ops {
+	/* The front-end's device runs, or has stopped. */
+	void (*device_state)(void *ctx, struct vnet_connection *connection, bool runs);
+	/* Virtqueues became ready, or are not any more: see vnet_connection_is_ready(). */
+	void (*vring_state)(void *ctx, struct vnet_connection *connection);
+};
+
+/* How a connection is served. */
+struct vnet_connection_config {
+	const char *name;         /* of the owner, for log lines; must outlive the connection */
+	const char *log_name;     /* for the library's log lines; copied */
+	uint16_t nb_queue_pairs;  /* virtqueues beyond them are not served */
+	struct dirtylog_options log_options;
+	const struct vnet_connection_ops *ops;
+	void *ctx;                /* for `ops` */
+};
+
+/*
+ * Serve a vid; from librte_vhost's new_connection(), so that no message is missed.
+ * Returns 0, -ENOMEM, or -EIO: librte_vhost does not know the vid.
+ */
+int vnet_connection_create(int vid, const struct vnet_connection_config *config,
+		struct vnet_connection **connection);
+
+/*
+ * The front-end is gone, or the owner does not want it any more: its queues are
+ * closed and the owner's again. On librte_vhost's thread, or when that brings no
+ * more messages of this vid.
+ */
+void vnet_connection_destroy(struct vnet_connection *connection);
+
+/* The connection that serves a vid, or NULL. */
+struct vnet_connection *vnet_connection_of(int vid);
+
+/* For librte_vhost: struct rte_vhost_device_ops has members of these names. */
+int vnet_connection_new_device(int vid);
+void vnet_connection_destroy_device(int vid);
+int vnet_connection_vring_state_changed(int vid, uint16_t vring, int enable);
+
+/*
+ * Have a virtqueue served by a queue, or (NULL) by none: that queue, if there was
+ * one, is closed and the caller's again. The owner's fields of the queue are
+ * filled in.
+ */
+void vnet_connection_set_queue(struct vnet_connection *connection, uint16_t vring,
+		struct vnet_queue *queue);
+
+/* The `ctx` that it was created with. */
+void *vnet_connection_owner(const struct vnet_connection *connection);
+
+int vnet_connection_vid(const struct vnet_connection *connection);
+
+/* Whether the front-end has set up and enabled a virtqueue. */
+bool vnet_connection_is_ready(struct vnet_connection *connection, uint16_t vring);
+
+/* The MTU that the front-end has told its guest, or 0. */
+uint16_t vnet_connection_mtu(struct vnet_connection *connection);
+
+/* Read the counters of its log state. */
+void vnet_connection_get_stats(struct vnet_connection *connection, struct dirtylog_stats *stats);
+
+/* Write a readable description. */
+void vnet_connection_dump(struct vnet_connection *connection, FILE *stream);
+
+#endif /* VNET_CONNECTION_H */

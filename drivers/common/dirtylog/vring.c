@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * In this file: opening (what the queue is told, where its own writes to the
+ * ring are marked), closing, descriptors, and what the connection calls.
+ */
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/vhost_types.h>
+#include <linux/virtio_config.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "crash_recovery.h"
+#include "datapath/diag.h"
+#include "datapath/offload.h"
+#include "datapath/packed.h"
+#include "datapath/rarp.h"
+#include "datapath/rx_wakeup.h"
+#include "datapath/split.h"
+#include "vring.h"
+
+static bool
+has(const struct vnet_device *device, unsigned int feature)
+{
+	return (device->features >> feature) & 1;
+}
+
+/* ---- opening ---- */
+
+/* What the bursts go by, of a closed queue. */
+static void
+fill_in(const struct vnet_vring *vring, const struct vnet_device *device)
+{
+	struct vnet_queue *queue = vring->queue;
+
+	queue->desc = vring->ring.desc;
+	queue->avail = vring->ring.avail;
+	queue->used = vring->ring.used;
+	queue->size = vring->ring.size;
+	queue->mem = device->memory;
+	queue->packed = has(device, VIRTIO_F_RING_PACKED);
+	queue->mergeable = has(device, VIRTIO_NET_F_MRG_RXBUF);
+	queue->event_idx = has(device, VIRTIO_RING_F_EVENT_IDX);
+	queue->header_len = queue->mergeable || has(device, VIRTIO_F_VERSION_1) ?
+			sizeof(struct virtio_net_hdr_mrg_rxbuf) : sizeof(struct virtio_net_hdr);
+	vnet_offload_open(queue, device->features);
+	queue->next_avail = vring->next_avail;
+	queue->next_used = vring->next_used;
+	queue->call_fd = vring->call_fd;
+}
+
+/*
+ * Say where the event area of a packed ring is marked, which is written when the
+ * queue starts, and by no burst unless kicks are asked for.
+ *
+ * `reported` is where the front-end says it is to be logged; 0: it does not.
+ */
+static int
+open_event_area(struct vnet_queue *queue, struct dirtylog *dl, uint64_t reported)
+{
+	uint64_t gpa;
+
+	if (dirtylog_memory_gpa(queue->mem, queue->device_event, &gpa) < 0)
+		return -EFAULT;
+	if (reported == 0)
+		reported = gpa;
+	queue->event[0].bitmap = dirtylog_find(dl, gpa, &queue->event[0].offset);
+	queue->event[1].bitmap = dirtylog_find(dl, reported, &queue->event[1].offset);
+	if (queue->event[0].bitmap == NULL || queue->event[1].bitmap == NULL)
+		return -EFAULT;
+	if (reported == gpa)
+		queue->event[1].bitmap = NULL;
+	return 0;
+}
+
+/* Packed ring: see open_marked(). */
+static int
+open_packed(struct vnet_queue *queue, struct dirtylog *dl, uint64_t reported)
+{
+	uint64_t event, gpa;
+	int ret = open_event_area(queue, dl, reported);
+
+	if (ret < 0 || dirtylog_memory_gpa(queue->mem, queue->packed_desc, &gpa) < 0 ||
+			dirtylog_memory_gpa(queue->mem, queue->device_event, &event) < 0)
+		return -EFAULT;
+	ret = dirtylog_open(dl, &queue->marker, gpa);
+	if (ret < 0)
+		return ret;
+	dirtylog_mark_gpa(dl, event, sizeof(*queue->device_event));
+	if (reported != 0)
+		dirtylog_mark_gpa(dl, reported, sizeof(*queue->device_event));
+	return 0;
+}
+
+/*
+ * Tell where a queue's own writes to the ring are marked, and let its bursts
+ * begin. Returns 0 or -EFAULT: the front-end names no memory.
+ *
+ * `log_guest_addr` is the used ring's GPA as the front-end says it. With a
+ * packed ring it is the device event area, not the descriptors, which are what
+ * we write: those are found by their address here, and so is the event area.
+ */
+static int
+open_marked(const struct vnet_vring *vring, const struct vnet_device *device)
+{
+	struct vnet_queue *queue = vring->queue;
+	const void *ring = queue->packed ? (void *)queue->packed_desc : (void *)queue->used;
+	uint64_t reported = vring->ring.log_guest_addr, gpa;
+
+	if (dirtylog_memory_gpa(queue->mem, ring, &gpa) < 0)
+		return -EFAULT;
+	if (!queue->packed && reported != 0)
+		gpa = reported;
+	queue->used_bitmap = dirtylog_find(device->dl, gpa, &queue->used_offset);
+	if (queue->used_bitmap == NULL)
+		return -EFAULT;
+	return queue->packed ? open_packed(queue, device->dl, reported) :
+			dirtylog_open(device->dl, &queue->marker, gpa);
+}
+
+/* A packed ring goes on where a back-end left it that went without being asked. */
+static void
+find_packed_pos(const struct vnet_device *device, struct vnet_queue *queue)
+{
+	int pos = vnet_recover_packed_pos(queue, queue->next_used);
+
+	if (pos == queue->next_used)
+		return;
+	if (pos < 0) {
+		VNET_DIAG(WARNING, "%s virtqueue %u: the front-end does not know how far its"
+				" packed ring was used, and the ring does not tell: packets will not"
+				" flow until the guest's driver starts anew", device->name,
+				queue->vring);
+		return;
+	}
+	VNET_DIAG(NOTICE, "%s virtqueue %u: goes on at 0x%x, where the packed ring was left,"
+			" not at 0x%x as the front-end says", device->name, queue->vring,
+			(unsigned int)pos, queue->next_used);
+	queue->next_avail = (uint16_t)pos;
+	queue->next_used = (uint16_t)pos;
+}
+
+void
+vnet_vring_open(struct vnet_vring *vring, const struct vnet_device *device, uint16_t index)
+{
+	struct vnet_queue *queue = vring->queue;
+	int ret;
+
+	if (vring->open || vring->quiesced || queue == NULL || !device->runs || !vring->ready ||
+			device->memory == NULL)
+		return;
+	fill_in(vring, device);
+	ret = queue->packed ? vnet_packed_start(queue) : vnet_split_start(queue);
+	if (ret < 0) {
+		VNET_DIAG(ERR, "%s virtqueue %u stays closed: %s", device->name, index,
+				ret == -EINVAL ? "size, index or alignment of the ring" :
+				"the ring is outside of guest memory");
+		return;
+	}
+	if (queue->packed && !vring->was_open && has(device, VIRTIO_RING_F_INDIRECT_DESC))
+		find_packed_pos(device, queue);
+	if (vnet_vring_is_guest_rx(index) && !vring->was_open && has(device, VHOST_F_LOG_ALL))
+		vnet_recover_marks(queue, device->dl);
+	if (open_marked(vring, device) < 0) {
+		VNET_DIAG(ERR, "%s virtqueue %u stays closed: its writes to the ring are to"
+				" be logged at GPA 0x%" PRIx64 ", which is no memory",
+				device->name, index, vring->ring.log_guest_addr);
+		return;
+	}
+	vring->open = true;
+	vring->was_open = true;
+	/* Nobody was kicked for what came before. */
+	if (queue->wakeup != NULL)
+		vnet_rx_wakeup_signal(queue->wakeup);
+}
+
+/* ---- closing ---- */
+
+void
+vnet_vring_close(struct vnet_vring *vring, const struct vnet_device *device)
+{
+	if (!vring->open)
+		return;
+	dirtylog_close(device->dl, &vring->queue->marker);
+	vring->next_avail = vring->queue->next_avail;
+	vring->next_used = vring->queue->next_used;
+	vring->open = false;
+}
+
+void
+vnet_vring_hand_back(struct vnet_vring *vring, const struct vnet_device *device, uint16_t index)
+{
+	vnet_vring_close(vring, device);
+	if (vring->ready)
+		rte_vhost_set_vring_base(device->vid, index, vring->next_avail,
+				vring->next_used);
+}
+
+/* ---- descriptors ---- */
+
+/*
+ * Whether it can be an eventfd: those have no file type. A write to anything
+ * else that a front-end passes could end this process, by SIGPIPE for one.
+ */
+static bool
+is_event_fd(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0;
+}
+
+/* A duplicate of a descriptor that a front-end has sent, or -1 and a log line. */
+static int
+duplicate_event_fd(const struct vnet_device *device, uint16_t index, int fd, const char *what)
+{
+	int own = -1;
+
+	if (fd < 0)
+		return -1;
+	if (!is_event_fd(fd))
+		VNET_DIAG(ERR, "%s virtqueue %u: no %s: the descriptor is no eventfd",
+				device->name, index, what);
+	else if ((own = fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0)
+		VNET_DIAG(ERR, "%s virtqueue %u: no %s: %s", device->name, index, what,
+				strerror(errno));
+	/* Whatever it is that the front-end passed: nobody must block on it. */
+	else
+		fcntl(own, F_SETFL, fcntl(own, F_GETFL) | O_NONBLOCK);
+	return own;
+}
+
+/* Replace our duplicate of a call descriptor; the queue may be open. */
+static void
+take_call_fd(struct vnet_vring *vring, const struct vnet_device *device, uint16_t index, int fd)
+{
+	int old = vring->call_fd;
+
+	vring->call_fd = duplicate_event_fd(device, index, fd, "interrupts");
+	if (vring->open) {
+		__atomic_store_n(&vring->queue->call_fd, vring->call_fd, __ATOMIC_RELAXED);
+		dirtylog_wait(device->dl);
+	}
+	if (old >= 0)
+		close(old);
+}
+
+/* Have the queue's sleeper woken by kicks, if there is one. */
+static void
+watch_kicks(const struct vnet_vring *vring, const struct vnet_device *device, uint16_t index,
+		int fd)
+{
+	int ret;
+
+	if (vring->queue == NULL || vring->queue->wakeup == NULL)
+		return;
+	ret = vnet_rx_wakeup_set_kick(vring->queue->wakeup, fd);
+	if (ret < 0)
+		VNET_DIAG(ERR, "%s virtqueue %u: no kicks: %s", device->name, index,
+				strerror(-ret));
+}
+
+/* Replace our duplicate of a kick descriptor; the queue is closed. */
+static void
+take_kick_fd(struct vnet_vring *vring, const struct vnet_device *device, uint16_t index, int fd)
+{
+	int old = vring->kick_fd;
+
+	if (vnet_vring_is_guest_rx(index))
+		return; /* nobody waits for buffers to transmit to */
+	vring->kick_fd = duplicate_event_fd(device, index, fd, "kicks");
+	watch_kicks(vring, device, index, vring->kick_fd);
+	if (old >= 0)
+		close(old);
+}
+
+/* ---- what the connection calls ---- */
+
+void
+vnet_vring_init(struct vnet_vring *vring)
+{
+	vring->call_fd = -1;
+	vring->kick_fd = -1;
+}
+
+void
+vnet_vring_read(struct vnet_vring *vring, const struct vnet_device *device, uint16_t index)
+{
+	/* An open queue goes by the ring that is overwritten here. */
+	assert(!vring->open);
+	if (rte_vhost_get_vhost_vring(device->vid, index, &vring->ring) < 0 ||
+			rte_vhost_get_vring_base(device->vid, index, &vring->next_avail,
+				&vring->next_used) < 0) {
+		vring->ready = false;
+		return;
+	}
+	/* librte_vhost does not say that RESET_OWNER has ended a virtqueue; this does. */
+	vring->ready = vring->ring.desc != NULL && vring->ring.avail != NULL &&
+			vring->ring.used != NULL;
+	take_call_fd(vring, device, index, vring->ring.callfd);
+	take_kick_fd(vring, device, index, vring->ring.kickfd);
+}
+
+void
+vnet_vring_read_call_fd(struct vnet_vring *vring, const struct vnet_device *device,
+		uint16_t index)
+{
+	struct rte_vhost_vring ring;
+
+	if (rte_vhost_get_vhost_vring(device->vid, index, &ring) == 0)
+		take_call_fd(vring, device, index, ring.callfd);
+}
+
+/* Keep what the marker counted: it begins anew with the next connection. */
+static void
+keep_marks(struct vnet_queue *queue)
+{
+	queue->marks_past.marks += queue->marker.stats.marks;
+	queue->marks_past.words_tested += queue->marker.stats.words_tested;
+	queue->marks_past.words_written += queue->marker.stats.words_written;
+	queue->marks_past.pages_dirtied += queue->marker.stats.pages_dirtied;
+	memset(&queue->marker.stats, 0, sizeof(queue->marker.stats));
+}
+
+void
+vnet_vring_set_queue(struct vnet_vring *vring, const struct vnet_device *device, uint16_t index,
+		struct vnet_queue *queue)
+{
+	if (vring->queue != NULL) {
+		vnet_vring_close(vring, device);
+		watch_kicks(vring, device, index, -1);
+		vnet_rarp_cancel(vring->queue);
+		dirtylog_remove_queue(device->dl, &vring->queue->marker);
+		keep_marks(vring->queue);
+	}
+	vring->queue = queue;
+	if (queue == NULL)
+		return;
+	queue->vring = index;
+	dirtylog_add_queue(device->dl, &queue->marker);
+	watch_kicks(vring, device, index, vring->kick_fd);
+	vnet_vring_open(vring, device, index);
+}
+
+void
+vnet_vring_fini(struct vnet_vring *vring, const struct vnet_device *device, uint16_t index)
+{
+	vnet_vring_set_queue(vring, device, index, NULL);
+	if (vring->call_fd >= 0)
+		close(vring->call_fd);
+	if (vring->kick_fd >= 0)
+		close(vring->kick_fd);
+}

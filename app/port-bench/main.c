@@ -17,6 +17,7 @@
 
 #define MIN_HUGE_PAGES 400	/* of 2 MiB, for the EAL and the largest guests */
 #define DEFAULT_SECONDS 35u
+#define DEFAULT_BURSTS 512u		/* whole rounds of the rings */
 
 static const struct {
 	const char *name;
@@ -27,20 +28,28 @@ static const struct {
 	{ "events", mode_events },
 	{ "queues", mode_queues },
 	{ "memcpy", mode_memcpy },
+	{ "count", mode_count },
 };
+#define TIMED_MODES ((1u << (RTE_DIM(modes) - 1)) - 1)	/* the last times nothing */
 
 static const char usage[] =
 "usage: dirtylog-port-bench [options]\n"
 "Times the bursts of ports of net_vhost and net_dirtylog, in turns, in one process that\n"
 "is also their VMM and guest. Prints raw turns as JSON; app/compare/port_bench.py makes\n"
 "tables of them.\n"
-"  --mode LIST      of small,idle,events,queues,memcpy (all):\n"
+"  --mode LIST      of small,idle,events,queues,memcpy (all these) and count:\n"
 "                     small   rates in bursts of 1, 2, 3, 4 and 32 packets\n"
 "                     idle    time of a poll that finds nothing\n"
 "                     events  delays of bursts while logging begins, changes its log, ends\n"
 "                     queues  two queues on two cores against one\n"
 "                     memcpy  large packets, beside only copying them\n"
+"                     count   a number of bursts and no times: instructions.py in the\n"
+"                             program's source folder has valgrind count their instructions\n"
 "  --seconds N      per mode, roughly (35)\n"
+"  --bursts N       per cell of mode count (512)\n"
+"  --port NAME      mode count: net_vhost or net_dirtylog only\n"
+"  --cells PATTERN  mode count: of RING/DIRECTION/SIZE/BURST/LOG/BUFFERS, such as\n"
+"                   'packed/rx/64/*/on/random' (*)\n"
 "  --quick          fewer settings\n"
 "  --json FILE      where results go (-, which is standard output)\n"
 "  --cpus A,B       A: guest and all control threads, B: bursts (0,1, if they may be used)\n"
@@ -97,6 +106,21 @@ parse_cpus(const char *text, unsigned int *cpus)
 	return -EINVAL;
 }
 
+static int
+parse_port(const char *text, const char **port)
+{
+	unsigned int i;
+
+	for (i = 0; i < NB_DRIVERS; i++) {
+		if (strcmp(text, driver_names[i]) == 0) {
+			*port = driver_names[i];
+			return 0;
+		}
+	}
+	warnx("--port: '%s' is neither %s nor %s", text, driver_names[0], driver_names[1]);
+	return -EINVAL;
+}
+
 /* The first two that this process may use, or one twice. */
 static void
 choose_cpus(unsigned int *cpus)
@@ -136,6 +160,9 @@ parse(struct settings *s, int argc, char **argv)
 	static const struct option options[] = {
 		{ "mode", required_argument, NULL, 'm' },
 		{ "seconds", required_argument, NULL, 's' },
+		{ "bursts", required_argument, NULL, 'b' },
+		{ "port", required_argument, NULL, 'p' },
+		{ "cells", required_argument, NULL, 'C' },
 		{ "quick", no_argument, NULL, 'q' },
 		{ "json", required_argument, NULL, 'j' },
 		{ "cpus", required_argument, NULL, 'c' },
@@ -148,7 +175,8 @@ parse(struct settings *s, int argc, char **argv)
 	int c, ret = 0;
 
 	*s = (struct settings) {
-		.modes = ~0u, .seconds = DEFAULT_SECONDS, .json = "-", .hugepages = enough_huge_pages(),
+		.modes = TIMED_MODES, .seconds = DEFAULT_SECONDS, .json = "-",
+		.hugepages = enough_huge_pages(), .bursts = DEFAULT_BURSTS, .cells = "*",
 	};
 	choose_cpus(s->cpus);
 	while (ret == 0 && (c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -161,6 +189,19 @@ parse(struct settings *s, int argc, char **argv)
 				warnx("--seconds: '%s' is no number from 1 to 3600", optarg);
 				ret = -EINVAL;
 			}
+			break;
+		case 'b':
+			if (parse_number(optarg, 1, 1000000, &rest, &s->bursts) < 0 ||
+			    *rest != '\0') {
+				warnx("--bursts: '%s' is no number from 1 to 1000000", optarg);
+				ret = -EINVAL;
+			}
+			break;
+		case 'p':
+			ret = parse_port(optarg, &s->port);
+			break;
+		case 'C':
+			s->cells = optarg;
 			break;
 		case 'q':
 			s->quick = true;

@@ -27,6 +27,9 @@ struct settings {
 	bool quick;
 	bool hugepages;
 	const char *driver;	/* NULL: the one beside this program */
+	const char *port;	/* mode "count": the driver, NULL: both */
+	const char *cells;	/* ... names, as a pattern */
+	unsigned int bursts;	/* ... in each cell */
 	const char *json;
 };
 
@@ -48,6 +51,7 @@ int mode_idle(struct port_bench *b);
 int mode_events(struct port_bench *b);
 int mode_queues(struct port_bench *b);
 int mode_memcpy(struct port_bench *b);
+int mode_count(struct port_bench *b);
 
 /* A guest with one queue pair, or more. */
 struct options guest_options(const struct port_bench *b, bool packed, enum direction direction,

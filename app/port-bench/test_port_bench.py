@@ -118,6 +118,7 @@ def main():
             data = json.load(f)
         check_bad_input(program, driver, folder)
         assert os.listdir(folder) == ['x.json'], os.listdir(folder)
+    assert 'count' not in data, 'it times nothing, and runs only where it is asked for'
     assert data['complete'] and data['drivers'] == DRIVERS and data['tsc_hz'] > 1e6
     for mode, check in CHECKS.items():
         check(data[mode])

@@ -83,9 +83,13 @@ dirtylog_region_holds(const struct dirtylog_region *region, uint64_t gpa, uint64
 	return len <= region->len - (gpa - region->gpa);
 }
 
-/** The region that holds all of [gpa, gpa + len), or NULL: see dirtylog_memory_find(). */
+/**
+ * The region that holds all of [gpa, gpa + len), or NULL: as
+ * dirtylog_memory_find(), for a length of 32 bits, which is what descriptors
+ * have. For a longer one ask dirtylog_region_holds().
+ */
 static inline const struct dirtylog_region *
-dirtylog_memory_find_range(const struct dirtylog_memory *memory, uint64_t gpa, uint64_t len,
+dirtylog_memory_find_range(const struct dirtylog_memory *memory, uint64_t gpa, uint32_t len,
 		const struct dirtylog_region **hint)
 {
 	const struct dirtylog_region *region = dirtylog_memory_find(memory, gpa, hint);

@@ -101,12 +101,15 @@ guest_addresses(void **state)
 	assert_ptr_equal(dirtylog_memory_find_range(memory, 0, 4 * PAGE, &hint), &r[0]);
 	assert_null(dirtylog_memory_find_range(memory, 0, 4 * PAGE + 1, &hint));
 	assert_null(dirtylog_memory_find_range(memory, 4 * PAGE - 1, 2, &hint));
-	assert_null(dirtylog_memory_find_range(memory, PAGE, UINT64_MAX, &hint));
+	assert_null(dirtylog_memory_find_range(memory, PAGE, UINT32_MAX, &hint));
 	assert_ptr_equal(dirtylog_memory_find_range(memory, UINT64_MAX, 1, &hint), &r[2]);
 	assert_null(dirtylog_memory_find_range(memory, UINT64_MAX, 2, &hint));
 	/* Nothing at all must be in a region too. */
 	assert_ptr_equal(dirtylog_memory_find_range(memory, 4 * PAGE, 0, &hint), &r[1]);
 	assert_null(dirtylog_memory_find_range(memory, 5 * PAGE, 0, &hint));
+
+	assert_true(dirtylog_region_holds(&r[0], PAGE, 3 * PAGE));
+	assert_false(dirtylog_region_holds(&r[0], PAGE, UINT64_MAX));
 
 	assert_ptr_equal(dirtylog_region_host(&r[0], 7), low + 7);
 	assert_ptr_equal(dirtylog_region_host(&r[1], 4 * PAGE + 7), high + PAGE + 7);

@@ -9,6 +9,7 @@
 
 #include "gap_histogram.h"
 #include "guest_queue.h"
+#include "options.h"
 #include "page_mover.h"
 #include "phase.h"
 

@@ -4,12 +4,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "buffer_pool.h"
 #include "cycles.h"
 #include "frontend.h"
+#include "guest.h"
 #include "guest_cpu.h"
-#include "guest_queue.h"
-#include "guest_ram.h"
 #include "mark_check.h"
 #include "migration.h"
 #include "monitor.h"
@@ -23,10 +21,8 @@ enum { EXIT_LOST = 1, EXIT_USAGE = 2, EXIT_BACK_END = 3, EXIT_MACHINE = 4,
 /* All that a run consists of; it lives as long as the process. */
 struct bench {
 	struct options o;
-	struct guest_ram ram;
+	struct guest guest;
 	struct frontend frontend;
-	struct guest_queue *queues;
-	unsigned int n_queues;
 	struct page_mover mover;
 	struct mark_check check;
 	struct guest_cpus cpus;
@@ -35,53 +31,40 @@ struct bench {
 	struct results results;
 };
 
-/* Guest memory with buffers and rings in it. */
+/* The guest, its rings filled, and what watches its memory. */
 static int
 create_guest(struct bench *b)
 {
-	const struct options *o = &b->o;
-	struct buffer_pool *pools;
-	bool *sent;
-	unsigned int i, n = 0;
+	struct guest *g = &b->guest;
+	struct guest_config config;
+	unsigned int i;
 	int ret;
 
-	b->n_queues = 2 * o->queue_pairs;
-	b->queues = calloc(b->n_queues, sizeof(*b->queues));
-	pools = calloc(b->n_queues, sizeof(*pools));
-	sent = calloc(b->n_queues, sizeof(*sent));
-	if (b->queues == NULL || pools == NULL || sent == NULL) {
-		warn("queues");
-		ret = -ENOMEM;
-		goto out;
-	}
-	for (i = 0; i < b->n_queues; i++) {
-		b->queues[i].active = o->direction == DIRECTION_BOTH ||
-			(o->direction == DIRECTION_TX) == (i % 2 == 1);
-		if (b->queues[i].active)
-			sent[n++] = i % 2 == 1;
-	}
-	ret = guest_ram_create(&b->ram, o, buffer_pools_need(o, n) + b->n_queues * guest_queue_need(o));
-	for (i = 0; ret == 0 && i < b->n_queues; i++)
-		ret = guest_queue_create(&b->queues[i], i, &b->ram, o);
+	options_guest(&b->o, &config);
+	ret = guest_create(g, &config);
 	if (ret == 0)
-		ret = buffer_pools_create(pools, sent, n, &b->ram, o);
+		ret = page_mover_create(&b->mover, &g->ram);
 	if (ret == 0)
-		ret = page_mover_create(&b->mover, &b->ram);
-	if (ret == 0)
-		ret = mark_check_create(&b->check, b->queues, b->n_queues, b->mover.words);
+		ret = mark_check_create(&b->check, g->queues, g->n_queues, b->mover.words);
 	if (ret < 0)
-		goto out;
-	for (i = 0, n = 0; i < b->n_queues; i++) {
-		b->queues[i].guest_wrote = b->mover.guest_wrote;
-		if (b->queues[i].active)
-			b->queues[i].pool = pools[n++];
-		if (b->queues[i].active)
-			guest_queue_fill(&b->queues[i]);
-	}
-out:
-	free(pools);
-	free(sent);
-	return ret;
+		return ret;
+	for (i = 0; i < g->n_queues; i++)
+		g->queues[i].guest_wrote = b->mover.guest_wrote;
+	guest_fill(g);
+	return 0;
+}
+
+static int
+connect_guest(struct bench *b)
+{
+	struct frontend_config config;
+	int ret;
+
+	options_frontend(&b->o, &config);
+	ret = frontend_connect(&b->frontend, &b->guest, &config);
+	if (ret == -ENOTSUP && config.migrates && !frontend_can_log(&b->frontend))
+		warnx("--no-migrate measures it without a migration");
+	return ret < 0 ? ret : frontend_start(&b->frontend);
 }
 
 static int
@@ -139,17 +122,12 @@ run(struct bench *b)
 	ret = create_guest(b);
 	if (ret < 0)
 		return ret;
-	b->frontend.ram = &b->ram;
-	b->frontend.queues = b->queues;
-	b->frontend.n_queues = b->n_queues;
-	ret = frontend_connect(&b->frontend, &b->o);
-	if (ret == 0)
-		ret = frontend_start(&b->frontend);
+	ret = connect_guest(b);
 	if (ret < 0)
 		return ret;
 	b->results.features = b->frontend.features;
 	b->results.protocol_features = b->frontend.protocol_features;
-	b->results.ram_mib = b->ram.size >> 20;
+	b->results.ram_mib = b->guest.ram.size >> 20;
 
 	b->monitor = (struct monitor) {
 		.frontend = &b->frontend, .cpus = &b->cpus, .results = &b->results,
@@ -159,7 +137,7 @@ run(struct bench *b)
 		.o = &b->o, .frontend = &b->frontend, .cpus = &b->cpus, .mover = &b->mover,
 		.check = &b->check, .monitor = &b->monitor, .results = &b->results,
 	};
-	ret = guest_cpus_start(&b->cpus, &b->o, b->queues, b->n_queues, &b->mover);
+	ret = guest_cpus_start(&b->cpus, &b->o, b->guest.queues, b->guest.n_queues, &b->mover);
 	if (ret == 0) {
 		ret = measure(b);
 		monitor_finish(&b->monitor);
@@ -189,7 +167,7 @@ exit_status(int ret)
 int
 main(int argc, char **argv)
 {
-	static struct bench b;
+	static struct bench b = { .frontend.vu.fd = -1 };
 	int ret;
 
 	ret = options_parse(&b.o, argc, argv);

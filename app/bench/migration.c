@@ -54,8 +54,8 @@ take_guest_writes(struct migration *m)
 {
 	unsigned int i;
 
-	for (i = 0; i < m->frontend->n_queues; i++)
-		guest_queue_take_ring_writes(&m->frontend->queues[i]);
+	for (i = 0; i < m->frontend->guest->n_queues; i++)
+		guest_queue_take_ring_writes(&m->frontend->guest->queues[i]);
 	page_mover_take_guest(m->mover);
 	return finish_job(m);
 }
@@ -92,7 +92,7 @@ new_log(struct migration *m, unsigned int n_regions, struct dirty_log *log)
 {
 	const struct options *o = m->o;
 
-	return dirty_log_create(log, guest_ram_gpa_pages(m->frontend->ram, n_regions),
+	return dirty_log_create(log, guest_ram_gpa_pages(&m->frontend->guest->ram, n_regions),
 				o->log_swap == SWAP_CH ? LOG_SIZE_CH : LOG_SIZE_QEMU, o->log_hugepages,
 				o->log_offset);
 }
@@ -126,7 +126,7 @@ set_new_log(struct migration *m, unsigned int n_regions)
 static int
 resize_log(struct migration *m)
 {
-	unsigned int small = m->o->regions, large = small + 1;
+	unsigned int small = m->frontend->guest->ram.n_first, large = small + 1;
 	int ret;
 
 	if (m->frontend->regions_sent == small) {
@@ -382,12 +382,12 @@ count_pending(const struct frontend *f, bool *all)
 	unsigned int i, n = 0, p;
 
 	*all = true;
-	for (i = 0; i < f->n_queues; i++) {
-		if (!f->queues[i].active)
+	for (i = 0; i < f->guest->n_queues; i++) {
+		if (!f->guest->queues[i].active)
 			continue;
-		p = guest_queue_pending(&f->queues[i]);
+		p = guest_queue_pending(&f->guest->queues[i]);
 		n += p;
-		*all &= p == f->queues[i].size;
+		*all &= p == f->guest->queues[i].size;
 	}
 	return n;
 }
@@ -436,8 +436,8 @@ last_ring(struct migration *m, uint64_t *waited_ns)
 	*waited_ns += now_ns() - t;
 	if (ret == 0)
 		ret = monitor_command(m->monitor, GUEST_PARK, m->check->epoch);
-	for (i = 0; ret == 0 && i < f->n_queues; i++)
-		guest_queue_poison_posted(&f->queues[i]);
+	for (i = 0; ret == 0 && i < f->guest->n_queues; i++)
+		guest_queue_poison_posted(&f->guest->queues[i]);
 	if (ret == 0)
 		ret = harvest(m, GUEST_PARK);
 	t = now_ns();
@@ -504,5 +504,5 @@ migration_complete(struct migration *m)
 	r->marks_after_stop = count_marks(&m->log);
 	dirty_log_destroy(&m->log);
 	r->migrated = true;
-	return oracle_compare(m->frontend->ram, m->frontend->queues, m->frontend->n_queues, r);
+	return oracle_compare(&m->frontend->guest->ram, m->frontend->guest->queues, m->frontend->guest->n_queues, r);
 }

@@ -22,9 +22,9 @@ monitor_packets(const struct monitor *m, uint64_t packets[N_WAYS])
 	unsigned int i;
 
 	packets[WAY_RX] = packets[WAY_TX] = 0;
-	for (i = 0; i < f->n_queues; i++)
-		packets[f->queues[i].tx ? WAY_TX : WAY_RX] +=
-			__atomic_load_n(&f->queues[i].packets, __ATOMIC_RELAXED);
+	for (i = 0; i < f->guest->n_queues; i++)
+		packets[f->guest->queues[i].tx ? WAY_TX : WAY_RX] +=
+			__atomic_load_n(&f->guest->queues[i].packets, __ATOMIC_RELAXED);
 }
 
 double
@@ -147,12 +147,12 @@ check_back_end(struct monitor *m)
 	ssize_t n;
 	unsigned int i;
 
-	for (i = 0; i < f->n_queues; i++) {
-		if (!__atomic_load_n(&f->queues[i].broken, __ATOMIC_ACQUIRE))
+	for (i = 0; i < f->guest->n_queues; i++) {
+		if (!__atomic_load_n(&f->guest->queues[i].broken, __ATOMIC_ACQUIRE))
 			continue;
 		end_progress(m);
 		warnx("%s: ring %u (the guest %s): %s", m->step, i,
-		      f->queues[i].tx ? "sends" : "receives", f->queues[i].violation);
+		      f->guest->queues[i].tx ? "sends" : "receives", f->guest->queues[i].violation);
 		return -EPROTO;
 	}
 	n = recv(f->vu.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
@@ -176,7 +176,7 @@ check_stall(struct monitor *m, uint64_t now)
 
 	monitor_packets(m, packets);
 	for (way = 0; way < N_WAYS; way++) {
-		if (packets[way] != m->moved_packets[way] || !f->queues[way].active ||
+		if (packets[way] != m->moved_packets[way] || !f->guest->queues[way].active ||
 		    m->cpus->control.command != GUEST_RUN) {
 			m->moved_packets[way] = packets[way];
 			m->moved_ns[way] = now;
@@ -244,7 +244,7 @@ monitor_first_packets(struct monitor *m)
 		monitor_packets(m, packets);
 		all = true;
 		for (way = 0; way < N_WAYS; way++)
-			all &= packets[way] > 0 || !m->frontend->queues[way].active;
+			all &= packets[way] > 0 || !m->frontend->guest->queues[way].active;
 	} while (!all);
 	return 0;
 }
@@ -276,9 +276,9 @@ collect_queues(struct monitor *m, enum phase phase)
 	struct phase_result *p = &m->results->phase[phase];
 	unsigned int i, c;
 
-	for (i = 0; i < m->frontend->n_queues; i++) {
-		const struct guest_queue *q = &m->frontend->queues[i];
-		const struct queue_phase_stats *s = &q->stats[phase];
+	for (i = 0; i < m->frontend->guest->n_queues; i++) {
+		const struct guest_queue *q = &m->frontend->guest->queues[i];
+		const struct queue_stats *s = &q->stats[phase];
 		int way = q->tx ? WAY_TX : WAY_RX;
 
 		p->packets[way] += s->packets;

@@ -8,6 +8,10 @@
 #include <string.h>
 
 #include "options.h"
+#include "phase.h"
+
+#define PLUG_SIZE (16u << 20)	/* the memory that --log-swap qemu plugs and unplugs */
+#define CH_CUT (3u * 32768)	/* a log byte stands for 32 KiB of memory: makes the log's size odd */
 
 static const char usage[] =
 "dirtylog-bench: VMM and guest of a vhost-user-net back-end; measures its packet rate\n"
@@ -357,4 +361,36 @@ options_parse(struct options *o, int argc, char **argv)
 		return -EINVAL;
 	}
 	return check_together(o);
+}
+
+void
+options_guest(const struct options *o, struct guest_config *c)
+{
+	*c = (struct guest_config) {
+		.queue_pairs = o->queue_pairs,
+		.direction = (enum direction)o->direction,
+		.ring = {
+			.packed = o->packed, .in_order = o->in_order, .mergeable = o->mergeable,
+			.size = o->ring_size, .n_stats = N_PHASES,
+		},
+		.buffers = {
+			.n = o->buffers, .size = o->buffer_size, .packet_size = o->size,
+			.order = (enum buffer_order)o->order, .spread = o->spread,
+		},
+		.ram = {
+			.mib = o->ram_mib, .regions = o->regions, .hole_mib = o->hole_mib,
+			.one_file = o->one_memfd, .hugepages = o->hugepages, .destination = o->migrate,
+			.cut = o->migrate && o->log_swap == SWAP_CH ? CH_CUT : 0,
+			.plug = o->migrate && o->log_swap == SWAP_QEMU ? PLUG_SIZE : 0,
+		},
+	};
+}
+
+void
+options_frontend(const struct options *o, struct frontend_config *c)
+{
+	*c = (struct frontend_config) {
+		.socket = o->socket, .server = o->server, .timeout_ms = o->timeout_ms,
+		.migrates = o->migrate, .log_reply = (enum log_reply)o->log_reply,
+	};
 }

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum direction { DIRECTION_RX, DIRECTION_TX, DIRECTION_BOTH };
-enum buffer_order { ORDER_SEQUENTIAL, ORDER_RANDOM };
+#include "frontend.h"
+#include "guest.h"
 
 enum log_swap {
 	SWAP_NEVER,
@@ -16,9 +16,6 @@ enum log_swap {
 	SWAP_CH,	/* Cloud Hypervisor: a fresh log, of odd size, for each harvest */
 };
 
-enum log_reply { REPLY_ANY, REPLY_EMPTY, REPLY_16 };
-
-#define IMIX 0		/* value of options.size */
 #define MAX_CPUS 64
 #define MAX_INTERVALS 8
 #define NO_CPU UINT32_MAX
@@ -37,7 +34,7 @@ struct options {
 	unsigned int ring_size;
 	unsigned int queue_pairs;
 	unsigned int direction;		/* enum direction */
-	unsigned int size;
+	unsigned int size;		/* of a packet, or IMIX */
 
 	/* the guest's memory */
 	unsigned int buffers;		/* per virtqueue; 0: the ring size */
@@ -86,5 +83,9 @@ struct options {
 
 /* 0: run; 1: --help was printed; -EINVAL: what is wrong was printed. */
 int options_parse(struct options *o, int argc, char **argv);
+
+/* The guest and the front-end that they ask for. */
+void options_guest(const struct options *o, struct guest_config *c);
+void options_frontend(const struct options *o, struct frontend_config *c);
 
 #endif

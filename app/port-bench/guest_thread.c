@@ -30,7 +30,7 @@ run(void *arg)
 			__atomic_store_n(&t->doing, work, __ATOMIC_RELEASE);
 			last = cycles();
 		}
-		n = work == NULL ? 0 : guest_queue_poll(work->queue, PHASE_ROUNDS);
+		n = work == NULL ? 0 : guest_queue_poll(work->queue, 0);
 		if (n > 0 && work->returned != NULL)
 			work->returned(work->arg, n);
 		for (i = 0; n < FEW && i < PAUSES; i++)

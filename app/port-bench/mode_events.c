@@ -408,14 +408,14 @@ print_subject(const struct subject *s, bool packed, const char *comma)
 static int
 prepare(struct events *e, bool packed, bool tx)
 {
-	struct options o = guest_options(e->b, packed, tx ? DIRECTION_TX : DIRECTION_RX,
-					 RING_SIZE + NUMBERING_SPARE, NUMBERED_SIZE);
+	struct guest_config config = guest_config(e->b, packed, tx ? DIRECTION_TX : DIRECTION_RX,
+						  RING_SIZE + NUMBERING_SPARE, NUMBERED_SIZE);
 	unsigned int i;
 
-	o.order = ORDER_SEQUENTIAL;
-	o.ring_size = RING_SIZE;
-	o.regions = REGIONS;
-	o.hole_mib = HOLE_MIB;
+	config.buffers.order = ORDER_SEQUENTIAL;
+	config.ring.size = RING_SIZE;
+	config.ram.regions = REGIONS;
+	config.ram.hole_mib = HOLE_MIB;
 	for (i = 0; i < NB_SUBJECTS; i++) {
 		struct subject *s = &e->subjects[i];
 
@@ -427,7 +427,7 @@ prepare(struct events *e, bool packed, bool tx)
 		}
 		memset(s->delays, 0, sizeof(*s->delays));
 	}
-	return rigs_open(e->rigs, e->b, &o);
+	return rigs_open(e->rigs, e->b, &config);
 }
 
 static int

@@ -118,9 +118,9 @@ mode_idle(struct port_bench *b)
 	turns_plan(&s.turns, b, 8, 4);
 	fprintf(b->out, "  \"idle\": [");
 	for (packed = 0; ret == 0 && packed < 2; packed++) {
-		const struct options o = guest_options(b, packed, DIRECTION_BOTH, FEW_BUFFERS, SIZE);
+		const struct guest_config config = guest_config(b, packed, DIRECTION_BOTH, FEW_BUFFERS, SIZE);
 
-		ret = rigs_open(s.rigs, b, &o);
+		ret = rigs_open(s.rigs, b, &config);
 		for (way = 0; ret == 0 && way < 4; way++, comma = ",") {
 			if (way % 2 == 0)
 				ret = rigs_logging(s.rigs, b, way >= 2);

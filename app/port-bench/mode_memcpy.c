@@ -134,13 +134,13 @@ all_turns(void *arg)
 }
 
 static int
-one_setting(struct copies *c, const struct options *o, unsigned int size, const char *comma)
+one_setting(struct copies *c, const struct guest_config *config, unsigned int size, const char *comma)
 {
 	unsigned int i;
 	int ret;
 
 	c->size = size;
-	c->tx = o->direction == DIRECTION_TX;
+	c->tx = config->direction == DIRECTION_TX;
 	c->at = 0;
 	for (i = 0; i < NB_DRIVERS; i++)
 		c->work[i] = (struct guest_work) { .queue = &c->rigs[i].guest.queues[c->tx] };
@@ -148,7 +148,7 @@ one_setting(struct copies *c, const struct options *o, unsigned int size, const 
 	if (ret < 0)
 		return ret;
 	fprintf(c->b->out, "%s\n    {\"ring\": \"%s\", \"direction\": \"%s\", \"size\": %u, \"buffers\": %u, ",
-		comma, ring_name(o->packed), direction_name(c->tx), size, o->buffers);
+		comma, ring_name(config->ring.packed), direction_name(c->tx), size, config->buffers.n);
 	turns_print(&c->turns, c->b);
 	fprintf(c->b->out, "}");
 	return 0;
@@ -170,15 +170,15 @@ mode_memcpy(struct port_bench *b)
 	fprintf(b->out, "  \"memcpy\": [");
 	ret = guest_thread_start(&c.guest, b->settings.cpus[0], false);
 	for (i = 0; ret == 0 && i < settings; i++) {
-		const unsigned int way = i / n;
-		const struct options o = guest_options(b, way / 4, way % 2 ? DIRECTION_TX : DIRECTION_RX,
-						       way / 2 % 2 ? MANY_BUFFERS : FEW_BUFFERS, wanted[i % n]);
+		const unsigned int way = i / n, buffers = way / 2 % 2 ? MANY_BUFFERS : FEW_BUFFERS;
+		const enum direction direction = way % 2 ? DIRECTION_TX : DIRECTION_RX;
+		const struct guest_config config = guest_config(b, way / 4, direction, buffers, wanted[i % n]);
 
-		ret = guest_create(&c.copied, &o);
+		ret = guest_create(&c.copied, &config);
 		if (ret == 0) {
-			ret = rigs_open(c.rigs, b, &o);
+			ret = rigs_open(c.rigs, b, &config);
 			if (ret == 0)
-				ret = one_setting(&c, &o, wanted[i % n], i == 0 ? "" : ",");
+				ret = one_setting(&c, &config, wanted[i % n], i == 0 ? "" : ",");
 			closed = rigs_close(c.rigs);
 			if (ret == 0)
 				ret = closed;

@@ -63,7 +63,7 @@ run_core(void *arg)
 		}
 		n = rte_eth_tx_burst(c->rig->port, c->queue, mbufs + BURST - have, (uint16_t)have);
 		have -= n;
-		guest_queue_poll(guest, PHASE_ROUNDS);
+		guest_queue_poll(guest, 0);
 		harvest_step(c->harvest, now - last);
 		c->packets += counts ? n : 0u;
 		c->calls += counts;
@@ -138,6 +138,7 @@ one_setting(struct queues *q, bool log, const char *comma)
 	} order[PER_BLOCK] = {
 		{ true, 1 }, { false, 1 }, { false, 2 }, { true, 2 }, { true, 2 }, { false, 2 }, { false, 1 }, { true, 1 },
 	};
+	const struct guest_config *guest = &q->rig.guest.config;
 	FILE *out = q->b->out;
 	struct turns *t = &q->turns;
 	int ret = 0;
@@ -147,7 +148,7 @@ one_setting(struct queues *q, bool log, const char *comma)
 	if (ret < 0)
 		return ret;
 	fprintf(out, "%s\n    {\"ring\": \"%s\", \"buffers\": %u, \"log\": %s, \"driver\": \"%s\", ", comma,
-		ring_name(q->rig.o.packed), q->rig.o.buffers, json_bool(log), q->rig.driver);
+		ring_name(guest->ring.packed), guest->buffers.n, json_bool(log), q->rig.driver);
 	turns_print(t, q->b);
 	fprintf(out, "}");
 	return 0;
@@ -167,11 +168,11 @@ mode_queues(struct port_bench *b)
 	turns_plan(&q.turns, b, 2 * n, PER_BLOCK);
 	fprintf(b->out, "  \"queues\": [");
 	for (i = 0; ret == 0 && i < n; i++) {
-		struct options o = guest_options(b, i / NB_DRIVERS % 2, DIRECTION_RX,
-						 i / NB_DRIVERS / 2 == 0 ? FEW_BUFFERS : MANY_BUFFERS, SIZE);
+		const unsigned int buffers = i / NB_DRIVERS / 2 == 0 ? FEW_BUFFERS : MANY_BUFFERS;
+		struct guest_config config = guest_config(b, i / NB_DRIVERS % 2, DIRECTION_RX, buffers, SIZE);
 
-		o.queue_pairs = 2;
-		ret = rig_open(&q.rig, b, i % NB_DRIVERS, &o);
+		config.queue_pairs = 2;
+		ret = rig_open(&q.rig, b, i % NB_DRIVERS, &config);
 		for (log = 0; ret == 0 && log < 2; log++, comma = ",") {
 			ret = rig_logging(&q.rig, b, log);
 			if (ret == 0)

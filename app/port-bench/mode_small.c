@@ -96,9 +96,9 @@ mode_small(struct port_bench *b)
 	fprintf(b->out, "  \"small\": [");
 	ret = guest_thread_start(&s.guest, b->settings.cpus[0], false);
 	for (packed = 0; ret == 0 && packed < 2; packed++) {
-		const struct options o = guest_options(b, packed, DIRECTION_BOTH, FEW_BUFFERS, SIZE);
+		const struct guest_config config = guest_config(b, packed, DIRECTION_BOTH, FEW_BUFFERS, SIZE);
 
-		ret = rigs_open(s.rigs, b, &o);
+		ret = rigs_open(s.rigs, b, &config);
 		for (way = 0; ret == 0 && way < 4; way++) {
 			if (way % 2 == 0)
 				ret = rigs_logging(s.rigs, b, way >= 2);

@@ -9,7 +9,7 @@
 
 #include <rte_mempool.h>
 
-#include "options.h"
+#include "guest.h"
 
 #define NB_DRIVERS 2
 #define BURST 32u
@@ -54,8 +54,8 @@ int mode_memcpy(struct port_bench *b);
 int mode_count(struct port_bench *b);
 
 /* A guest with one queue pair, or more. */
-struct options guest_options(const struct port_bench *b, bool packed, enum direction direction,
-			     unsigned int buffers, unsigned int size);
+struct guest_config guest_config(const struct port_bench *b, bool packed, enum direction direction,
+				 unsigned int buffers, unsigned int size);
 
 static inline const char *
 ring_name(bool packed)

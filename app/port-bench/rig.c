@@ -15,20 +15,23 @@
 #include "worker.h"
 
 #define LINK_LIMIT_NS 5000000000ull
+#define FRONTEND_LIMIT_MS 5000u
 #define DESCRIPTORS 512		/* the rings are the guest's; a port wants a number all the same */
 
 const char *const driver_names[NB_DRIVERS] = { "net_vhost", "net_dirtylog" };
 
-struct options
-guest_options(const struct port_bench *b, bool packed, enum direction direction, unsigned int buffers,
-	      unsigned int size)
+struct guest_config
+guest_config(const struct port_bench *b, bool packed, enum direction direction, unsigned int buffers,
+	     unsigned int size)
 {
-	return (struct options) {
-		.timeout_ms = 5000, .packed = packed, .ring_size = 256, .queue_pairs = 1,
-		.direction = direction, .size = size, .buffers = buffers, .buffer_size = 2048,
-		.order = buffers > FEW_BUFFERS ? ORDER_RANDOM : ORDER_SEQUENTIAL,
-		.regions = 1, .hole_mib = 1024, .hugepages = b->settings.hugepages,
-		.mover_cpu = NO_CPU,
+	return (struct guest_config) {
+		.queue_pairs = 1, .direction = direction,
+		.ring = { .packed = packed, .size = 256, .n_stats = 1 },
+		.buffers = {
+			.n = buffers, .size = 2048, .packet_size = size,
+			.order = buffers > FEW_BUFFERS ? ORDER_RANDOM : ORDER_SEQUENTIAL,
+		},
+		.ram = { .regions = 1, .hole_mib = 1024, .hugepages = b->settings.hugepages },
 	};
 }
 
@@ -42,7 +45,7 @@ failed(const struct rig *r, const char *what, int ret)
 static int
 open_port(struct rig *r, struct port_bench *b)
 {
-	const uint16_t n = (uint16_t)r->o.queue_pairs;
+	const uint16_t n = (uint16_t)r->guest.config.queue_pairs;
 	struct rte_eth_dev_info info;
 	struct rte_eth_conf conf;
 	char args[160];
@@ -97,30 +100,26 @@ wait_for_link(const struct rig *r)
 static int
 connect_guest(struct rig *r)
 {
+	const struct frontend_config config = { .socket = r->socket, .timeout_ms = FRONTEND_LIMIT_MS };
 	int ret;
 
-	r->frontend.ram = &r->guest.ram;
-	r->frontend.queues = r->guest.queues;
-	r->frontend.n_queues = r->guest.n_queues;
-	ret = frontend_connect(&r->frontend, &r->o);
+	ret = frontend_connect(&r->frontend, &r->guest, &config);
 	if (ret < 0)
 		return ret;
-	if ((r->frontend.offered & VHOST_F_LOG_ALL) == 0 ||
-	    (r->frontend.protocol_features & VHOST_USER_PROTOCOL_F_LOG_SHMFD) == 0)
+	if (!frontend_can_log(&r->frontend))
 		return failed(r, "it offers no dirty log", -ENOTSUP);
 	return frontend_start(&r->frontend);
 }
 
 int
-rig_open(struct rig *r, struct port_bench *b, unsigned int driver, const struct options *o)
+rig_open(struct rig *r, struct port_bench *b, unsigned int driver, const struct guest_config *c)
 {
 	int ret;
 
-	*r = (struct rig) { .driver = driver_names[driver], .o = *o, .log.fd = -1, .frontend.vu.fd = -1 };
+	*r = (struct rig) { .driver = driver_names[driver], .log.fd = -1, .frontend.vu.fd = -1 };
 	snprintf(r->name, sizeof(r->name), "%s0", r->driver);
 	snprintf(r->socket, sizeof(r->socket), "%s/%s", b->folder, r->driver);
-	r->o.socket = r->socket;
-	ret = guest_create(&r->guest, &r->o);
+	ret = guest_create(&r->guest, c);
 	if (ret == 0)
 		ret = open_port(r, b);
 	if (ret < 0)
@@ -185,7 +184,7 @@ rig_logging(struct rig *r, struct port_bench *b, bool on)
 }
 
 int
-rigs_open(struct rig *rigs, struct port_bench *b, const struct options *o)
+rigs_open(struct rig *rigs, struct port_bench *b, const struct guest_config *c)
 {
 	unsigned int i;
 	int ret = 0;
@@ -193,7 +192,7 @@ rigs_open(struct rig *rigs, struct port_bench *b, const struct options *o)
 	for (i = 0; i < NB_DRIVERS; i++)
 		rigs[i] = (struct rig) { .log.fd = -1, .frontend.vu.fd = -1 };
 	for (i = 0; ret == 0 && i < NB_DRIVERS; i++)
-		ret = rig_open(&rigs[i], b, i, o);
+		ret = rig_open(&rigs[i], b, i, c);
 	return ret;
 }
 

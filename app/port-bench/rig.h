@@ -12,7 +12,6 @@ struct rig {
 	const char *driver;
 	char name[32];
 	char socket[108];
-	struct options o;
 	struct guest guest;
 	struct frontend frontend;
 	struct dirty_log log;
@@ -22,7 +21,7 @@ struct rig {
 };
 
 /* With rings filled. */
-int rig_open(struct rig *r, struct port_bench *b, unsigned int driver, const struct options *o);
+int rig_open(struct rig *r, struct port_bench *b, unsigned int driver, const struct guest_config *c);
 /* Of what was opened, as much as there is. The port's bursts must have ended. */
 int rig_close(struct rig *r);
 
@@ -31,7 +30,7 @@ int rig_logging(struct rig *r, struct port_bench *b, bool on);
 int rig_new_log(const struct rig *r, struct dirty_log *log);
 
 /* Both drivers' rigs, alike. */
-int rigs_open(struct rig *rigs, struct port_bench *b, const struct options *o);
+int rigs_open(struct rig *rigs, struct port_bench *b, const struct guest_config *c);
 int rigs_close(struct rig *rigs);
 int rigs_logging(struct rig *rigs, struct port_bench *b, bool on);
 

@@ -7,7 +7,6 @@
 #include "buffer_pool.h"
 
 #define CHUNK (2ull << 20)	/* buffers are carved out of so much RAM at a time */
-#define NET_HEADER 12
 
 /* One per run and always the same, so that two runs use buffers in the same order. */
 static uint64_t
@@ -42,32 +41,32 @@ compare(const void *a, const void *b)
 }
 
 uint64_t
-buffer_pools_need(const struct options *o, unsigned int n)
+buffer_pools_need(const struct buffer_config *c, unsigned int n)
 {
-	uint64_t per_chunk = CHUNK / o->buffer_size;
-	uint64_t all = (uint64_t)o->buffers * n;
+	uint64_t per_chunk = CHUNK / c->size;
+	uint64_t all = (uint64_t)c->n * n;
 
-	return all % per_chunk * o->buffer_size + all / per_chunk * CHUNK + PAGE_SIZE;
+	return all % per_chunk * c->size + all / per_chunk * CHUNK + PAGE_SIZE;
 }
 
 /* Offsets of places for buffers: as many as wanted or, spread, as many as RAM holds. */
 static uint64_t *
-find_places(struct guest_ram *ram, const struct options *o, uint64_t want, uint64_t *found)
+find_places(struct guest_ram *ram, const struct buffer_config *c, uint64_t want, uint64_t *found)
 {
-	uint64_t room = o->spread ? ram->plugged / o->buffer_size : want;
+	uint64_t room = c->spread ? ram->first_size / c->size : want;
 	uint64_t *places = malloc(room * sizeof(*places));
 	uint64_t n = 0, chunk, bytes, at;
 
 	if (places == NULL)
 		return NULL;
 	while (n < room) {
-		bytes = (room - n) * o->buffer_size;
+		bytes = (room - n) * c->size;
 		if (bytes > CHUNK)
 			bytes = CHUNK;
 		chunk = guest_ram_alloc(ram, bytes, PAGE_SIZE);
 		if (chunk == 0)
 			break;
-		for (at = 0; n < room && at + o->buffer_size <= bytes; at += o->buffer_size)
+		for (at = 0; n < room && at + c->size <= bytes; at += c->size)
 			places[n++] = chunk + at;
 	}
 	*found = n;
@@ -85,8 +84,8 @@ write_packet(uint8_t *p, uint32_t len, uint32_t number)
 	};
 	uint32_t sum = 0, i;
 
-	memset(p, 0, NET_HEADER);
-	p += NET_HEADER;
+	memset(p, 0, NET_HEADER_LEN);
+	p += NET_HEADER_LEN;
 	memcpy(p, header, sizeof(header));
 	p[16] = (uint8_t)((len - 14) >> 8);
 	p[17] = (uint8_t)(len - 14);
@@ -105,54 +104,54 @@ write_packet(uint8_t *p, uint32_t len, uint32_t number)
 
 /* Simple IMIX: 7 small, 4 middle, 1 large. */
 static uint32_t
-packet_size(const struct options *o, uint32_t number)
+packet_size(const struct buffer_config *c, uint32_t number)
 {
 	static const uint8_t order[12] = { 0, 1, 0, 0, 1, 0, 2, 0, 1, 0, 1, 0 };
 	static const uint16_t sizes[3] = { 64, 594, 1518 };
 
-	return o->size == IMIX ? sizes[order[number % 12]] : o->size;
+	return c->packet_size == IMIX ? sizes[order[number % 12]] : c->packet_size;
 }
 
 int
 buffer_pools_create(struct buffer_pool *pools, const bool *sent, unsigned int n,
-		    struct guest_ram *ram, const struct options *o)
+		    struct guest_ram *ram, const struct buffer_config *c)
 {
-	uint64_t random = 1, want = (uint64_t)o->buffers * n, found, *places;
+	uint64_t random = 1, want = (uint64_t)c->n * n, found, *places;
 	uint32_t i, len;
 	unsigned int k;
 
 	memset(pools, 0, n * sizeof(*pools));
-	places = find_places(ram, o, want, &found);
+	places = find_places(ram, c, want, &found);
 	if (places == NULL || found < want) {
 		warnx("guest memory holds %llu buffers of %u bytes, %llu are wanted",
-		      places == NULL ? 0ull : (unsigned long long)found, o->buffer_size,
+		      places == NULL ? 0ull : (unsigned long long)found, c->size,
 		      (unsigned long long)want);
 		free(places);
 		return -ENOMEM;
 	}
-	if (o->spread)
+	if (c->spread)
 		shuffle(places, found, &random);
 	for (k = 0; k < n; k++) {
 		struct buffer_pool *p = &pools[k];
-		uint64_t *mine = places + (uint64_t)k * o->buffers;
+		uint64_t *mine = places + (uint64_t)k * c->n;
 
-		if (o->order == ORDER_RANDOM)
-			shuffle(mine, o->buffers, &random);
+		if (c->order == ORDER_RANDOM)
+			shuffle(mine, c->n, &random);
 		else
-			qsort(mine, o->buffers, sizeof(*mine), compare);
-		p->fifo = malloc(o->buffers * sizeof(*p->fifo));
+			qsort(mine, c->n, sizeof(*mine), compare);
+		p->fifo = malloc(c->n * sizeof(*p->fifo));
 		if (p->fifo == NULL) {
 			warn("buffers");
 			free(places);
 			return -ENOMEM;
 		}
-		p->size = o->buffers;
-		for (i = 0; i < o->buffers; i++) {
-			len = o->buffer_size;
+		p->size = c->n;
+		for (i = 0; i < c->n; i++) {
+			len = c->size;
 			if (sent[k]) {
-				len = packet_size(o, i);
-				write_packet(ram->source + mine[i], len, i + k * o->buffers);
-				len += NET_HEADER;
+				len = packet_size(c, i);
+				write_packet(ram->source + mine[i], len, i + k * c->n);
+				len += NET_HEADER_LEN;
 			}
 			buffer_put(p, BUFFER(guest_ram_gpa(ram, mine[i]), len));
 		}

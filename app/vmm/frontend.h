@@ -7,25 +7,33 @@
 #define FRONTEND_H
 
 #include "dirty_log.h"
-#include "guest_queue.h"
-#include "guest_ram.h"
-#include "options.h"
+#include "guest.h"
 #include "vhost_user.h"
 
+enum log_reply { REPLY_ANY, REPLY_EMPTY, REPLY_16 };
+
+struct frontend_config {
+	const char *socket;
+	bool server;		/* listens on it; else connects to it */
+	unsigned int timeout_ms;	/* limit of every wait for the back-end */
+	bool migrates;		/* a back-end without a dirty log is of no use */
+	enum log_reply log_reply;	/* payload demanded in the reply to SET_LOG_BASE */
+};
+
 struct frontend {
-	const struct options *o;
+	struct frontend_config config;
 	struct vhost_user vu;
-	struct guest_ram *ram;
-	struct guest_queue *queues;
-	unsigned int n_queues;
+	struct guest *guest;
 	unsigned int regions_sent;	/* in the memory table of the back-end */
 	uint64_t offered, features;	/* features without LOG_ALL */
 	uint64_t protocol_offered, protocol_features;
 	unsigned int log_reply_bytes;	/* payload of the last reply to SET_LOG_BASE */
 };
 
-/* Connects and negotiates. */
-int frontend_connect(struct frontend *f, const struct options *o);
+/* Connects and negotiates: the guest's rings say which features. */
+int frontend_connect(struct frontend *f, struct guest *guest, const struct frontend_config *config);
+/* What the back-end offered, as far as it was asked, lets a guest migrate. */
+bool frontend_can_log(const struct frontend *f);
 void frontend_disconnect(struct frontend *f);
 
 /* Memory table, rings, and enable. */

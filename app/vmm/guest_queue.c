@@ -20,37 +20,37 @@ pages(uint64_t bytes)
 }
 
 static void
-set_area_sizes(struct guest_queue *q, const struct options *o)
+set_area_sizes(struct guest_queue *q, const struct ring_config *ring)
 {
-	q->desc_bytes = 16ull * o->ring_size;
-	q->driver_bytes = o->packed ? 4 : 4 + 2ull * o->ring_size;
-	q->device_bytes = o->packed ? 4 : 4 + 8ull * o->ring_size;
+	q->desc_bytes = 16ull * ring->size;
+	q->driver_bytes = ring->packed ? 4 : 4 + 2ull * ring->size;
+	q->device_bytes = ring->packed ? 4 : 4 + 8ull * ring->size;
 }
 
 uint64_t
-guest_queue_need(const struct options *o)
+guest_queue_need(const struct ring_config *ring)
 {
 	struct guest_queue q;
 
-	set_area_sizes(&q, o);
+	set_area_sizes(&q, ring);
 	return (pages(q.desc_bytes) + pages(q.driver_bytes) + pages(q.device_bytes)) * PAGE_SIZE;
 }
 
 int
 guest_queue_create(struct guest_queue *q, unsigned int index, struct guest_ram *ram,
-		   const struct options *o)
+		   const struct ring_config *ring, const struct buffer_config *buffers)
 {
 	unsigned int i;
 
 	q->kick_fd = q->call_fd = -1;
 	q->index = index;
 	q->tx = index % 2 == 1;
-	q->packed = o->packed;
-	q->in_order = o->in_order;
-	q->mergeable = o->mergeable;
-	q->size = (uint16_t)o->ring_size;
-	q->buf_len = o->buffer_size;
-	q->cycle = o->buffers > o->ring_size;
+	q->packed = ring->packed;
+	q->in_order = ring->in_order;
+	q->mergeable = ring->mergeable;
+	q->size = (uint16_t)ring->size;
+	q->buf_len = buffers->size;
+	q->cycle = buffers->n > ring->size;
 	q->ram = ram;
 	q->avail_wrap = q->used_wrap = true;
 	q->kick_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -59,7 +59,7 @@ guest_queue_create(struct guest_queue *q, unsigned int index, struct guest_ram *
 		warn("eventfd");
 		return -errno;
 	}
-	set_area_sizes(q, o);
+	set_area_sizes(q, ring);
 	/* Each area has pages of its own: the guest's writes to one must not hide a lost mark in another. */
 	q->desc_offset = guest_ram_alloc(ram, q->desc_bytes, PAGE_SIZE);
 	q->driver_offset = guest_ram_alloc(ram, q->driver_bytes, PAGE_SIZE);
@@ -78,7 +78,7 @@ guest_queue_create(struct guest_queue *q, unsigned int index, struct guest_ram *
 	q->device_event = (void *)(ram->source + q->device_offset);
 
 	q->slot = calloc(q->size, sizeof(*q->slot));
-	q->stats = calloc(N_PHASES, sizeof(*q->stats));
+	q->stats = calloc(ring->n_stats, sizeof(*q->stats));
 	for (i = 0; i < SEEN_SETS; i++)
 		q->seen[i] = calloc(pages(guest_ram_gpa_pages(ram, ram->n_regions) / 8 + 8), PAGE_SIZE);
 	q->seen_now = q->seen[0];
@@ -118,19 +118,19 @@ guest_queue_fill(struct guest_queue *q)
 }
 
 unsigned int
-guest_queue_poll(struct guest_queue *q, enum phase phase)
+guest_queue_poll(struct guest_queue *q, unsigned int stats)
 {
-	struct queue_phase_stats *stats = &q->stats[phase];
-	uint64_t packets = stats->packets, bytes = stats->bytes;
+	struct queue_stats *s = &q->stats[stats];
+	uint64_t packets = s->packets, bytes = s->bytes;
 	unsigned int n;
 
 	if (q->broken)
 		return 0;
-	n = q->packed ? packed_poll(q, stats) : split_poll(q, stats);
+	n = q->packed ? packed_poll(q, s) : split_poll(q, s);
 	if (n > 0) {
-		stats->works++;
-		__atomic_store_n(&q->packets, q->packets + (stats->packets - packets), __ATOMIC_RELAXED);
-		__atomic_store_n(&q->bytes, q->bytes + (stats->bytes - bytes), __ATOMIC_RELAXED);
+		s->works++;
+		__atomic_store_n(&q->packets, q->packets + (s->packets - packets), __ATOMIC_RELAXED);
+		__atomic_store_n(&q->bytes, q->bytes + (s->bytes - bytes), __ATOMIC_RELAXED);
 	}
 	return n;
 }

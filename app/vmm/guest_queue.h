@@ -13,10 +13,7 @@
 #include "buffer_pool.h"
 #include "gap_histogram.h"
 #include "guest_ram.h"
-#include "options.h"
-#include "phase.h"
 
-#define NET_HEADER_LEN 12u
 #define POLL_BATCH 256u		/* used entries that one poll takes at most; two ring pages hold them */
 #define SEEN_SETS 3
 
@@ -61,11 +58,17 @@ struct packed_event {
 #define PACKED_F_AVAIL (1u << 7)
 #define PACKED_F_USED (1u << 15)
 
-struct queue_phase_stats {
+struct ring_config {
+	bool packed, in_order, mergeable;
+	unsigned int size;	/* descriptors */
+	unsigned int n_stats;	/* sets of statistics: a poll says to which it adds */
+};
+
+struct queue_stats {
 	uint64_t packets;
 	uint64_t bytes;
 	uint64_t works;		/* polls that found used entries */
-	uint64_t starved;	/* ... and then the back-end had next to nothing left to use */
+	uint64_t starved;	/* such polls after which the back-end had next to nothing left to use */
 	struct gap_histogram gaps;	/* cycles between two such polls */
 };
 
@@ -109,8 +112,8 @@ struct guest_queue {
 	uint64_t poison_value;
 
 	uint64_t last_work;	/* cycles */
-	struct queue_phase_stats *stats;	/* by phase */
-	uint64_t packets, bytes;	/* all phases together, for the progress line */
+	struct queue_stats *stats;	/* n_stats of them */
+	uint64_t packets, bytes;	/* all of them together; may be read at any time */
 
 	/* The back-end broke the rules: what, and the queue is left alone from then on. */
 	bool broken;
@@ -119,15 +122,16 @@ struct guest_queue {
 
 /* Lays the ring out in RAM and prepares the queue; the pool is there already. */
 int guest_queue_create(struct guest_queue *q, unsigned int index, struct guest_ram *ram,
-		       const struct options *o);
+		       const struct ring_config *ring, const struct buffer_config *buffers);
 /* With its pool; also where its creation failed. */
 void guest_queue_destroy(struct guest_queue *q);
-uint64_t guest_queue_need(const struct options *o);
+/* Bytes of RAM that a ring takes. */
+uint64_t guest_queue_need(const struct ring_config *ring);
 
 /* Posts a full ring of buffers. */
 void guest_queue_fill(struct guest_queue *q);
-/* Takes used entries and posts as many buffers; how many. */
-unsigned int guest_queue_poll(struct guest_queue *q, enum phase phase);
+/* Takes used entries and posts as many buffers; how many. stats: where they are counted. */
+unsigned int guest_queue_poll(struct guest_queue *q, unsigned int stats);
 /* Used entries that no poll has taken yet. */
 unsigned int guest_queue_pending(const struct guest_queue *q);
 /* Notes as the guest's writes the pages that the driver wrote since the last call. */
@@ -142,10 +146,10 @@ const char *guest_queue_page_kind(const struct guest_queue *q, uint64_t gpa_page
 
 /* The two ring layouts. */
 void split_fill(struct guest_queue *q);
-unsigned int split_poll(struct guest_queue *q, struct queue_phase_stats *stats);
+unsigned int split_poll(struct guest_queue *q, struct queue_stats *stats);
 unsigned int split_pending(const struct guest_queue *q);
 void packed_fill(struct guest_queue *q);
-unsigned int packed_poll(struct guest_queue *q, struct queue_phase_stats *stats);
+unsigned int packed_poll(struct guest_queue *q, struct queue_stats *stats);
 unsigned int packed_pending(const struct guest_queue *q);
 
 /* --- what both layouts do with a buffer that comes back --- */
@@ -165,7 +169,7 @@ seen_page(struct guest_queue *q, uint64_t page)
  * False: that cannot be.
  */
 static inline bool
-received(struct guest_queue *q, uint64_t buffer, uint32_t len, struct queue_phase_stats *stats)
+received(struct guest_queue *q, uint64_t buffer, uint32_t len, struct queue_stats *stats)
 {
 	uint64_t gpa = BUFFER_GPA(buffer), page = gpa >> PAGE_SHIFT, last;
 	const uint8_t *header;
@@ -201,7 +205,7 @@ received(struct guest_queue *q, uint64_t buffer, uint32_t len, struct queue_phas
 }
 
 static inline void
-sent(uint64_t buffer, struct queue_phase_stats *stats)
+sent(uint64_t buffer, struct queue_stats *stats)
 {
 	stats->packets++;
 	stats->bytes += BUFFER_LEN(buffer) - NET_HEADER_LEN;

@@ -9,8 +9,7 @@
 
 #define MIB (1ull << 20)
 #define REGION_ALIGN (2 * MIB)		/* a huge page */
-#define PLUGGED_SIZE (16 * MIB)		/* the memory that --log-swap qemu plugs */
-#define CH_SHORTER (3 * 32768)		/* a log byte stands for 32 KiB: makes the log's size odd */
+#define PLUG_GAP (1024 * MIB)		/* of guest addresses, between the last region and one plugged later */
 #define LOWEST_OFFSET PAGE_SIZE		/* page 0 stays free: 0 means "none" */
 
 static uint64_t
@@ -52,60 +51,60 @@ create_file(uint64_t size, bool hugepages)
 
 /* Sizes and guest addresses of the regions. */
 static void
-lay_out(struct guest_ram *ram, const struct options *o, uint64_t size)
+lay_out(struct guest_ram *ram, const struct guest_ram_config *c, uint64_t size)
 {
 	uint64_t gpa = 0, offset = 0, left = size;
 	unsigned int i;
 
-	for (i = 0; i < o->regions; i++) {
+	for (i = 0; i < c->regions; i++) {
 		struct ram_region *r = &ram->regions[i];
 
-		r->size = i + 1 == o->regions ? left : align_up(size / o->regions, REGION_ALIGN);
+		r->size = i + 1 == c->regions ? left : align_up(size / c->regions, REGION_ALIGN);
 		r->gpa = gpa;
 		r->offset = offset;
-		r->file_offset = o->one_memfd ? offset : 0;
+		r->file_offset = c->one_file ? offset : 0;
 		offset += r->size;
 		left -= r->size;
-		gpa += r->size + o->hole_mib * MIB;
+		gpa += r->size + c->hole_mib * MIB;
 	}
-	ram->n_regions = o->regions;
-	if (o->migrate && o->log_swap == SWAP_CH) {
-		ram->regions[o->regions - 1].size -= CH_SHORTER;
-		offset -= CH_SHORTER;
-	}
-	ram->plugged = offset;
-	if (o->migrate && o->log_swap == SWAP_QEMU) {
+	ram->n_regions = c->regions;
+	ram->regions[c->regions - 1].size -= c->cut;
+	offset -= c->cut;
+	ram->first_size = offset;
+	ram->n_first = ram->n_regions;
+	if (c->plug != 0) {
 		ram->regions[ram->n_regions++] = (struct ram_region) {
-			.gpa = gpa + 1024 * MIB, .offset = offset, .size = PLUGGED_SIZE,
-			.file_offset = o->one_memfd ? offset : 0,
+			.gpa = gpa + PLUG_GAP, .offset = offset, .size = c->plug,
+			.file_offset = c->one_file ? offset : 0,
 		};
-		offset += PLUGGED_SIZE;
+		offset += c->plug;
 	}
 	ram->size = offset;
 }
 
 int
-guest_ram_create(struct guest_ram *ram, const struct options *o, uint64_t need)
+guest_ram_create(struct guest_ram *ram, const struct guest_ram_config *c, uint64_t need)
 {
 	uint64_t size = align_up(need + LOWEST_OFFSET, REGION_ALIGN);
 	unsigned int i;
 	int ret;
 
 	*ram = (struct guest_ram) { .allocated = LOWEST_OFFSET };
-	for (i = 0; i < VHOST_USER_MAX_REGIONS; i++)
+	for (i = 0; i < GUEST_RAM_MAX_REGIONS; i++)
 		ram->regions[i].fd = -1;
 	/* A buffer must not lie across two regions: leave room to step over each end. */
-	size += o->regions * REGION_ALIGN;
+	size += c->regions * REGION_ALIGN;
 	if (size < 16 * MIB)
 		size = 16 * MIB;
-	if (o->ram_mib != 0) {
-		if (o->ram_mib * MIB < size) {
-			warnx("--ram: buffers and rings need %llu MiB", (unsigned long long)(size / MIB));
+	if (c->mib != 0) {
+		if (c->mib * MIB < size) {
+			warnx("%u MiB of guest memory are too few: buffers and rings need %llu MiB", c->mib,
+			      (unsigned long long)(size / MIB));
 			return -EINVAL;
 		}
-		size = align_up(o->ram_mib * MIB, REGION_ALIGN);
+		size = align_up(c->mib * MIB, REGION_ALIGN);
 	}
-	lay_out(ram, o, size);
+	lay_out(ram, c, size);
 
 	/* Whole units: the last region may be shorter, but is mapped to its unit's end. */
 	ram->reserved_size = align_up(ram->size, REGION_ALIGN) + REGION_ALIGN;
@@ -121,9 +120,9 @@ guest_ram_create(struct guest_ram *ram, const struct options *o, uint64_t need)
 	for (i = 0; i < ram->n_regions; i++) {
 		struct ram_region *r = &ram->regions[i];
 
-		if (i == 0 || !o->one_memfd)
-			r->fd = create_file(align_up(o->one_memfd ? ram->size : r->size, REGION_ALIGN),
-					    o->hugepages);
+		if (i == 0 || !c->one_file)
+			r->fd = create_file(align_up(c->one_file ? ram->size : r->size, REGION_ALIGN),
+					    c->hugepages);
 		else
 			r->fd = ram->regions[0].fd;
 		if (r->fd < 0)
@@ -134,7 +133,7 @@ guest_ram_create(struct guest_ram *ram, const struct options *o, uint64_t need)
 			return ret;
 	}
 
-	if (!o->migrate)
+	if (!c->destination)
 		return 0;
 	/* Populated now, so that no page fault lies in the measurement. */
 	ram->destination = mmap(NULL, ram->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
@@ -185,7 +184,7 @@ guest_ram_alloc(struct guest_ram *ram, uint64_t size, uint64_t align)
 
 	size = align_up(size, PAGE_SIZE);
 	for (;;) {
-		if (offset + size > ram->plugged)
+		if (offset + size > ram->first_size)
 			return 0;
 		r = region_of(ram, offset);
 		if (offset + size <= r->offset + r->size)
@@ -221,25 +220,4 @@ guest_ram_gpa_pages(const struct guest_ram *ram, unsigned int n_regions)
 	const struct ram_region *r = &ram->regions[n_regions - 1];
 
 	return (r->gpa + r->size) / PAGE_SIZE;
-}
-
-int
-guest_ram_send(const struct guest_ram *ram, struct vhost_user *vu, unsigned int n_regions)
-{
-	struct vhost_user_region regions[VHOST_USER_MAX_REGIONS];
-	int fds[VHOST_USER_MAX_REGIONS];
-	unsigned int i;
-
-	for (i = 0; i < n_regions; i++) {
-		const struct ram_region *r = &ram->regions[i];
-
-		regions[i] = (struct vhost_user_region) {
-			.guest_addr = r->gpa,
-			.size = r->size,
-			.user_addr = (uintptr_t)ram->source + r->offset,
-			.mmap_offset = r->file_offset,
-		};
-		fds[i] = r->fd;
-	}
-	return vhost_user_set_mem_table(vu, regions, fds, n_regions);
 }

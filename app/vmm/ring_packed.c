@@ -114,7 +114,7 @@ struct taken {
 /* Takes one buffer back. False: it made no sense. */
 static inline bool
 take(struct guest_queue *q, uint16_t id, uint32_t len, struct taken *taken,
-     struct queue_phase_stats *stats)
+     struct queue_stats *stats)
 {
 	uint64_t buffer = q->slot[id];
 
@@ -142,7 +142,7 @@ take(struct guest_queue *q, uint16_t id, uint32_t len, struct taken *taken,
  */
 static inline bool
 take_in_order(struct guest_queue *q, uint16_t id, uint32_t len, struct taken *taken,
-	      struct queue_phase_stats *stats)
+	      struct queue_stats *stats)
 {
 	if (q->batch_left == 0)
 		q->batch_left = (uint16_t)in_order_batch(q, q->used_idx, id);
@@ -176,7 +176,7 @@ starved(const struct guest_queue *q)
 }
 
 unsigned int
-packed_poll(struct guest_queue *q, struct queue_phase_stats *stats)
+packed_poll(struct guest_queue *q, struct queue_stats *stats)
 {
 	const unsigned int limit = q->size < POLL_BATCH ? q->size : POLL_BATCH;
 	const uint16_t first = q->used_idx;

@@ -82,7 +82,7 @@ used_id(struct guest_queue *q, const struct split_used_elem *e, uint16_t used_id
 }
 
 unsigned int
-split_poll(struct guest_queue *q, struct queue_phase_stats *stats)
+split_poll(struct guest_queue *q, struct queue_stats *stats)
 {
 	const uint16_t mask = (uint16_t)(q->size - 1);
 	unsigned int i, n = split_pending(q);

@@ -6,15 +6,16 @@
 #include "guest.h"
 
 int
-guest_create(struct guest *g, const struct options *o)
+guest_create(struct guest *g, const struct guest_config *config)
 {
-	const unsigned int n = 2 * o->queue_pairs;
+	const struct guest_config *c = &g->config;
+	const unsigned int n = 2 * config->queue_pairs;
 	struct buffer_pool *pools;
 	unsigned int i, active = 0;
 	bool *sent;
 	int ret;
 
-	*g = (struct guest) { .n_queues = n };
+	*g = (struct guest) { .config = *config, .n_queues = n };
 	g->queues = calloc(n, sizeof(*g->queues));
 	pools = calloc(n, sizeof(*pools));
 	sent = calloc(n, sizeof(*sent));
@@ -25,16 +26,17 @@ guest_create(struct guest *g, const struct options *o)
 	}
 	for (i = 0; i < n; i++) {
 		g->queues[i].kick_fd = g->queues[i].call_fd = -1;
-		g->queues[i].active = o->direction == DIRECTION_BOTH ||
-			(o->direction == DIRECTION_TX) == (i % 2 == 1);
+		g->queues[i].active = c->direction == DIRECTION_BOTH ||
+			(c->direction == DIRECTION_TX) == (i % 2 == 1);
 		if (g->queues[i].active)
 			sent[active++] = i % 2 == 1;
 	}
-	ret = guest_ram_create(&g->ram, o, buffer_pools_need(o, active) + n * guest_queue_need(o));
+	ret = guest_ram_create(&g->ram, &c->ram,
+			       buffer_pools_need(&c->buffers, active) + n * guest_queue_need(&c->ring));
 	for (i = 0; ret == 0 && i < n; i++)
-		ret = guest_queue_create(&g->queues[i], i, &g->ram, o);
+		ret = guest_queue_create(&g->queues[i], i, &g->ram, &c->ring, &c->buffers);
 	if (ret == 0)
-		ret = buffer_pools_create(pools, sent, active, &g->ram, o);
+		ret = buffer_pools_create(pools, sent, active, &g->ram, &c->buffers);
 	for (i = 0, active = 0; i < n; i++)
 		if (g->queues[i].active)
 			g->queues[i].pool = pools[active++];

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <err.h>
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "cycles.h"
 #include "guest_queue.h"
-
-#define POISON_BYTES 64u
+#include "ring_packed.h"
+#include "ring_split.h"
 
 static uint64_t
 pages(uint64_t bytes)
@@ -141,36 +138,6 @@ guest_queue_pending(const struct guest_queue *q)
 	return q->packed ? packed_pending(q) : split_pending(q);
 }
 
-void
-guest_queue_violation(struct guest_queue *q, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(q->violation, sizeof(q->violation), format, args);
-	va_end(args);
-	__atomic_store_n(&q->broken, true, __ATOMIC_RELEASE);
-}
-
-/* Writes something that no packet holds, and notes the pages as the guest's own writes. */
-void
-guest_queue_poison(struct guest_queue *q, uint64_t buffer)
-{
-	uint64_t gpa = BUFFER_GPA(buffer), end = gpa + BUFFER_LEN(buffer), stop, page;
-	uint64_t offset = guest_ram_offset(q->ram, gpa);
-	uint64_t i;
-
-	q->poison_value = (q->poison_value + 1) | 0xa5a5000000000000ull;
-	for (i = gpa; i < end; i = (i | (PAGE_SIZE - 1)) + 1) {
-		stop = end - i < POISON_BYTES ? end : i + POISON_BYTES;
-		page = i >> PAGE_SHIFT;
-		memset(q->ram->source + offset + (i - gpa), 0xa5, stop - i);
-		if (stop - i >= sizeof(q->poison_value))
-			memcpy(q->ram->source + offset + (i - gpa), &q->poison_value, sizeof(q->poison_value));
-		__atomic_fetch_or(&q->guest_wrote[page / 64], 1ull << page % 64, __ATOMIC_SEQ_CST);
-	}
-}
-
 static void
 note_guest_wrote(struct guest_queue *q, uint64_t offset, uint64_t bytes)
 {
@@ -198,7 +165,7 @@ guest_queue_poison_posted(struct guest_queue *q)
 		return;
 	for (id = 0; id < q->size; id++)
 		if (q->slot[id] != 0)
-			guest_queue_poison(q, q->slot[id]);
+			ring_poison(q, q->slot[id]);
 }
 
 uint32_t
@@ -240,14 +207,4 @@ guest_queue_page_kind(const struct guest_queue *q, uint64_t gpa_page)
 	if (offset - q->device_offset < pages(q->device_bytes) * PAGE_SIZE)
 		return q->packed ? "device events" : "used ring";
 	return NULL;
-}
-
-void
-guest_queue_kick(struct guest_queue *q)
-{
-	const uint64_t one = 1;
-
-	/* A counter that is full means a kick that nobody took yet: fine. */
-	if (write(q->kick_fd, &one, sizeof(one)) < 0)
-		return;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Packed virtqueues, driver side. */
-#include "guest_queue.h"
+#include "ring_packed.h"
 
 #define EVENT_F_DISABLE 1u
 
@@ -40,10 +40,10 @@ post(struct guest_queue *q, uint16_t id, uint64_t buffer)
 static void
 kick_if_wanted(struct guest_queue *q)
 {
-	note_ring_written(q);
+	ring_note_written(q);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&q->device_event->flags, __ATOMIC_RELAXED) != EVENT_F_DISABLE)
-		guest_queue_kick(q);
+		ring_kick(q);
 }
 
 void
@@ -100,7 +100,7 @@ used_id(struct guest_queue *q, uint64_t rest)
 
 	if (id < q->size && q->slot[id] != 0)
 		return id;
-	guest_queue_violation(q, "used descriptor with id %u, which was never posted", id);
+	ring_violation(q, "used descriptor with id %u, which was never posted", id);
 	return -1;
 }
 
@@ -121,9 +121,9 @@ take(struct guest_queue *q, uint16_t id, uint32_t len, struct taken *taken,
 	/* Until it is posted anew it may not be returned again. */
 	q->slot[id] = 0;
 	if (q->tx) {
-		sent(buffer, stats);
-	} else if (!received(q, buffer, len, stats)) {
-		guest_queue_violation(q, "used descriptor with id %u and length %u, the buffer has %u",
+		ring_sent(buffer, stats);
+	} else if (!ring_received(q, buffer, len, stats)) {
+		ring_violation(q, "used descriptor with id %u and length %u, the buffer has %u",
 				      id, len, q->buf_len);
 		return false;
 	}
@@ -147,14 +147,14 @@ take_in_order(struct guest_queue *q, uint16_t id, uint32_t len, struct taken *ta
 	if (q->batch_left == 0)
 		q->batch_left = (uint16_t)in_order_batch(q, q->used_idx, id);
 	if (q->batch_left > 1 && !q->tx) {
-		guest_queue_violation(q, "used descriptor with id %u, in order it would be %u", id, q->used_idx);
+		ring_violation(q, "used descriptor with id %u, in order it would be %u", id, q->used_idx);
 		return false;
 	}
 	/* What does not fit is left to the next poll. */
 	for (; q->batch_left > 0 && taken->n < POLL_BATCH; q->batch_left--) {
 		/* the position is the id, as long as all goes in order */
 		if (q->slot[q->used_idx] == 0) {
-			guest_queue_violation(q, "used descriptor with id %u stands for more than was posted", id);
+			ring_violation(q, "used descriptor with id %u stands for more than was posted", id);
 			return false;
 		}
 		if (!take(q, q->used_idx, len, taken, stats))
@@ -209,10 +209,10 @@ packed_poll(struct guest_queue *q, struct queue_stats *stats)
 		if (!good)
 			return 0;
 	}
-	seen_page(q, q->ring_page + (first * sizeof(struct packed_desc) >> PAGE_SHIFT));
-	seen_page(q, q->ring_page + (last * sizeof(struct packed_desc) >> PAGE_SHIFT));
+	ring_see_page(q, q->ring_page + (first * sizeof(struct packed_desc) >> PAGE_SHIFT));
+	ring_see_page(q, q->ring_page + (last * sizeof(struct packed_desc) >> PAGE_SHIFT));
 	for (i = 0; i < taken.n; i++)
-		post(q, taken.ids[i], next_buffer(q, taken.buffers[i]));
+		post(q, taken.ids[i], ring_next_buffer(q, taken.buffers[i]));
 	kick_if_wanted(q);
 	return taken.n;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Split virtqueues, driver side. */
-#include "guest_queue.h"
+#include "ring_split.h"
 
 #define USED_F_NO_NOTIFY 1u
 #define AVAIL_F_NO_INTERRUPT 1u
@@ -11,10 +11,10 @@ static void
 publish(struct guest_queue *q)
 {
 	__atomic_store_n(&q->avail->idx, q->avail_idx, __ATOMIC_RELEASE);
-	note_ring_written(q);
+	ring_note_written(q);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if ((__atomic_load_n(&q->used->flags, __ATOMIC_RELAXED) & USED_F_NO_NOTIFY) == 0)
-		guest_queue_kick(q);
+		ring_kick(q);
 }
 
 static void
@@ -55,9 +55,9 @@ see_used_ring(struct guest_queue *q, unsigned int n)
 	unsigned int first = q->used_idx & (q->size - 1u);
 	unsigned int last = (first + n - 1u) & (q->size - 1u);
 
-	seen_page(q, q->device_page);
-	seen_page(q, q->device_page + ((USED_RING_OFFSET + first * sizeof(struct split_used_elem)) >> PAGE_SHIFT));
-	seen_page(q, q->device_page + ((USED_RING_OFFSET + last * sizeof(struct split_used_elem)) >> PAGE_SHIFT));
+	ring_see_page(q, q->device_page);
+	ring_see_page(q, q->device_page + ((USED_RING_OFFSET + first * sizeof(struct split_used_elem)) >> PAGE_SHIFT));
+	ring_see_page(q, q->device_page + ((USED_RING_OFFSET + last * sizeof(struct split_used_elem)) >> PAGE_SHIFT));
 }
 
 /* The id in a used entry, if the back-end can have meant it, or -1. */
@@ -71,11 +71,11 @@ used_id(struct guest_queue *q, const struct split_used_elem *e, uint16_t used_id
 		/* Of a batch sent in order the back-end may leave out all entries but one. */
 		if (q->tx || e->id == expected)
 			return expected;
-		guest_queue_violation(q, "used entry of descriptor %u, in order it would be %u", e->id, expected);
+		ring_violation(q, "used entry of descriptor %u, in order it would be %u", e->id, expected);
 		return -1;
 	}
 	if (e->id >= q->size || q->slot[e->id] == 0) {
-		guest_queue_violation(q, "used entry of descriptor %u, which was never posted", e->id);
+		ring_violation(q, "used entry of descriptor %u, which was never posted", e->id);
 		return -1;
 	}
 	return (int)e->id;
@@ -93,7 +93,7 @@ split_poll(struct guest_queue *q, struct queue_stats *stats)
 	if (n == 0)
 		return 0;
 	if (n > q->size) {
-		guest_queue_violation(q, "the used index went %u entries ahead, only %u were posted", n, q->size);
+		ring_violation(q, "the used index went %u entries ahead, only %u were posted", n, q->size);
 		return 0;
 	}
 	if (n + 32 >= q->size)
@@ -112,9 +112,9 @@ split_poll(struct guest_queue *q, struct queue_stats *stats)
 		/* Until it is posted anew it may not be returned again. */
 		q->slot[id] = 0;
 		if (q->tx) {
-			sent(buffers[i], stats);
-		} else if (!received(q, buffers[i], e->len, stats)) {
-			guest_queue_violation(q, "used entry of descriptor %d with length %u, the buffer has %u",
+			ring_sent(buffers[i], stats);
+		} else if (!ring_received(q, buffers[i], e->len, stats)) {
+			ring_violation(q, "used entry of descriptor %d with length %u, the buffer has %u",
 					      id, e->len, q->buf_len);
 			return 0;
 		}
@@ -122,7 +122,7 @@ split_poll(struct guest_queue *q, struct queue_stats *stats)
 	for (i = 0; i < n; i++) {
 		uint16_t *avail = &q->avail->ring[(uint16_t)(q->avail_idx + i) & mask];
 
-		next = next_buffer(q, buffers[i]);
+		next = ring_next_buffer(q, buffers[i]);
 		if (next != buffers[i])
 			write_desc(q, ids[i], next);
 		else

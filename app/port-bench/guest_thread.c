@@ -94,3 +94,16 @@ guest_thread_turn_to(struct guest_thread *t, const struct guest_work *work)
 	}
 	return 0;
 }
+
+int
+guest_thread_rest(struct guest_thread *t)
+{
+	int ret;
+
+	if (!t->started)
+		return 0;
+	ret = guest_thread_turn_to(t, NULL);
+	if (ret < 0)
+		guest_thread_stop(t);
+	return ret;
+}

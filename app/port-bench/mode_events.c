@@ -450,7 +450,7 @@ one_setting(struct events *e, bool packed, bool tx, uint64_t cycles_each, const 
 		ret = run_setting(e, cycles_each);
 	for (i = 0; ret == 0 && i < NB_SUBJECTS; i++, comma = ",")
 		print_subject(&e->subjects[i], packed, comma);
-	closed = rigs_close(e->rigs);
+	closed = rigs_close(e->rigs, &e->guest);
 	for (i = 0; i < NB_SUBJECTS; i++) {
 		free(e->subjects[i].delays);
 		e->subjects[i].delays = NULL;

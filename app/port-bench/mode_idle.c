@@ -134,7 +134,7 @@ mode_idle(struct port_bench *b)
 			turns_print(&s.turns, b);
 			fprintf(b->out, "}");
 		}
-		closed = rigs_close(s.rigs);
+		closed = rigs_close(s.rigs, NULL);
 		if (ret == 0)
 			ret = closed;
 	}

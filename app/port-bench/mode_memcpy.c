@@ -179,7 +179,7 @@ mode_memcpy(struct port_bench *b)
 			ret = rigs_open(c.rigs, b, &config);
 			if (ret == 0)
 				ret = one_setting(&c, &config, wanted[i % n], i == 0 ? "" : ",");
-			closed = rigs_close(c.rigs);
+			closed = rigs_close(c.rigs, &c.guest);
 			if (ret == 0)
 				ret = closed;
 		}

@@ -105,7 +105,7 @@ mode_small(struct port_bench *b)
 			for (i = 0; ret == 0 && i < n; i++, comma = ",")
 				ret = one_setting(&s, packed, way >= 2, way % 2, wanted[i], comma);
 		}
-		closed = rigs_close(s.rigs);
+		closed = rigs_close(s.rigs, &s.guest);
 		if (ret == 0)
 			ret = closed;
 	}

@@ -197,11 +197,14 @@ rigs_open(struct rig *rigs, struct port_bench *b, const struct guest_config *c)
 }
 
 int
-rigs_close(struct rig *rigs)
+rigs_close(struct rig *rigs, struct guest_thread *guest)
 {
 	unsigned int i;
 	int ret, first = 0;
 
+	/* A mode that failed may have left it polling. */
+	if (guest != NULL)
+		first = guest_thread_rest(guest);
 	for (i = 0; i < NB_DRIVERS; i++) {
 		ret = rig_close(&rigs[i]);
 		if (first == 0)

@@ -5,6 +5,7 @@
 
 #include "frontend.h"
 #include "guest.h"
+#include "guest_thread.h"
 #include "harvest.h"
 #include "port_bench.h"
 
@@ -31,7 +32,8 @@ int rig_new_log(const struct rig *r, struct dirty_log *log);
 
 /* Both drivers' rigs, alike. */
 int rigs_open(struct rig *rigs, struct port_bench *b, const struct guest_config *c);
-int rigs_close(struct rig *rigs);
+/* guest: the thread that polls their rings, or NULL. */
+int rigs_close(struct rig *rigs, struct guest_thread *guest);
 int rigs_logging(struct rig *rigs, struct port_bench *b, bool on);
 
 #endif

@@ -3,7 +3,6 @@
  * Mode "memcpy": packets between mbufs and the guest's buffers, beside only copying
  * between such mbufs and such buffers: what memory allows.
  */
-#include <err.h>
 #include <errno.h>
 #include <string.h>
 
@@ -11,6 +10,7 @@
 #include <rte_mbuf.h>
 
 #include "bursts.h"
+#include "cycles.h"
 #include "guest_thread.h"
 #include "rig.h"
 #include "worker.h"
@@ -93,7 +93,7 @@ copy_only(struct copies *c, bool prefetched, uint64_t cycles, struct turn *turn)
 }
 
 static int
-take_turn(struct copies *c, unsigned int who, uint64_t cycles, struct turn *turn)
+move_packets(struct copies *c, unsigned int who, uint64_t cycles, struct turn *turn)
 {
 	const struct rig *r = &c->rigs[who % NB_DRIVERS];
 
@@ -106,31 +106,35 @@ take_turn(struct copies *c, unsigned int who, uint64_t cycles, struct turn *turn
 }
 
 static int
+take_turn(struct copies *c, unsigned int who, struct turn *turn)
+{
+	const uint64_t began = now_ns();
+	unsigned int repeated = 0;
+	int ret;
+
+	do {
+		ret = guest_thread_turn_to(&c->guest, who < NB_DRIVERS ? &c->work[who] : NULL);
+		if (ret == 0)
+			ret = move_packets(c, who, WARM_UP_MS * c->b->cycles_per_ms, turn);
+		if (ret == 0)
+			ret = move_packets(c, who, c->turns.cycles, turn);
+		if (ret == 0)
+			ret = turns_check(turn, turn->who, began, &repeated);
+	} while (ret > 0);
+	return ret;
+}
+
+static int
 all_turns(void *arg)
 {
 	static const unsigned int order[PER_BLOCK] = { COPY, COPY_PREFETCHED, 0, 1, 1, 0, COPY_PREFETCHED, COPY };
 	struct copies *c = arg;
 	struct turns *t = &c->turns;
-	struct turn *turn;
-	unsigned int who;
-	int ret;
+	int ret = 0;
 
-	for (t->n = 0; t->n < t->blocks * t->per_block; t->n++) {
-		who = order[t->n % PER_BLOCK];
-		turn = &t->turn[t->n];
-		ret = guest_thread_turn_to(&c->guest, who < NB_DRIVERS ? &c->work[who] : NULL);
-		if (ret == 0)
-			ret = take_turn(c, who, WARM_UP_MS * c->b->cycles_per_ms, turn);
-		if (ret == 0)
-			ret = take_turn(c, who, t->cycles, turn);
-		if (ret < 0)
-			return ret;
-		if (turn->packets == 0) {
-			warnx("%s: no packet in a turn", turn->who);
-			return -EIO;
-		}
-	}
-	return guest_thread_turn_to(&c->guest, NULL);
+	for (t->n = 0; ret == 0 && t->n < t->blocks * t->per_block; t->n++)
+		ret = take_turn(c, order[t->n % PER_BLOCK], &t->turn[t->n]);
+	return ret < 0 ? ret : guest_thread_turn_to(&c->guest, NULL);
 }
 
 static int

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Mode "small": packets per second in bursts of few packets. */
-#include <err.h>
-#include <errno.h>
-
 #include "bursts.h"
+#include "cycles.h"
 #include "guest_thread.h"
 #include "rig.h"
 #include "worker.h"
@@ -22,7 +20,7 @@ struct small {
 };
 
 static int
-take_turn(struct small *s, const struct rig *r, uint64_t cycles, struct turn *turn)
+make_bursts(struct small *s, const struct rig *r, uint64_t cycles, struct turn *turn)
 {
 	*turn = (struct turn) { .who = r->driver };
 	if (s->tx)
@@ -31,30 +29,35 @@ take_turn(struct small *s, const struct rig *r, uint64_t cycles, struct turn *tu
 }
 
 static int
+take_turn(struct small *s, unsigned int who, struct turn *turn)
+{
+	const uint64_t began = now_ns();
+	const struct rig *r = &s->rigs[who];
+	unsigned int repeated = 0;
+	int ret;
+
+	do {
+		ret = guest_thread_turn_to(&s->guest, &s->work[who]);
+		if (ret == 0)
+			ret = make_bursts(s, r, WARM_UP_MS * s->b->cycles_per_ms, turn);
+		if (ret == 0)
+			ret = make_bursts(s, r, s->turns.cycles, turn);
+		if (ret == 0)
+			ret = turns_check(turn, r->driver, began, &repeated);
+	} while (ret > 0);
+	return ret;
+}
+
+static int
 all_turns(void *arg)
 {
 	struct small *s = arg;
 	struct turns *t = &s->turns;
-	struct turn *turn;
-	unsigned int who;
-	int ret;
+	int ret = 0;
 
-	for (t->n = 0; t->n < t->blocks * t->per_block; t->n++) {
-		who = turns_whose(t->n);
-		turn = &t->turn[t->n];
-		ret = guest_thread_turn_to(&s->guest, &s->work[who]);
-		if (ret == 0)
-			ret = take_turn(s, &s->rigs[who], WARM_UP_MS * s->b->cycles_per_ms, turn);
-		if (ret == 0)
-			ret = take_turn(s, &s->rigs[who], t->cycles, turn);
-		if (ret < 0)
-			return ret;
-		if (turn->packets == 0) {
-			warnx("%s: no packet in a turn", s->rigs[who].driver);
-			return -EIO;
-		}
-	}
-	return guest_thread_turn_to(&s->guest, NULL);
+	for (t->n = 0; ret == 0 && t->n < t->blocks * t->per_block; t->n++)
+		ret = take_turn(s, turns_whose(t->n), &t->turn[t->n]);
+	return ret < 0 ? ret : guest_thread_turn_to(&s->guest, NULL);
 }
 
 static int

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <err.h>
+#include <errno.h>
 #include <inttypes.h>
 
+#include "cycles.h"
 #include "turns.h"
 
 #define LONGEST_MS 50.0
 #define SHORTEST_MS 10.0
 #define ENOUGH_BLOCKS 9.0	/* of which some will be left out */
+#define REPEAT_NS 3000000000ull
 
 void
 turns_plan(struct turns *t, const struct port_bench *b, unsigned int settings, unsigned int per_block)
@@ -27,6 +31,20 @@ turns_plan(struct turns *t, const struct port_bench *b, unsigned int settings, u
 	t->n = 0;
 }
 
+int
+turns_check(struct turn *turn, const char *name, uint64_t began_ns, unsigned int *repeated)
+{
+	turn->repeated = *repeated;
+	if (turn->packets > 0)
+		return 0;
+	if (now_ns() - began_ns < REPEAT_NS) {
+		++*repeated;
+		return 1;
+	}
+	warnx("%s: no packet in a turn, %u times", name, *repeated + 1);
+	return -EIO;
+}
+
 void
 turns_print(const struct turns *t, const struct port_bench *b)
 {
@@ -37,8 +55,9 @@ turns_print(const struct turns *t, const struct port_bench *b)
 		const struct turn *x = &t->turn[i];
 
 		fprintf(b->out, "%s\n      {\"who\": \"%s\", \"seconds\": %.9f, \"packets\": %" PRIu64
-			", \"calls\": %" PRIu64 ", \"empty\": %" PRIu64 "}", i == 0 ? "" : ",",
-			x->who, (double)x->cycles / b->hz, x->packets, x->calls, x->empty);
+			", \"calls\": %" PRIu64 ", \"empty\": %" PRIu64 ", \"repeated\": %u}", i == 0 ? "" : ",",
+			x->who, (double)x->cycles / b->hz, x->packets, x->calls, x->empty,
+			x->repeated);
 	}
 	fprintf(b->out, "]");
 }

@@ -13,7 +13,8 @@ struct turn {
 	uint64_t cycles;
 	uint64_t packets;
 	uint64_t calls;		/* bursts */
-	uint64_t empty;		/* ... that moved nothing */
+	uint64_t empty;		/* bursts that moved nothing */
+	unsigned int repeated;	/* how often it was taken again, see turns_check() */
 };
 
 #define MAX_TURNS 4096u
@@ -34,6 +35,13 @@ turns_whose(unsigned int i)
 {
 	return i % 4 == 1 || i % 4 == 2;
 }
+
+/*
+ * A turn in which no packet moved says only that somebody else had a CPU meanwhile. It
+ * is taken again, for a while. 0: it counts; 1: to be taken again, it began first at
+ * began_ns; -EIO: the while is over, and that was printed with the name.
+ */
+int turns_check(struct turn *turn, const char *name, uint64_t began_ns, unsigned int *repeated);
 
 /* "turns": [...] */
 void turns_print(const struct turns *t, const struct port_bench *b);

@@ -46,6 +46,8 @@ struct subject {
 	struct guest_work work;
 	/* the front-end's */
 	uint64_t marks, logs, logs_marked;
+	uint64_t logs_missed;		/* without a mark, though packets were moved */
+	uint64_t moved_before;		/* s->moved when the present log came into force */
 	double seconds;
 	/* the bursts' */
 	int stop;
@@ -151,7 +153,7 @@ make_bursts(void *arg)
 			delays_add_dry(s->delays, since_at, at);
 			s->dry++;
 		}
-		s->moved += n;
+		__atomic_store_n(&s->moved, s->moved + n, __ATOMIC_RELAXED);
 		since = now;
 		since_at = at;
 	}
@@ -170,15 +172,19 @@ take_marks(const struct dirty_log *log)
 	return marks;
 }
 
-/* A log that is not used any more must have got marks. */
+/*
+ * A log that is not used any more must have got marks, if packets were moved meanwhile;
+ * those of two bursts may have been on their way when it came and when it went.
+ */
 static void
-end_log(struct subject *s, struct dirty_log *log)
+end_log(struct subject *s, struct dirty_log *log, uint64_t moved)
 {
 	uint64_t marks = take_marks(log);
 
 	s->marks += marks;
 	s->logs++;
 	s->logs_marked += marks > 0;
+	s->logs_missed += marks == 0 && moved > 2 * BURST;
 	dirty_log_destroy(log);
 }
 
@@ -219,7 +225,7 @@ make_event(struct subject *s, enum event event)
 {
 	const uint64_t cycles_per_us = s->b->cycles_per_ms / 1000;
 	struct dirty_log *log = &s->rig->log, old = *log, new;
-	uint64_t start, length;
+	uint64_t start, length, moved;
 	int ret;
 
 	if (event != EVENT_LOG_OFF) {
@@ -231,8 +237,10 @@ make_event(struct subject *s, enum event event)
 	}
 	if (!delays_open(s->delays, event))
 		return 1;
+	moved = __atomic_load_n(&s->moved, __ATOMIC_RELAXED) - s->moved_before;
 	start = rte_rdtsc();
 	ret = send_messages(s, event, log);
+	s->moved_before = __atomic_load_n(&s->moved, __ATOMIC_RELAXED);
 	if (ret == 0)
 		sleep_us(AFTERWARDS_US);
 	length = rte_rdtsc() - start;
@@ -241,7 +249,7 @@ make_event(struct subject *s, enum event event)
 		return ret;
 	sleep_us(SETTLE_US);
 	if (event != EVENT_LOG_ON)
-		end_log(s, &old);
+		end_log(s, &old, moved);
 	if (event == EVENT_LOG_OFF)
 		*log = (struct dirty_log) { .fd = -1 };
 	sleep_us(SETTLE_US);
@@ -368,9 +376,9 @@ print_packets(const struct subject *s)
 
 	fprintf(s->b->out, ",\n      \"packets\": {\"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"lost\": %"
 		PRIu64 ", \"repeated\": %" PRIu64 "}, \"dry\": %" PRIu64 ", \"turned_away\": %" PRIu64
-		",\n      \"logs\": {\"used\": %" PRIu64 ", \"marked\": %" PRIu64 ", \"marks\": %" PRIu64 "}",
+		",\n      \"logs\": {\"used\": %" PRIu64 ", \"marked\": %" PRIu64 ", \"missed\": %" PRIu64 ", \"marks\": %" PRIu64 "}",
 		sent, seen->packets, seen->lost, seen->repeated, s->dry, s->turned_away, s->logs,
-		s->logs_marked, s->marks);
+		s->logs_marked, s->logs_missed, s->marks);
 }
 
 static void

@@ -91,8 +91,8 @@ def check_events(cells):
         assert p['received'] == p['sent'] > 0 and p['lost'] == p['repeated'] == 0, (what, p)
         on, swaps, off = (len(c['events'][name]['worst_us']) for name in EVENTS[:3])
         assert on == swaps == off and logs['used'] == on + swaps, (what, on, swaps, off, logs)
-        # All that was set got marks, but for what a busy machine kept from any burst.
-        assert logs['marked'] >= 0.9 * logs['used'], (what, logs)
+        # Some get none where a busy machine keeps the bursts from moving packets.
+        assert logs['missed'] == 0 < logs['marked'] <= logs['used'], (what, logs)
 
 
 CHECKS = {'small': check_small, 'idle': check_idle, 'events': check_events, 'queues': check_queues,

@@ -153,6 +153,9 @@ exit_status(int ret)
 	case 0:
 		return EXIT_SUCCESS;
 	case -EINVAL:
+	case -EEXIST:
+	case -EADDRINUSE:
+	case -ENAMETOOLONG:
 		return EXIT_USAGE;
 	case -ENOMEM:
 	case -EBUSY:

@@ -35,6 +35,13 @@ class Gone(Exception):
     """The connection is over."""
 
 
+def listen(path):
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(path)
+    listener.listen(1)
+    return listener
+
+
 class Ring:
     def __init__(self):
         self.num = self.last = 0
@@ -45,11 +52,12 @@ class Ring:
 class BackEnd:
     """Fills the guest's receive ring 0. `fault` names the rule that it breaks."""
 
-    def __init__(self, path, fault):
+    def __init__(self, path, fault, connects=False):
         self.fault = fault
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(path)
-        self.listener.listen(1)
+        self.path = path
+        self.listener = None
+        if not connects:
+            self.listener = listen(path)
         self.regions = []               # guest address, size, user address, map
         self.rings = [Ring(), Ring()]
         self.features = 0
@@ -245,9 +253,24 @@ class BackEnd:
             self.reply(GET_FEATURES, bytes(8))
             self.fault = ''
 
+    def connect(self):
+        """The first one to the socket, or to that of the front-end once it is there."""
+        if self.listener is not None:
+            self.listener.settimeout(10)
+            return self.listener.accept()[0]
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        end = time.monotonic() + 10
+        while True:
+            try:
+                connection.connect(self.path)
+                return connection
+            except (FileNotFoundError, ConnectionRefusedError):
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
+
     def run(self):
-        self.listener.settimeout(10)
-        self.connection, _ = self.listener.accept()
+        self.connection = self.connect()
         stopped = False
         try:
             while True:
@@ -263,7 +286,8 @@ class BackEnd:
             pass
         finally:
             self.connection.close()
-            self.listener.close()
+            if self.listener is not None:
+                self.listener.close()
 
 
 # name of the fault, exit status, what the output must say, further options
@@ -341,11 +365,97 @@ def run_case(program, fault, status, pattern, options):
     return None
 
 
+# --- with --server: what is at the socket's path before ---
+
+def a_file(path):
+    with open(path, 'w') as f:
+        f.write('precious')
+
+
+def a_folder(path):
+    os.mkdir(path)
+
+
+def a_live_socket(path):
+    return listen(path)
+
+
+def a_socket_of_packets(path):
+    """Nobody can connect to it as to a stream, but somebody has it."""
+    taken = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    taken.bind(path)
+    return taken
+
+
+def a_link_to_a_dead_socket(path):
+    a_dead_socket(path + '.target')
+    os.symlink(path + '.target', path)
+
+
+def a_dead_socket(path):
+    listen(path).close()
+
+
+def nothing(_):
+    pass
+
+
+# What is there, exit status, what the output must say
+SERVER_CASES = [
+    (a_file, 2, 'there is a file that is no socket'),
+    (a_folder, 2, 'there is a file that is no socket'),
+    (a_link_to_a_dead_socket, 2, 'there is a file that is no socket'),
+    (a_live_socket, 2, 'in use'),
+    (a_socket_of_packets, 2, 'in use'),
+    (a_dead_socket, 0, 'no page lost'),
+    (nothing, 0, 'no page lost'),
+]
+
+
+def run_server_case(program, prepare, status, pattern):
+    with tempfile.TemporaryDirectory(prefix='dirtylog-bench.') as folder:
+        path = os.path.join(folder, 's')
+        owner = prepare(path)
+        before = os.lstat(path) if status != 0 else None
+        thread = threading.Thread(target=BackEnd(path, '', connects=True).run, daemon=True)
+        if status == 0:
+            thread.start()
+        command = [program, '--server', '--socket', path, '--timeout', '5', '--warmup', '0', '--baseline', '0.1',
+                   '--time', '0.1', '--interval', '50']
+        try:
+            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30, text=True)
+        except subprocess.TimeoutExpired:
+            return 'hangs'
+        if done.returncode != status:
+            return f'exit status {done.returncode}, not {status}:\n{done.stdout}'
+        if not re.search(pattern, done.stdout):
+            return f'the output does not say "{pattern}":\n{done.stdout}'
+        if before is None:
+            thread.join(5)
+            return 'leaves its socket' if os.path.lexists(path) else None
+        if not os.path.lexists(path) or not os.path.samestat(before, os.lstat(path)):
+            return 'removed what was there'
+        if prepare is a_file and os.path.getsize(path) != len('precious'):
+            return 'wrote to the file'
+        if owner is not None:
+            owner.close()
+    return None
+
+
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     wanted = sys.argv[2:]
     failures = 0
+    for prepare, status, pattern in SERVER_CASES:
+        name = f'--server where there is {prepare.__name__.replace("_", " ")}'
+        if wanted and not any(w in name for w in wanted):
+            continue
+        problem = run_server_case(sys.argv[1], prepare, status, pattern)
+        print(f'{"ok  " if problem is None else "FAIL"} {name}', flush=True)
+        if problem is not None:
+            print(problem)
+            failures += 1
     for fault, status, pattern, options in CASES:
         name = ' '.join([fault or 'behaves well'] + options)
         if wanted and not any(w in name for w in wanted):

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -61,18 +62,57 @@ vhost_user_request_name(unsigned int request)
 	return "unknown message";
 }
 
+/*
+ * Makes room for a socket at a path: removes one that nobody listens on any more, and
+ * nothing else. -EEXIST: that is no socket; -EADDRINUSE: somebody may be there.
+ */
+static int
+remove_dead_socket(const struct sockaddr_un *addr)
+{
+	struct stat st;
+	int fd, ret = 0;
+
+	if (lstat(addr->sun_path, &st) != 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	/* Not to wait for a listener that is slow to accept. */
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno != ECONNREFUSED)
+		ret = -EADDRINUSE;
+	else if (unlink(addr->sun_path) != 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+/* Is this still the socket that was bound there? */
+static bool
+same_socket(const struct sockaddr_un *addr, const struct stat *bound)
+{
+	struct stat st;
+
+	return lstat(addr->sun_path, &st) == 0 && st.st_dev == bound->st_dev && st.st_ino == bound->st_ino;
+}
+
 /* Listens, and gives the first connection that comes before the deadline, or -errno. */
 static int
 accept_one(const struct sockaddr_un *addr, uint64_t deadline)
 {
 	struct pollfd p = { .events = POLLIN };
+	struct stat bound;
 	int fd, err;
 
+	err = remove_dead_socket(addr);
+	if (err < 0)
+		return err;
 	p.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (p.fd < 0)
 		return -errno;
-	unlink(addr->sun_path);
-	if (bind(p.fd, (const struct sockaddr *)addr, sizeof(*addr)) != 0 || listen(p.fd, 1) != 0) {
+	if (bind(p.fd, (const struct sockaddr *)addr, sizeof(*addr)) != 0 ||
+	    lstat(addr->sun_path, &bound) != 0 || listen(p.fd, 1) != 0) {
 		err = -errno;
 		close(p.fd);
 		return err;
@@ -86,8 +126,9 @@ accept_one(const struct sockaddr_un *addr, uint64_t deadline)
 			break;
 		}
 	}
+	if (same_socket(addr, &bound))
+		unlink(addr->sun_path);
 	close(p.fd);
-	unlink(addr->sun_path);
 	return fd;
 }
 
@@ -125,6 +166,14 @@ vhost_user_open(struct vhost_user *vu, const char *path, bool server, unsigned i
 	}
 	strcpy(addr.sun_path, path);
 	vu->fd = server ? accept_one(&addr, deadline) : connect_to(&addr, deadline);
+	if (vu->fd == -EEXIST) {
+		warnx("%s: there is a file that is no socket; it is left as it is", path);
+		return vu->fd;
+	}
+	if (vu->fd == -EADDRINUSE) {
+		warnx("%s: in use, as far as can be seen; the socket is left as it is", path);
+		return vu->fd;
+	}
 	if (vu->fd < 0) {
 		warnx("%s %s: %s", server ? "waiting for a back-end at" : "connecting to", path,
 		      strerror(-vu->fd));

@@ -67,7 +67,11 @@ struct vhost_user {
 	bool reply_ack;		/* negotiated: any message may ask for an answer */
 };
 
-/* Connects, or accepts one connection; tries until the time limit. */
+/*
+ * Connects, or accepts one connection; tries until the time limit. A server removes a
+ * socket that nobody listens on any more; -EEXIST: there is another file,
+ * -EADDRINUSE: somebody listens there.
+ */
 int vhost_user_open(struct vhost_user *vu, const char *path, bool server, unsigned int timeout_ms);
 void vhost_user_close(struct vhost_user *vu);
 

@@ -9,8 +9,9 @@ which is most of what a ring costs. So two back-ends are compared in the same st
 dirtylog-core-state says which, just before and just after each run.
 """
 import collections
-import os
 import subprocess
+
+import built
 
 NEAR = 'near'       # before and after; both have their cores for themselves
 FAR = 'far'
@@ -25,10 +26,10 @@ LIMIT = 10          # seconds
 class Cores:
     def __init__(self, program, guest, back_end):
         self.cpus = [str(guest), str(back_end)]
-        self.program = os.path.join(os.path.dirname(program), '..', 'core-state', 'dirtylog-core-state')
+        self.program = built.beside(program, 'core-state', 'dirtylog-core-state')
         self.widest = 0.0
         self.nearest = float('inf')
-        self.known = os.path.exists(self.program)
+        self.known = self.program is not None
         if not self.known:
             print('bench: no dirtylog-core-state beside dirtylog-bench: not seen whether cores are shared or far apart')
 

@@ -8,28 +8,13 @@ Turns go A B B A; a block whose two turns of A, or of B, differ by more than 5 %
 no ratio, as in row_statistics.
 """
 import json
-import os
 import statistics
-import subprocess
 import sys
 
 import row_statistics as stats
 
 TARGETS = {'queues': 1.95, 'delay_us': 20}
 EVEN = 1.9      # what two cores must do of one's work for nothing shared
-LIMIT = 1800    # seconds that a run may take at most
-
-
-def run(program, driver, machine, quick):
-    """All modes, in about half a minute or three."""
-    command = [program, '--seconds', '5' if quick else '32', '--json', '-', '--driver', os.path.abspath(driver),
-               '--cpus', f'{machine.guest},{machine.back_end}']
-    command += ['--quick'] if quick else []
-    command += [] if machine.huge else ['--no-huge']
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=LIMIT)
-    if done.returncode != 0:
-        raise RuntimeError(done.stderr.strip() or f'exit status {done.returncode}')
-    return json.loads(done.stdout)
 
 
 def rate(turn, what):

@@ -29,7 +29,7 @@ CASES = [
 
 def run_case(program, fault, rows, status, wanted, unwanted):
     with tempfile.TemporaryDirectory(prefix='dirtylog-bench.') as folder:
-        command = [sys.executable, os.path.join(HERE, 'compare'), '--quick', '--no-huge', '--only', 'toy',
+        command = [sys.executable, HERE, '--quick', '--no-huge', '--only', 'toy',
                    '--back-end', f'toy={sys.executable} {os.path.abspath(__file__)} --back-end {{socket}} "{fault}"',
                    '--rows', rows, '--turns', '1', '--minutes', '0.02', '--program', program, '--report', folder]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)

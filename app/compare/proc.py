@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the kernel tells of memory, and of threads that were ready but did not run."""
+import glob
+
+
+def read_file(path):
+    try:
+        with open(path) as f:
+            return f.read()
+    except OSError:
+        return None
+
+
+def meminfo(key):
+    for line in (read_file('/proc/meminfo') or '').splitlines():
+        if line.startswith(key + ':'):
+            return int(line.split()[1])
+    return 0
+
+
+def delays(pid):
+    """Per thread of a process: seconds run, seconds it was ready but did not run."""
+    result = {}
+    for path in glob.glob(f'/proc/{pid}/task/*/schedstat'):
+        text = read_file(path)
+        if text:
+            run, wait = text.split()[:2]
+            result[path.split('/')[4]] = (int(run) * 1e-9, int(wait) * 1e-9)
+    return result
+
+
+def worst_delay(before, after):
+    """Of the threads that ran most of the time: the largest share of time they were kept waiting."""
+    worst = 0.0
+    for task, (run, wait) in after.items():
+        run0, wait0 = before.get(task, (0.0, 0.0))
+        run, wait = run - run0, wait - wait0
+        if run + wait > 0.5:
+            worst = max(worst, wait / (run + wait))
+    return worst

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * dirtylog-bench: VMM and guest of a vhost-user-net back-end, at the other end of its
+ * socket. It measures the packet rate while the guest migrates, and compares all memory
+ * afterwards. Nothing in it knows which back-end that is.
+ */
 #include <err.h>
 #include <errno.h>
 #include <stdlib.h>

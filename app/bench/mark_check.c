@@ -40,7 +40,7 @@ mark_check_marked(struct mark_check *c)
 	return c->marked[c->epoch % SEEN_SETS];
 }
 
-/* Pages seen in `epoch`, against all harvests at hand, of which `after` would be late. */
+/* Each page seen in `epoch` must be in a harvest; one that is in `after` only was marked late. */
 static void
 check(struct mark_check *c, uint64_t epoch, const uint64_t *after)
 {

@@ -467,6 +467,7 @@ last_ring(struct migration *m, uint64_t *waited_ns)
 int
 migration_complete(struct migration *m)
 {
+	const struct guest *guest = m->frontend->guest;
 	struct results *r = m->results;
 	uint64_t stop = now_ns(), waited = 0, t;
 	int ret;
@@ -504,5 +505,5 @@ migration_complete(struct migration *m)
 	r->marks_after_stop = count_marks(&m->log);
 	dirty_log_destroy(&m->log);
 	r->migrated = true;
-	return oracle_compare(&m->frontend->guest->ram, m->frontend->guest->queues, m->frontend->guest->n_queues, r);
+	return oracle_compare(&guest->ram, guest->queues, guest->n_queues, r);
 }

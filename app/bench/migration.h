@@ -23,8 +23,8 @@ struct migration {
 	struct monitor *monitor;
 	struct results *results;
 
-	struct dirty_log log;		/* the back-end marks in this one */
-	struct dirty_log old;		/* and in this one no more */
+	struct dirty_log log;		/* in force: the back-end marks in it */
+	struct dirty_log old;		/* the one before: nothing may be marked in it */
 	uint64_t began_ns, next_swap_ns;
 	uint64_t round_packets[N_WAYS];	/* at the beginning of the round */
 	uint64_t round_ns;

@@ -11,7 +11,7 @@
 #include "phase.h"
 
 #define PLUG_SIZE (16u << 20)	/* the memory that --log-swap qemu plugs and unplugs */
-#define CH_CUT (3u * 32768)	/* a log byte stands for 32 KiB of memory: makes the log's size odd */
+#define CH_CUT (3u * 32768)	/* memory of three bytes of the log: makes its size odd */
 
 static const char usage[] =
 "dirtylog-bench: VMM and guest of a vhost-user-net back-end; measures its packet rate\n"
@@ -58,7 +58,7 @@ static const char usage[] =
 "  --log-reply any|empty|16   payload demanded in the reply to SET_LOG_BASE (any)\n"
 "  --cancel N             cancel N times and begin again (0)\n"
 "  --converge PAGES       rounds without pause until so few pages are dirty\n"
-"  --max-rounds N         ... or so many rounds were run (30)\n"
+"  --max-rounds N         with --converge: no more rounds than these (30)\n"
 "  --bandwidth MIB        copy at most so many MiB per second (no limit)\n"
 "check of memory\n"
 "  --poison               overwrite each received buffer: sees every lost mark; slows the guest\n"
@@ -379,7 +379,8 @@ options_guest(const struct options *o, struct guest_config *c)
 		},
 		.ram = {
 			.mib = o->ram_mib, .regions = o->regions, .hole_mib = o->hole_mib,
-			.one_file = o->one_memfd, .hugepages = o->hugepages, .destination = o->migrate,
+			.one_file = o->one_memfd, .hugepages = o->hugepages,
+			.destination = o->migrate,
 			.cut = o->migrate && o->log_swap == SWAP_CH ? CH_CUT : 0,
 			.plug = o->migrate && o->log_swap == SWAP_QEMU ? PLUG_SIZE : 0,
 		},

@@ -24,8 +24,8 @@ struct page_mover {
 
 	/* the job: set by the control thread, cleared by the thread that takes the last step */
 	int job;
-	int done_fd;			/* an eventfd that says so */
-	int wake_fd;			/* an eventfd: a job was given, or the process ends */
+	int done_fd;			/* an eventfd: the job is done */
+	int wake_fd;			/* an eventfd: a job was given, or the process is to end */
 	const struct dirty_log *log;
 	uint64_t at;			/* the next word */
 	uint64_t copy_started_ns, copied_in_job;

@@ -11,7 +11,7 @@
 #define ROUNDS 21
 #define TRIPS 500 /* there and back, in a round */
 
-/* A line for each direction; an adjacent one may come along, so two. */
+/* A line of memory for each direction. Processors fetch them in pairs, so each has a pair. */
 struct road {
 	uint64_t there __attribute__((aligned(128)));
 	uint64_t back __attribute__((aligned(128)));
@@ -23,7 +23,7 @@ static void *
 far_end(void *arg)
 {
 	struct road *road = arg;
-	int error = stay_on(road->cpu);
+	int error = pin_to(road->cpu);
 	uint64_t i;
 
 	__atomic_store_n(&road->error, error, __ATOMIC_RELEASE);
@@ -51,7 +51,7 @@ core_distance(unsigned int cpu, unsigned int other)
 	uint64_t i = 0, start;
 	unsigned int r, t;
 	pthread_t thread;
-	int error = stay_on(cpu);
+	int error = pin_to(cpu);
 
 	if (error == 0)
 		error = pthread_create(&thread, NULL, far_end, &road);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * dirtylog-core-state: what the cores behind CPUs are like at the moment, which
- * changes on a shared machine, and no clock tells: whether each is ours alone
- * (width.h), and how far apart they are (distance.h).
+ * dirtylog-core-state: what the cores behind the CPUs are like at the moment: whether
+ * each is ours alone (width.h), and how far apart they are (distance.h). On a shared
+ * machine both change, and no clock tells.
  */
 
 #include <errno.h>
@@ -61,7 +61,7 @@ main(int argc, char **argv)
 	for (i = 1; i < argc; i++) {
 		if (!parse_cpu(argv[i], &cpu))
 			return 2;
-		error = stay_on(cpu);
+		error = pin_to(cpu);
 		if (error != 0)
 			return fail(cpu, error);
 		printf("%u %.3f\n", cpu, core_width());

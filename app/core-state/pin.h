@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which CPU a thread runs on. */
+/* Ties a thread to a CPU. */
 #ifndef PIN_H
 #define PIN_H
 
 #include <errno.h>
 #include <sched.h>
 
-/* The calling thread stays on `cpu`, less than CPU_SETSIZE. Returns an errno, or 0. */
+/* The calling thread runs on `cpu` only, which is less than CPU_SETSIZE. Returns an errno, or 0. */
 static inline int
-stay_on(unsigned int cpu)
+pin_to(unsigned int cpu)
 {
 	cpu_set_t set;
 

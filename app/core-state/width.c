@@ -35,7 +35,7 @@ time_of_waiting(void)
 	return cycles() - start;
 }
 
-/* As many operations, which need not wait: of those that cores can do several of at once. */
+/* As many operations that do not wait for each other: a core does several of them at once. */
 static uint64_t
 time_of_independent(void)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * dirtylog-mark-bench: what one mark costs, of libdirtylog and of the ways that
- * other vhost back-ends go.
+ * dirtylog-mark-bench: what one mark costs with libdirtylog, and what it costs in the
+ * ways of other vhost back-ends.
  */
 
 #include <errno.h>

@@ -10,7 +10,7 @@ slot_gpa(uint32_t slot)
 	return (uint64_t)slot << SLOT_SHIFT;
 }
 
-/* libdirtylog, in a datapath's order of things. */
+/* libdirtylog, called as a datapath calls it. */
 
 static inline __attribute__((always_inline)) void
 run_marker(struct queue *queue, const uint32_t *slots, uint32_t nb, bool prefetch)
@@ -151,7 +151,7 @@ searched_cache_run(struct queue *queue, const uint32_t *slots, uint32_t nb)
 	}
 }
 
-/* The floors: what the memory access alone costs, wrong as it is. */
+/* The floors: the memory access alone. They lose marks, and show what no right way can beat. */
 
 static void
 plain_or_run(struct queue *queue, const uint32_t *slots, uint32_t nb)
@@ -163,7 +163,7 @@ plain_or_run(struct queue *queue, const uint32_t *slots, uint32_t nb)
 		uint64_t page = slot_gpa(slots[i]) >> DIRTYLOG_PAGE_SHIFT;
 
 		log[page / 8] = (uint8_t)(log[page / 8] | 1u << page % 8);
-		__atomic_signal_fence(__ATOMIC_SEQ_CST); /* each is done by itself */
+		__atomic_signal_fence(__ATOMIC_SEQ_CST); /* the compiler merges none of them */
 	}
 }
 

@@ -11,8 +11,8 @@ struct target {
 	const char *what;
 	enum method_id against;
 	double times;   /* bound of the ratio of medians */
-	bool at_least;  /* the other one must cost so many times more; else the
-			 * marker at most so many times of it */
+	bool at_least;  /* the other one costs at least so many times as much as the marker;
+			 * false: the marker at most so many times as much as the other one */
 	bool random_steady_only;
 };
 

@@ -7,7 +7,7 @@
 
 #include "turns.h"
 
-/* For so many cycles; burst: packets that are offered or asked for at once, at most BURST. */
+/* For so many cycles. burst: packets offered or asked for at once, at most BURST. */
 int bursts_send(uint16_t port, uint16_t queue, struct rte_mempool *pool, unsigned int size,
 		unsigned int burst, uint64_t cycles, struct turn *turn);
 int bursts_receive(uint16_t port, uint16_t queue, unsigned int burst, uint64_t cycles,

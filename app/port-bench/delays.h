@@ -24,12 +24,12 @@ struct window {
 };
 
 struct delays {
-	/* by the front-end: odd while a window is open, which is number at / 2 */
+	/* Written by the front-end. Window number at / 2 is open while it is odd. */
 	uint32_t at __attribute__((aligned(128)));
-	/* by the bursts, but for what a window begins with */
+	/* The rest is written by the thread of the bursts, but for what a window begins with. */
 	struct gap_histogram delay[NB_EVENTS] __attribute__((aligned(128)));
 	struct gap_histogram outside;
-	uint64_t dry[NB_EVENTS];	/* bursts that found no buffer: what would have waited is not known */
+	uint64_t dry[NB_EVENTS];	/* bursts that found no buffer: their delay is not known */
 	struct window windows[MAX_WINDOWS];
 };
 

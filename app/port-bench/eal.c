@@ -45,7 +45,7 @@ load_driver(const char *path)
 
 /* The EAL's and the vhost library's own threads run on what is left: the guest's CPU. */
 static int
-stay_on(const unsigned int *cpus)
+use_cpus(const unsigned int *cpus)
 {
 	cpu_set_t set;
 
@@ -69,7 +69,7 @@ eal_start(struct port_bench *b, const char *program)
 
 	ret = load_driver(b->settings.driver);
 	if (ret == 0)
-		ret = stay_on(cpus);
+		ret = use_cpus(cpus);
 	if (ret < 0)
 		return ret;
 	snprintf(name, sizeof(name), "%s", program);

@@ -30,7 +30,10 @@ int guest_thread_start(struct guest_thread *t, unsigned int cpu, bool yields);
 void guest_thread_stop(struct guest_thread *t);
 /* Returns when it does this work and no other. */
 int guest_thread_turn_to(struct guest_thread *t, const struct guest_work *work);
-/* Returns when it does no work, so that its queues can be freed: where it does not get to run, after its end. */
+/*
+ * Returns when it does no work, so that its queues can be freed. Where it does not get to
+ * run within the limit, that is an error, and it has ended.
+ */
 int guest_thread_rest(struct guest_thread *t);
 
 #endif

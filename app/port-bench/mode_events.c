@@ -376,8 +376,8 @@ print_packets(const struct subject *s)
 
 	fprintf(s->b->out, ",\n      \"packets\": {\"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"lost\": %"
 		PRIu64 ", \"repeated\": %" PRIu64 "}, \"dry\": %" PRIu64 ", \"turned_away\": %" PRIu64
-		",\n      \"logs\": {\"used\": %" PRIu64 ", \"marked\": %" PRIu64 ", \"missed\": %" PRIu64
-		", \"marks\": %" PRIu64 "}",
+		",\n      \"logs\": {\"used\": %" PRIu64 ", \"marked\": %" PRIu64
+		", \"missed\": %" PRIu64 ", \"marks\": %" PRIu64 "}",
 		sent, seen->packets, seen->lost, seen->repeated, s->dry, s->turned_away, s->logs,
 		s->logs_marked, s->logs_missed, s->marks);
 }

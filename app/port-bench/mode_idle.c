@@ -12,7 +12,7 @@
 #include "worker.h"
 
 #define SIZE 64u
-#define EMPTY_POLLS 1000u	/* in a row: then it is idle */
+#define EMPTY_POLLS 1000u	/* after so many in a row the port is idle */
 #define LIMIT_NS 2000000000ull
 
 /* No guest polls: what it posted is used up once, and then nothing changes any more. */
@@ -118,7 +118,8 @@ mode_idle(struct port_bench *b)
 	turns_plan(&s.turns, b, 8, 4);
 	fprintf(b->out, "  \"idle\": [");
 	for (packed = 0; ret == 0 && packed < 2; packed++) {
-		const struct guest_config config = guest_config(b, packed, DIRECTION_BOTH, FEW_BUFFERS, SIZE);
+		const struct guest_config config =
+			guest_config(b, packed, DIRECTION_BOTH, FEW_BUFFERS, SIZE);
 
 		ret = rigs_open(s.rigs, b, &config);
 		for (way = 0; ret == 0 && way < 4; way++, comma = ",") {

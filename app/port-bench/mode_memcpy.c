@@ -127,7 +127,9 @@ take_turn(struct copies *c, unsigned int who, struct turn *turn)
 static int
 all_turns(void *arg)
 {
-	static const unsigned int order[PER_BLOCK] = { COPY, COPY_PREFETCHED, 0, 1, 1, 0, COPY_PREFETCHED, COPY };
+	static const unsigned int order[PER_BLOCK] = {
+		COPY, COPY_PREFETCHED, 0, 1, 1, 0, COPY_PREFETCHED, COPY,
+	};
 	struct copies *c = arg;
 	struct turns *t = &c->turns;
 	int ret = 0;
@@ -138,7 +140,8 @@ all_turns(void *arg)
 }
 
 static int
-one_setting(struct copies *c, const struct guest_config *config, unsigned int size, const char *comma)
+one_setting(struct copies *c, const struct guest_config *config, unsigned int size,
+	    const char *comma)
 {
 	unsigned int i;
 	int ret;
@@ -152,7 +155,8 @@ one_setting(struct copies *c, const struct guest_config *config, unsigned int si
 	if (ret < 0)
 		return ret;
 	fprintf(c->b->out, "%s\n    {\"ring\": \"%s\", \"direction\": \"%s\", \"size\": %u, \"buffers\": %u, ",
-		comma, ring_name(config->ring.packed), direction_name(c->tx), size, config->buffers.n);
+		comma, ring_name(config->ring.packed), direction_name(c->tx), size,
+		config->buffers.n);
 	turns_print(&c->turns, c->b);
 	fprintf(c->b->out, "}");
 	return 0;
@@ -176,7 +180,8 @@ mode_memcpy(struct port_bench *b)
 	for (i = 0; ret == 0 && i < settings; i++) {
 		const unsigned int way = i / n, buffers = way / 2 % 2 ? MANY_BUFFERS : FEW_BUFFERS;
 		const enum direction direction = way % 2 ? DIRECTION_TX : DIRECTION_RX;
-		const struct guest_config config = guest_config(b, way / 4, direction, buffers, wanted[i % n]);
+		const struct guest_config config =
+			guest_config(b, way / 4, direction, buffers, wanted[i % n]);
 
 		ret = guest_create(&c.copied, &config);
 		if (ret == 0) {

@@ -114,7 +114,7 @@ run_cores(struct queues *q, bool machine, unsigned int n, struct turn *turn)
 		ret = worker_start(lcores[i], machine ? run_machine : run_core, &q->cores[i]);
 		started += ret == 0;
 	}
-	/* Their CPUs are this thread's too. */
+	/* This thread has its CPU from one of them: it sleeps meanwhile. */
 	sleep_us((unsigned int)((double)(START_MS * q->b->cycles_per_ms + q->turns.cycles) / q->b->hz * 1e6));
 	for (i = 0; i < started; i++) {
 		end = worker_wait(lcores[i]);
@@ -133,6 +133,7 @@ run_cores(struct queues *q, bool machine, unsigned int n, struct turn *turn)
 static int
 take_turn(struct queues *q, bool machine, unsigned int n, struct turn *turn)
 {
+	const char *name = machine ? "the machine" : q->rig.driver;
 	const uint64_t began = now_ns();
 	unsigned int repeated = 0;
 	int ret;
@@ -140,7 +141,7 @@ take_turn(struct queues *q, bool machine, unsigned int n, struct turn *turn)
 	do {
 		ret = run_cores(q, machine, n, turn);
 		if (ret == 0)
-			ret = turns_check(turn, machine ? "the machine" : q->rig.driver, began, &repeated);
+			ret = turns_check(turn, name, began, &repeated);
 	} while (ret > 0);
 	return ret;
 }
@@ -185,7 +186,8 @@ mode_queues(struct port_bench *b)
 	fprintf(b->out, "  \"queues\": [");
 	for (i = 0; ret == 0 && i < n; i++) {
 		const unsigned int buffers = i / NB_DRIVERS / 2 == 0 ? FEW_BUFFERS : MANY_BUFFERS;
-		struct guest_config config = guest_config(b, i / NB_DRIVERS % 2, DIRECTION_RX, buffers, SIZE);
+		struct guest_config config =
+			guest_config(b, i / NB_DRIVERS % 2, DIRECTION_RX, buffers, SIZE);
 
 		config.queue_pairs = 2;
 		ret = rig_open(&q.rig, b, i % NB_DRIVERS, &config);

@@ -99,7 +99,8 @@ mode_small(struct port_bench *b)
 	fprintf(b->out, "  \"small\": [");
 	ret = guest_thread_start(&s.guest, b->settings.cpus[0], false);
 	for (packed = 0; ret == 0 && packed < 2; packed++) {
-		const struct guest_config config = guest_config(b, packed, DIRECTION_BOTH, FEW_BUFFERS, SIZE);
+		const struct guest_config config =
+			guest_config(b, packed, DIRECTION_BOTH, FEW_BUFFERS, SIZE);
 
 		ret = rigs_open(s.rigs, b, &config);
 		for (way = 0; ret == 0 && way < 4; way++) {

@@ -18,10 +18,10 @@
 #define NUMBERING_SPARE (2 * POLL_BATCH)
 
 struct numbers_seen {
-	uint64_t next;		/* that is expected */
+	uint64_t next;		/* the number that is expected */
 	uint64_t packets;
-	uint64_t lost;		/* left out */
-	uint64_t repeated;	/* or out of order */
+	uint64_t lost;		/* numbers that were left out */
+	uint64_t repeated;	/* numbers that came twice, or too late */
 };
 
 static inline void

@@ -21,8 +21,8 @@
 const char *const driver_names[NB_DRIVERS] = { "net_vhost", "net_dirtylog" };
 
 struct guest_config
-guest_config(const struct port_bench *b, bool packed, enum direction direction, unsigned int buffers,
-	     unsigned int size)
+guest_config(const struct port_bench *b, bool packed, enum direction direction,
+	     unsigned int buffers, unsigned int size)
 {
 	return (struct guest_config) {
 		.queue_pairs = 1, .direction = direction,
@@ -75,7 +75,7 @@ open_port(struct rig *r, struct port_bench *b)
 	if (ret < 0)
 		return failed(r, "start of the port", ret);
 	r->started = true;
-	vhost_poke_ring();
+	vhost_poke();
 	return 0;
 }
 
@@ -100,7 +100,9 @@ wait_for_link(const struct rig *r)
 static int
 connect_guest(struct rig *r)
 {
-	const struct frontend_config config = { .socket = r->socket, .timeout_ms = FRONTEND_LIMIT_MS };
+	const struct frontend_config config = {
+		.socket = r->socket, .timeout_ms = FRONTEND_LIMIT_MS,
+	};
 	int ret;
 
 	ret = frontend_connect(&r->frontend, &r->guest, &config);

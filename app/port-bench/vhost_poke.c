@@ -33,7 +33,7 @@ vhost_poke_create(const char *folder)
 	};
 	int ret;
 
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/doorbell", folder);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/poke", folder);
 	ret = rte_vhost_driver_register(address.sun_path, 0);
 	if (ret == 0)
 		ret = rte_vhost_driver_callback_register(address.sun_path, &nothing);
@@ -45,11 +45,11 @@ vhost_poke_create(const char *folder)
 }
 
 void
-vhost_poke_ring(void)
+vhost_poke(void)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	/* If that fails, it just takes longer. */
+	/* If that fails, the other connection just takes longer. */
 	if (fd < 0)
 		return;
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0)

@@ -9,7 +9,8 @@
 
 /* The socket in this folder, once per process. */
 int vhost_poke_create(const char *folder);
-void vhost_poke_ring(void);
+/* After a socket was added. */
+void vhost_poke(void);
 void vhost_poke_destroy(void);
 
 #endif

@@ -34,7 +34,7 @@ worker_wait(unsigned int lcore)
 	uint64_t deadline = now_ns() + LIMIT_S * 1000000000ull;
 
 	while (rte_eal_get_lcore_state(lcore) == RUNNING) {
-		/* Rings and mbufs are in its hands: nothing can be taken down in order. */
+		/* Rings and mbufs are in its hands: nothing of it can be freed. */
 		if (now_ns() > deadline)
 			errx(EXIT_FAILURE, "the bursts of lcore %u do not end within %d s", lcore, LIMIT_S);
 		sleep_us(1000);

@@ -227,7 +227,7 @@ frontend_logging(struct frontend *f, bool on)
 	int ret;
 
 	ret = vhost_user_set_u64(&f->vu, VHOST_USER_SET_FEATURES, features, on);
-	/* Without REPLY_ACK QEMU asks anything that is answered: then it was done. */
+	/* Without REPLY_ACK, QEMU asks for something else: its answer comes after the change. */
 	if (ret == 0 && on && !f->vu.reply_ack)
 		ret = vhost_user_get_u64(&f->vu, VHOST_USER_GET_FEATURES, &again);
 	for (i = 0; ret == 0 && i < f->guest->n_queues; i++)

@@ -9,7 +9,7 @@
 
 #define MIB (1ull << 20)
 #define REGION_ALIGN (2 * MIB)		/* a huge page */
-#define PLUG_GAP (1024 * MIB)		/* of guest addresses, between the last region and one plugged later */
+#define PLUG_GAP (1024 * MIB)		/* of guest addresses, before a region that is plugged */
 #define LOWEST_OFFSET PAGE_SIZE		/* page 0 stays free: 0 means "none" */
 
 static uint64_t

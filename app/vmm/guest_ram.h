@@ -20,7 +20,7 @@ struct guest_ram_config {
 	bool one_file;		/* all regions, at offsets; else one each */
 	bool hugepages;
 	bool destination;	/* memory beside it to which a migration copies */
-	uint64_t cut;		/* bytes by which the last of them is shorter than a whole number of MiB */
+	uint64_t cut;		/* bytes by which the last of them is shorter */
 	uint64_t plug;		/* bytes of one more region, to be plugged later; 0: none */
 };
 

@@ -68,7 +68,7 @@ struct queue_stats {
 	uint64_t packets;
 	uint64_t bytes;
 	uint64_t works;		/* polls that found used entries */
-	uint64_t starved;	/* such polls that found nearly the whole ring used: the back-end waited */
+	uint64_t starved;	/* such polls that found nearly all of the ring used */
 	struct gap_histogram gaps;	/* cycles between two such polls */
 };
 
@@ -190,7 +190,11 @@ ring_next_buffer(struct guest_queue *q, uint64_t buffer)
 static inline void
 ring_note_written(struct guest_queue *q)
 {
-	/* Stored after the write and without a test: a test could be overtaken by the copy. */
+	/*
+	 * Release: the writes to the ring come before it, so that whoever sees it copies pages
+	 * that have them. Always stored: a load, to spare the store, could be done before those
+	 * writes are visible, find 1, and then the pages are copied without them.
+	 */
 	__atomic_store_n(&q->wrote_ring, 1, __ATOMIC_RELEASE);
 }
 

@@ -41,6 +41,10 @@ static void
 kick_if_wanted(struct guest_queue *q)
 {
 	ring_note_written(q);
+	/*
+	 * The store of the last descriptor comes before the load of the back-end's flags. The
+	 * back-end allows kicks and then looks at the ring: one of both sees the other's store.
+	 */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&q->device_event->flags, __ATOMIC_RELAXED) != EVENT_F_DISABLE)
 		ring_kick(q);
@@ -152,7 +156,7 @@ take_in_order(struct guest_queue *q, uint16_t id, uint32_t len, struct taken *ta
 	}
 	/* What does not fit is left to the next poll. */
 	for (; q->batch_left > 0 && taken->n < POLL_BATCH; q->batch_left--) {
-		/* the position is the id, as long as all goes in order */
+		/* The position is the id: buffers are used in the order of their posting. */
 		if (q->slot[q->used_idx] == 0) {
 			ring_violation(q, "used descriptor with id %u stands for more than was posted", id);
 			return false;

@@ -12,6 +12,10 @@ publish(struct guest_queue *q)
 {
 	__atomic_store_n(&q->avail->idx, q->avail_idx, __ATOMIC_RELEASE);
 	ring_note_written(q);
+	/*
+	 * The store of the index comes before the load of the back-end's flags. The back-end
+	 * allows kicks and then looks at the index: one of both sees the other's store.
+	 */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if ((__atomic_load_n(&q->used->flags, __ATOMIC_RELAXED) & USED_F_NO_NOTIFY) == 0)
 		ring_kick(q);

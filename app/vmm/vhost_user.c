@@ -94,7 +94,8 @@ same_socket(const struct sockaddr_un *addr, const struct stat *bound)
 {
 	struct stat st;
 
-	return lstat(addr->sun_path, &st) == 0 && st.st_dev == bound->st_dev && st.st_ino == bound->st_ino;
+	return lstat(addr->sun_path, &st) == 0 && st.st_dev == bound->st_dev &&
+		st.st_ino == bound->st_ino;
 }
 
 /* Listens, and gives the first connection that comes before the deadline, or -errno. */

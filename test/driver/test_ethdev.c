@@ -26,8 +26,8 @@
 
 #include "dirtylog_eth.h"
 #include "datapath/count.h"
-#include "rig/eal.h"
 #include "rig/port_rig.h"
+#include "rig/program.h"
 
 #define MODERN (FRONTEND_F_V1 | FRONTEND_F_MRG)
 
@@ -505,7 +505,7 @@ mtu_is_the_front_ends(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(arguments_of_net_vhost),
@@ -521,11 +521,10 @@ main(void)
 		cmocka_unit_test(all_queue_pairs),
 		cmocka_unit_test(mtu_is_the_front_ends),
 	};
-	int ret;
+	const struct program program = {
+		.name = "ethdev",
+		.split = PROGRAM_TESTS(tests),
+	};
 
-	eal_start("test_ethdev");
-	ret = cmocka_run_group_tests_name("ethdev", tests, NULL, NULL);
-	eal_stop();
-	port_rig_remove_folder();
-	return ret;
+	return program_run(&program, argc, argv);
 }

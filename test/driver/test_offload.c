@@ -21,8 +21,8 @@
 #include <cmocka.h>
 
 #include "datapath/ext_buffers.h"
-#include "rig/eal.h"
 #include "rig/frame.h"
+#include "rig/program.h"
 #include "rig/ring_rig.h"
 
 #define BIT(feature) (1ULL << VIRTIO_NET_F_ ## feature)
@@ -874,11 +874,11 @@ main(int argc, char **argv)
 		cmocka_unit_test(bad_header_in_a_burst),
 		cmocka_unit_test(large_buffers),
 	};
-	const char *kind = rig_kind(argc, argv, "offload");
-	int ret;
+	const struct program program = {
+		.name = "offload",
+		.split = PROGRAM_TESTS(tests),
+		.packed = PROGRAM_TESTS(tests),
+	};
 
-	eal_start(kind);
-	ret = cmocka_run_group_tests_name(kind, tests, NULL, NULL);
-	eal_stop();
-	return ret;
+	return program_run(&program, argc, argv);
 }

@@ -21,8 +21,8 @@
 #include "dirtylog.h"
 #include "datapath/rx_wakeup.h"
 #include "datapath/notify.h"
-#include "rig/eal.h"
 #include "frontend_log.h"
+#include "rig/program.h"
 
 #define PAGE UINT64_C(4096)
 #define GPA UINT64_C(0x10000)
@@ -193,16 +193,16 @@ what_is_there_is_seen(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(asking_is_marked),
 		cmocka_unit_test(what_is_there_is_seen),
 	};
-	int ret;
+	const struct program program = {
+		.name = "packed_kicks",
+		.packed = PROGRAM_TESTS(tests),
+	};
 
-	eal_start("test_packed_kicks");
-	ret = cmocka_run_group_tests_name("packed_kicks", tests, NULL, NULL);
-	eal_stop();
-	return ret;
+	return program_run(&program, argc, argv);
 }

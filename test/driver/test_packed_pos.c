@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "crash_recovery.h"
+#include "test_program.h"
 
 #define WRAP 0x8000U
 #define AVAIL (1U << VRING_PACKED_DESC_F_AVAIL)
@@ -140,7 +141,7 @@ cut_off_bursts_are_seen(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(place_is_found),
@@ -148,5 +149,5 @@ main(void)
 		cmocka_unit_test(cut_off_bursts_are_seen),
 	};
 
-	return cmocka_run_group_tests_name("packed_place", tests, NULL, NULL);
+	return run_test_program(argc, argv, "packed_pos", tests, NULL, NULL);
 }

@@ -31,8 +31,8 @@
 
 #include <cmocka.h>
 
-#include "rig/eal.h"
 #include "rig/port_rig.h"
+#include "rig/program.h"
 #include "rig/ring_rig.h"
 
 #define MODERN (FRONTEND_F_V1 | FRONTEND_F_MRG)
@@ -1070,14 +1070,12 @@ main(int argc, char **argv)
 		cmocka_unit_test(announces_the_guest),
 		cmocka_unit_test(bad_arguments_are_refused),
 	};
-	const char *kind = rig_kind(argc, argv, "port");
-	int ret;
-
-	eal_start(kind);
 	/* Sockets and arguments have no kind. */
-	ret = rig_packed ? cmocka_run_group_tests_name(kind, packed, NULL, NULL) :
-			cmocka_run_group_tests_name(kind, tests, NULL, NULL);
-	eal_stop();
-	port_rig_remove_folder();
-	return ret;
+	const struct program program = {
+		.name = "port",
+		.split = PROGRAM_TESTS(tests),
+		.packed = PROGRAM_TESTS(packed),
+	};
+
+	return program_run(&program, argc, argv);
 }

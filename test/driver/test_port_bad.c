@@ -23,8 +23,8 @@
 
 #include <cmocka.h>
 
-#include "rig/eal.h"
 #include "rig/port_rig.h"
+#include "rig/program.h"
 
 #define FEATURES (FRONTEND_F_V1 | FRONTEND_F_MRG)
 #define RING_SIZE 256
@@ -859,7 +859,7 @@ bad_ring_base(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bad_logs),
@@ -882,10 +882,12 @@ main(void)
 		cmocka_unit_test(owner_is_reset),
 		cmocka_unit_test(bad_ring_base),
 	};
-	int ret;
+	const struct program program = {
+		.name = "port_bad",
+		.split = PROGRAM_TESTS(tests),
+		.group_setup = start_group,
+		.group_teardown = end_group,
+	};
 
-	eal_start("test_port_bad");
-	ret = cmocka_run_group_tests_name("port_bad", tests, start_group, end_group);
-	eal_stop();
-	return ret;
+	return program_run(&program, argc, argv);
 }

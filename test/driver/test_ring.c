@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "rig/eal.h"
+#include "rig/program.h"
 #include "rig/ring_rig.h"
 
 #define BURST 32
@@ -965,11 +965,11 @@ main(int argc, char **argv)
 		cmocka_unit_test(closed_queue),
 		cmocka_unit_test(refuses_bad_rings),
 	};
-	const char *kind = rig_kind(argc, argv, "rings");
-	int ret;
+	const struct program program = {
+		.name = "ring",
+		.split = PROGRAM_TESTS(tests),
+		.packed = PROGRAM_TESTS(tests),
+	};
 
-	eal_start(kind);
-	ret = cmocka_run_group_tests_name(kind, tests, NULL, NULL);
-	eal_stop();
-	return ret;
+	return program_run(&program, argc, argv);
 }

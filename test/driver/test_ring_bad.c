@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-#include "rig/eal.h"
+#include "rig/program.h"
 #include "rig/ring_rig.h"
 
 #define GOOD 0x3000 /* GPA of a buffer that nothing is wrong with */
@@ -1024,12 +1024,11 @@ main(int argc, char **argv)
 		cmocka_unit_test(ring_that_is_always_available),
 		cmocka_unit_test(log_lines_are_limited),
 	};
-	const char *kind = rig_kind(argc, argv, "bad");
-	int ret;
+	const struct program program = {
+		.name = "ring_bad",
+		.split = PROGRAM_TESTS(split),
+		.packed = PROGRAM_TESTS(packed),
+	};
 
-	eal_start(kind);
-	ret = rig_packed ? cmocka_run_group_tests_name(kind, packed, NULL, NULL) :
-			cmocka_run_group_tests_name(kind, split, NULL, NULL);
-	eal_stop();
-	return ret;
+	return program_run(&program, argc, argv);
 }

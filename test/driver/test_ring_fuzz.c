@@ -23,7 +23,7 @@
 
 #include <cmocka.h>
 
-#include "rig/eal.h"
+#include "rig/program.h"
 #include "rig/ring_rig.h"
 
 #define SECONDS 2
@@ -543,11 +543,11 @@ main(int argc, char **argv)
 		cmocka_unit_test(random_rings),
 		cmocka_unit_test(descriptors_change_under_way),
 	};
-	const char *kind = rig_kind(argc, argv, "fuzz");
-	int ret;
+	const struct program program = {
+		.name = "ring_fuzz",
+		.split = PROGRAM_TESTS(tests),
+		.packed = PROGRAM_TESTS(tests),
+	};
 
-	eal_start(kind);
-	ret = cmocka_run_group_tests_name(kind, tests, NULL, NULL);
-	eal_stop();
-	return ret;
+	return program_run(&program, argc, argv);
 }

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#include "rig/eal.h"
+#include "rig/program.h"
 #include "rig/ring_rig.h"
 
 /* Entries of such a ring, from this index on, are not in the index' page. */
@@ -403,11 +403,11 @@ main(int argc, char **argv)
 		cmocka_unit_test(comparison_sees_faults),
 		cmocka_unit_test(marks_before_index),
 	};
-	const char *kind = rig_kind(argc, argv, "marks");
-	int ret;
+	const struct program program = {
+		.name = "ring_marks",
+		.split = PROGRAM_TESTS(tests),
+		.packed = PROGRAM_TESTS(tests),
+	};
 
-	eal_start(kind);
-	ret = cmocka_run_group_tests_name(kind, tests, NULL, NULL);
-	eal_stop();
-	return ret;
+	return program_run(&program, argc, argv);
 }

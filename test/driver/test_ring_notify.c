@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "rig/eal.h"
+#include "rig/program.h"
 #include "rig/ring_rig.h"
 
 /* A burst that returns `n` buffers of one side. */
@@ -235,11 +235,11 @@ main(int argc, char **argv)
 		cmocka_unit_test(guest_need_not_kick),
 		cmocka_unit_test(by_flags_with_event_index),
 	};
-	const char *kind = rig_kind(argc, argv, "notify");
-	int ret;
+	const struct program program = {
+		.name = "ring_notify",
+		.split = PROGRAM_TESTS(tests),
+		.packed = PROGRAM_TESTS(tests),
+	};
 
-	eal_start(kind);
-	ret = cmocka_run_group_tests_name(kind, tests, NULL, NULL);
-	eal_stop();
-	return ret;
+	return program_run(&program, argc, argv);
 }

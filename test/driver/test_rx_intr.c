@@ -26,8 +26,8 @@
 
 #include <cmocka.h>
 
-#include "rig/eal.h"
 #include "rig/port_rig.h"
+#include "rig/program.h"
 #include "rig/ring_rig.h"
 
 #define MODERN (FRONTEND_F_V1 | FRONTEND_F_MRG)
@@ -584,12 +584,11 @@ main(int argc, char **argv)
 		cmocka_unit_test(nothing_is_lost),
 		cmocka_unit_test(monitor_sees_the_guest),
 	};
-	const char *kind = rig_kind(argc, argv, "rx_intr");
-	int ret;
+	const struct program program = {
+		.name = "rx_intr",
+		.split = PROGRAM_TESTS(tests),
+		.packed = PROGRAM_TESTS(tests),
+	};
 
-	eal_start(kind);
-	ret = cmocka_run_group_tests_name(kind, tests, NULL, NULL);
-	eal_stop();
-	port_rig_remove_folder();
-	return ret;
+	return program_run(&program, argc, argv);
 }

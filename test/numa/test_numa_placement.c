@@ -27,6 +27,7 @@
 
 #include "dirtylog.h"
 #include "frontend_log.h"
+#include "test_program.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define HUGE_PAGE (2 * MIB)
@@ -427,7 +428,7 @@ direct_moves_nothing(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(staging_is_on_the_regions_node),
@@ -442,5 +443,5 @@ main(void)
 		cmocka_unit_test(direct_moves_nothing),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_test_program(argc, argv, "numa_placement", tests, NULL, NULL);
 }

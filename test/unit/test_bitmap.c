@@ -19,6 +19,7 @@
 #include "dirtylog_bitmap.h"
 #include "dirtylog_marker.h"
 #include "frontend_log.h"
+#include "test_program.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
 
@@ -691,7 +692,7 @@ unref_waits_for_bursts(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(empty_bitmap),
@@ -711,5 +712,5 @@ main(void)
 		cmocka_unit_test(unref_waits_for_bursts),
 	};
 
-	return cmocka_run_group_tests_name("bitmap", tests, NULL, NULL);
+	return run_test_program(argc, argv, "bitmap", tests, NULL, NULL);
 }

@@ -19,6 +19,7 @@
 
 #include "dirtylog.h"
 #include "frontend_log.h"
+#include "test_program.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
 
@@ -729,7 +730,7 @@ destroy_with_everything(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 #define IN_ROOM(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
@@ -755,5 +756,5 @@ main(void)
 		cmocka_unit_test(destroy_with_everything),
 	};
 
-	return cmocka_run_group_tests_name("device", tests, NULL, NULL);
+	return run_test_program(argc, argv, "dirtylog", tests, NULL, NULL);
 }

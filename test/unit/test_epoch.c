@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "dirtylog_epoch.h"
+#include "test_program.h"
 
 #define READERS 2
 #define SWAPS 20000
@@ -207,7 +208,7 @@ retired_objects_are_unused_by_fence(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nobody_is_waited_for),
@@ -217,5 +218,5 @@ main(void)
 		cmocka_unit_test(retired_objects_are_unused_by_fence),
 	};
 
-	return cmocka_run_group_tests_name("epoch", tests, NULL, NULL);
+	return run_test_program(argc, argv, "epoch", tests, NULL, NULL);
 }

@@ -21,6 +21,7 @@
 
 #include "dirtylog_bitmap.h"
 #include "frontend_log.h"
+#include "test_program.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
 #define HUGE (UINT64_C(2) << 20)
@@ -196,7 +197,7 @@ where_there_are_some(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(none_at_all),
@@ -204,5 +205,5 @@ main(void)
 		cmocka_unit_test(where_there_are_some),
 	};
 
-	return cmocka_run_group_tests_name("huge", tests, NULL, NULL);
+	return run_test_program(argc, argv, "huge", tests, NULL, NULL);
 }

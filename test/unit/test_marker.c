@@ -20,6 +20,7 @@
 
 #include "dirtylog_marker.h"
 #include "frontend_log.h"
+#include "test_program.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
 #define PAGES 32768 /* a log of one page */
@@ -493,7 +494,7 @@ layout(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(batch_merges_neighbours, setup, teardown),
@@ -510,5 +511,5 @@ main(void)
 		cmocka_unit_test(layout),
 	};
 
-	return cmocka_run_group_tests_name("marker", tests, NULL, NULL);
+	return run_test_program(argc, argv, "marker", tests, NULL, NULL);
 }

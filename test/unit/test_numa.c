@@ -22,6 +22,7 @@
 #include "dirtylog.h"
 #include "numa_node.h"
 #include "frontend_log.h"
+#include "test_program.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
 #define LOG_PAGE_SPAN (UINT64_C(128) << 20) /* of guest memory, for one page of log */
@@ -348,7 +349,7 @@ nodes_of_ranges(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(log_on_the_node),
@@ -360,5 +361,5 @@ main(void)
 		cmocka_unit_test(nodes_of_ranges),
 	};
 
-	return cmocka_run_group_tests_name("numa", tests, NULL, NULL);
+	return run_test_program(argc, argv, "numa", tests, NULL, NULL);
 }

@@ -24,6 +24,7 @@
 
 #include "dirtylog.h"
 #include "frontend_log.h"
+#include "test_program.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
 #define HUGE (UINT64_C(2) << 20)
@@ -619,7 +620,7 @@ no_page_fault_after_a_huge_swap(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(complete_at_close),
@@ -637,5 +638,5 @@ main(void)
 		cmocka_unit_test(no_page_fault_after_a_huge_swap),
 	};
 
-	return cmocka_run_group_tests_name("placement", tests, NULL, NULL);
+	return run_test_program(argc, argv, "placement", tests, NULL, NULL);
 }

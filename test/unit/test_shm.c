@@ -23,6 +23,7 @@
 
 #include "dirtylog_shm.h"
 #include "frontend_log.h"
+#include "test_program.h"
 
 #define HUGE (UINT64_C(2) << 20)
 
@@ -317,7 +318,7 @@ huge_pages(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sealed_memfd),
@@ -331,5 +332,5 @@ main(void)
 		cmocka_unit_test(huge_pages),
 	};
 
-	return cmocka_run_group_tests_name("shm", tests, NULL, NULL);
+	return run_test_program(argc, argv, "shm", tests, NULL, NULL);
 }

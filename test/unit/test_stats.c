@@ -18,6 +18,7 @@
 
 #include "dirtylog.h"
 #include "frontend_log.h"
+#include "test_program.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
 #define PAGES 100000
@@ -296,7 +297,7 @@ rate_staged(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(marks_direct),
@@ -306,5 +307,5 @@ main(void)
 		cmocka_unit_test(rate_staged),
 	};
 
-	return cmocka_run_group_tests_name("stats", tests, NULL, NULL);
+	return run_test_program(argc, argv, "stats", tests, NULL, NULL);
 }

@@ -21,6 +21,7 @@
 #include "dirtylog_bitmap.h"
 #include "dirtylog_marker.h"
 #include "frontend_log.h"
+#include "test_program.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
 #define LINE_PAGES (64 * DIRTYLOG_LINE_WORDS) /* of one cache line, one bit of summary */
@@ -398,7 +399,7 @@ movers_and_markers(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(marks_are_found),
@@ -408,5 +409,5 @@ main(void)
 		cmocka_unit_test(movers_and_markers),
 	};
 
-	return cmocka_run_group_tests_name("summary", tests, NULL, NULL);
+	return run_test_program(argc, argv, "summary", tests, NULL, NULL);
 }

@@ -26,6 +26,7 @@
 
 #include "dirtylog_vhost.h"
 #include "frontend_log.h"
+#include "test_program.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
 #define PAGES 6400
@@ -327,7 +328,7 @@ eal_stop(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nobody_attached),
@@ -338,5 +339,5 @@ main(void)
 		cmocka_unit_test(asked_while_connections_change),
 	};
 
-	return cmocka_run_group_tests_name("telemetry", tests, eal_start, eal_stop);
+	return run_test_program(argc, argv, "telemetry", tests, eal_start, eal_stop);
 }

@@ -27,6 +27,7 @@
 
 #include "dirtylog.h"
 #include "frontend_log.h"
+#include "test_program.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
 #define HUGE (UINT64_C(2) << 20)
@@ -650,7 +651,7 @@ told_at_the_swap(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(other_sigbus),
@@ -664,5 +665,5 @@ main(void)
 		cmocka_unit_test(told_at_the_swap),
 	};
 
-	return cmocka_run_group_tests_name("shm_guard", tests, NULL, NULL);
+	return run_test_program(argc, argv, "truncation_guard", tests, NULL, NULL);
 }

@@ -23,6 +23,7 @@
 
 #include "dirtylog_vhost.h"
 #include "frontend_log.h"
+#include "test_program.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
 #define PAGES 100
@@ -939,7 +940,7 @@ unknown_dpdk_fails(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 #define IN_ROOM(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
@@ -962,5 +963,5 @@ main(void)
 		IN_ROOM(unknown_dpdk_fails),
 	};
 
-	return cmocka_run_group_tests_name("vhost", tests, NULL, NULL);
+	return run_test_program(argc, argv, "vhost", tests, NULL, NULL);
 }

@@ -16,22 +16,6 @@
 
 #define LONGEST_BUFFERS UINT64_C(0x12000) /* of one packet */
 
-bool rig_packed;
-
-const char *
-rig_kind(int argc, char **argv, const char *name)
-{
-	static char full[64];
-
-	if (argc != 2 || (strcmp(argv[1], "split") != 0 && strcmp(argv[1], "packed") != 0)) {
-		fprintf(stderr, "usage: %s split|packed\n", argv[0]);
-		exit(2);
-	}
-	rig_packed = strcmp(argv[1], "packed") == 0;
-	snprintf(full, sizeof(full), "%s_%s", argv[1], name);
-	return full;
-}
-
 static struct vnet_queue *
 create_queue(struct rig *rig, uint16_t vring)
 {

@@ -21,6 +21,7 @@
 #include "frontend_log.h"
 #include "rig/guest_ram.h"
 #include "rig/packet.h"
+#include "rig/program.h"
 #include "rig/ring_writer.h"
 
 /* Memory: two regions that are neighbours for the guest only, and a far one. */
@@ -31,9 +32,6 @@
 #define RIG_HIGH UINT64_C(0x100005000)
 /* Bytes of the far region behind the rings, for tests. */
 #define RIG_HIGH_ROOM UINT64_C(0x40000)
-
-/* The kind of rings that this program's tests run with: its argument. */
-extern bool rig_packed;
 
 struct rig_options {
 	uint16_t size;
@@ -93,9 +91,6 @@ enum rig_shape {
 	SHAPE_MIXED,          /* a direct one, then an indirect table; packed: a table only */
 	NB_SHAPES
 };
-
-/* Sets rig_packed from the argument "split" or "packed". Returns a name for the tests. */
-const char *rig_kind(int argc, char **argv, const char *name);
 
 struct rig *rig_create(const struct rig_options *options);
 void rig_destroy(struct rig *rig);

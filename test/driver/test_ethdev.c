@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * What an application asks a port through the ethdev, beside packets: device
- * arguments and what follows from them, statistics, the dump, queues and their
- * events, MTU.
+ * What an application asks a port through the ethdev, beside packets:
+ * statistics, the dump, queues and their events, MTU.
  */
 
 #include <errno.h>
@@ -26,73 +25,10 @@
 
 #include "dirtylog_eth.h"
 #include "datapath/count.h"
-#include "rig/port_rig.h"
+#include "rig/pair.h"
 #include "rig/program.h"
 
 #define MODERN (FRONTEND_F_V1 | FRONTEND_F_MRG)
-
-/* A port with a front-end that has set everything up. */
-static void
-connect_port(struct port_rig *port, struct frontend *frontend, uint64_t features,
-		uint16_t nb_queues, const char *more)
-{
-	port_create(port, 0, nb_queues, more);
-	frontend_create(frontend, features, 256, 2 * nb_queues, 0);
-	assert_true(frontend_connect(frontend, port->path));
-	assert_int_equal(frontend_start(frontend), ANSWER_OK);
-	assert_true(port_wait_link(port, true));
-}
-
-static void
-disconnect_port(struct port_rig *port, struct frontend *frontend)
-{
-	frontend_destroy(frontend);
-	port_destroy(port);
-}
-
-/* The rest of a net_vhost command line is good here too. */
-static void
-arguments_of_net_vhost(void **state)
-{
-	struct port_rig port;
-	static struct frontend frontend;
-
-	(void)state;
-	connect_port(&port, &frontend, MODERN, 1, ",client=0,iommu-support=0,"
-			"postcopy-support=0,tso=1,linear-buffer=1,ext-buffer=1,legacy-ol-flags=1");
-	assert_true(port_exchange(&port, &frontend, 0, 0, 40));
-	disconnect_port(&port, &frontend);
-}
-
-static uint64_t
-protocol_features(struct frontend *frontend)
-{
-	uint64_t features = 0;
-
-	assert_true(frontend_send(frontend, REQ_GET_PROTOCOL_FEATURES, false, NULL, 0, NULL, 0));
-	assert_int_equal(frontend_reply(frontend, REQ_GET_PROTOCOL_FEATURES, &features,
-			sizeof(features)), sizeof(features));
-	return features;
-}
-
-static void
-postcopy_is_offered_if_wanted(void **state)
-{
-	static const char *const arguments[] = { "", ",postcopy-support=0",
-		",postcopy-support=1" };
-	unsigned int i;
-
-	(void)state;
-	for (i = 0; i < RTE_DIM(arguments); i++) {
-		struct port_rig port;
-		static struct frontend frontend;
-
-		connect_port(&port, &frontend, MODERN, 1, arguments[i]);
-		assert_int_equal(protocol_features(&frontend) >> VHOST_USER_PROTOCOL_F_PAGEFAULT & 1,
-				i == 2);
-		disconnect_port(&port, &frontend);
-	}
-}
 
 static uint64_t
 xstat(uint16_t port, const char *name)
@@ -508,8 +444,6 @@ int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(arguments_of_net_vhost),
-		cmocka_unit_test(postcopy_is_offered_if_wanted),
 		cmocka_unit_test(lengths_have_their_bins),
 		cmocka_unit_test(xstats_count),
 		cmocka_unit_test(xstats_tell_groups),

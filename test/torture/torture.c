@@ -9,7 +9,7 @@
  *     harvester          the front-end: xchg(word, 0) of the log it has now,
  *                        copies each dirty page into the destination RAM
  *     control            the front-end's messages: swaps the log, leaves it and
- *                        brings another, stops and restarts the dl, closes
+ *                        brings another, stops and restarts the device, closes
  *                        single queues, adds and removes memory, cancels
  *
  * The time is cut into migrations. At the end of each one the queues are

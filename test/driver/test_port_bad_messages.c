@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The whole driver in this process, with front-ends that are broken or hostile:
+ * messages and their order, connections, memory tables. After each abuse a
+ * fresh connection to the same port passes packets, and so does, undisturbed,
+ * another port with another front-end.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <rte_ethdev.h>
+
+#include <cmocka.h>
+
+#include "rig/program.h"
+#include "rig/victim.h"
+
+/* The connection ends after each number of steps, or in the middle of a message. */
+static void
+disconnects_at_any_time(void **state)
+{
+	struct victim *victim = *state;
+	struct {
+		uint32_t request, flags, len;
+		uint64_t u64;
+	} message = { REQ_SET_FEATURES, 1, 8, VICTIM_FEATURES };
+	unsigned int steps, i;
+
+	for (steps = 0; steps < 20; steps++) {
+		struct frontend *frontend = victim_connect(victim);
+
+		for (i = 0; i < steps; i++) {
+			unsigned int ring = i >= 8;
+
+			switch (i < 2 ? i : 2 + (i - 2) % 6) {
+			case 0: frontend_hello(frontend); break;
+			case 1: frontend_set_memory(frontend); break;
+			case 2: frontend_set_num(frontend, ring, VICTIM_RING_SIZE); break;
+			case 3: frontend_set_base(frontend, ring, 0); break;
+			case 4: frontend_set_addr(frontend, ring); break;
+			case 5: frontend_set_call(frontend, ring, frontend->call[ring]); break;
+			case 6: frontend_set_kick(frontend, ring, frontend->kick[ring]); break;
+			case 7: frontend_enable(frontend, ring, true); break;
+			}
+			port_poll_idle(&victim->port, 2);
+		}
+		victim_disconnect(frontend);
+		port_poll_idle(&victim->port, 2);
+	}
+	victim_is_well(victim);
+	/* Part of a message: a header that breaks off, or a payload. */
+	for (i = 1; i < 20; i++) {
+		struct frontend *frontend = victim_start(victim);
+
+		assert_int_equal(write(frontend->sock, &message, i), i);
+		victim_disconnect(frontend);
+	}
+	victim_is_well(victim);
+	/* With packets under way and logging on. */
+	for (i = 0; i < 5; i++) {
+		struct frontend *frontend = victim_start(victim);
+		struct frontend_log log;
+
+		assert_int_equal(frontend_log_create(&log, frontend_log_len()), 0);
+		assert_int_equal(frontend_set_log(frontend, log.fd, log.len, 0), ANSWER_OK);
+		frontend_set_features(frontend, frontend->features | FRONTEND_F_LOG_ALL);
+		assert_true(victim_exchange(victim, frontend, 5));
+		frontend_disconnect(frontend);
+		while (port_is_open(&victim->port, frontend, 0))
+			;
+		victim_disconnect(frontend);
+		frontend_log_destroy(&log);
+	}
+	victim_is_well(victim);
+}
+
+static void
+messages_that_mean_nothing(void **state)
+{
+	struct victim *victim = *state;
+	uint8_t bytes[600];
+	unsigned int i, j;
+	uint64_t random = 5;
+
+	/* Each request number, with payloads of some lengths, and with descriptors. */
+	for (i = 0; i < 64; i++) {
+		for (j = 0; j < 4; j++) {
+			static const uint32_t lens[] = { 0, 8, 40, 280 };
+			struct frontend *frontend = victim_start(victim);
+			uint32_t request = i < 60 ? i : i == 60 ? 100 : i == 61 ? 1U << 31 : UINT32_MAX;
+			int fds[2] = { frontend->call[0], frontend->ram.regions[0].fd };
+			unsigned int at;
+
+			for (at = 0; at < sizeof(bytes); at++)
+				bytes[at] = (uint8_t)packet_random(&random);
+			/* The ring index within bounds half of the time. */
+			if (j % 2 == 1)
+				memset(bytes, 0, 8);
+			frontend_send(frontend, request, false, bytes, lens[j], fds, (i + j) % 3);
+			frontend_settle(frontend);
+			port_is_open(&victim->port, frontend, 0);
+			victim_disconnect(frontend);
+		}
+	}
+	victim_is_well(victim);
+	/* Pure noise. */
+	for (i = 0; i < 30; i++) {
+		struct frontend *frontend = victim_start(victim);
+
+		for (j = 0; j < sizeof(bytes); j++)
+			bytes[j] = (uint8_t)packet_random(&random);
+		assert_int_equal(send(frontend->sock, bytes, sizeof(bytes), MSG_NOSIGNAL),
+				sizeof(bytes));
+		victim_disconnect(frontend);
+	}
+	victim_is_well(victim);
+}
+
+/* A second front-end on the same socket takes the port over; both ends are clean. */
+static void
+two_connections(void **state)
+{
+	struct victim *victim = *state;
+	struct frontend *first = victim_start(victim), *second = victim_connect(victim);
+	unsigned int i;
+
+	assert_int_equal(frontend_start(second), ANSWER_OK);
+	assert_true(victim_exchange(victim, second, 40));
+	assert_false(port_is_open(&victim->port, first, 0) &&
+			!port_is_open(&victim->port, second, 0));
+	/* What the first one still says is none of the second one's business. */
+	frontend_set_memory(first);
+	frontend_stop_ring(first, 0);
+	frontend_set_features(first, first->features | FRONTEND_F_LOG_ALL);
+	assert_true(victim_exchange(victim, second, 40));
+	victim_disconnect(first);
+	assert_true(victim_exchange(victim, second, 40));
+	assert_true(port_wait_link(&victim->port, true));
+	victim_disconnect(second);
+	assert_true(port_wait_link(&victim->port, false));
+
+	/* One that says nothing and goes: the link is not left up. */
+	first = victim_start(victim);
+	second = victim_connect(victim);
+	assert_true(frontend_hello(second) == ANSWER_OK);
+	victim_disconnect(second);
+	victim_disconnect(first);
+	assert_true(port_wait_link(&victim->port, false));
+	victim_is_well(victim);
+	/* Many at once. */
+	for (i = 0; i < 20; i++) {
+		first = victim_connect(victim);
+		second = victim_connect(victim);
+		frontend_start(first);
+		frontend_start(second);
+		victim_disconnect(i % 2 == 0 ? first : second);
+		victim_disconnect(i % 2 == 0 ? second : first);
+	}
+	victim_is_well(victim);
+}
+
+/* Memory tables that must be refused, and the good one after them. */
+static void
+bad_memory_tables(void **state)
+{
+	struct victim *victim = *state;
+	const uint64_t low = FRONTEND_LOW_LEN, high = FRONTEND_HIGH_LEN;
+	const struct {
+		struct frontend_region regions[2];
+		unsigned int n, nb_fds;
+	} cases[] = {
+		{ .n = 0 },
+		{ .n = 1, .nb_fds = 0, .regions = { { 0, low, FRONTEND_USER(0), 0 } } },
+		{ .n = 1, .nb_fds = 2, .regions = { { 0, low, FRONTEND_USER(0), 0 } } },
+		{ .n = 1, .nb_fds = 1, .regions = { { 0, 0, FRONTEND_USER(0), 0 } } },
+		{ .n = 1, .nb_fds = 1, .regions = { { UINT64_MAX - 4095, low, FRONTEND_USER(0), 0 } } },
+		{ .n = 1, .nb_fds = 1, .regions = { { 0, UINT64_MAX, FRONTEND_USER(0), 0 } } },
+		{ .n = 1, .nb_fds = 1, .regions = { { 0, low, FRONTEND_USER(0), UINT64_MAX - 4095 } } },
+		/* Larger than the file: a store beyond its end would be a SIGBUS. */
+		{ .n = 1, .nb_fds = 1, .regions = { { 0, low + 4096, FRONTEND_USER(0), 0 } } },
+		{ .n = 1, .nb_fds = 1, .regions = { { 0, low, FRONTEND_USER(0), 4096 } } },
+		{ .n = 2, .nb_fds = 2, .regions = { { 0, low, FRONTEND_USER(0), 0 },
+			{ FRONTEND_HIGH, 2 * high, FRONTEND_USER(FRONTEND_HIGH), 0 } } },
+	};
+	unsigned int i, ring;
+
+	for (i = 0; i < RTE_DIM(cases); i++) {
+		struct frontend *frontend = victim_start(victim);
+		struct {
+			uint32_t n, padding;
+			struct frontend_region regions[2];
+		} table = { .n = cases[i].n };
+		int fds[2] = { frontend->ram.regions[0].fd, frontend->ram.regions[1].fd };
+		enum frontend_answer answer;
+
+		memcpy(table.regions, cases[i].regions, sizeof(table.regions));
+		answer = frontend_ask(frontend, REQ_SET_MEM_TABLE, &table, sizeof(table), fds,
+				cases[i].nb_fds);
+		if (answer != ANSWER_CLOSED) {
+			assert_true(frontend_settle(frontend));
+			/* Open is right if the old table is still in force: then packets pass. */
+			if (port_is_open(&victim->port, frontend, 0) && (answer != ANSWER_REFUSED ||
+					!victim_exchange(victim, frontend, 40)))
+				fail_msg("a queue is open on memory table %u", i);
+			assert_int_equal(frontend_set_memory(frontend), ANSWER_OK);
+			for (ring = 0; ring < 2; ring++)
+				assert_int_equal(frontend_start_ring(frontend, ring), ANSWER_OK);
+			assert_true(victim_exchange(victim, frontend, 40));
+		}
+		victim_disconnect(frontend);
+	}
+	victim_is_well(victim);
+}
+
+/* Regions that are odd but right: tiny ones, and one that lies odd in its file. */
+static void
+odd_memory(void **state)
+{
+	struct victim *victim = *state;
+	struct frontend *frontend = victim_connect(victim);
+	const struct frontend_region regions[] = {
+		{ FRONTEND_LOW, FRONTEND_LOW_LEN - 4096, FRONTEND_USER(FRONTEND_LOW) + 3, 3 },
+		{ FRONTEND_HIGH, FRONTEND_HIGH_LEN, FRONTEND_USER(FRONTEND_HIGH), 0 },
+	};
+	const int fds[] = { frontend->ram.regions[0].fd, frontend->ram.regions[1].fd };
+	struct vring_desc table[2] = { { .addr = 0x3000, .len = 1600, .flags = VRING_DESC_F_WRITE } };
+	struct ring_writer *ring = &frontend->rings[0];
+	uint16_t head, used;
+	struct rte_mbuf *pkt;
+	unsigned int i;
+
+	assert_int_equal(frontend_hello(frontend), ANSWER_OK);
+	assert_int_equal(frontend_set_regions(frontend, regions, fds, 2), ANSWER_OK);
+	assert_int_equal(frontend_start_ring(frontend, 0), ANSWER_OK);
+	assert_int_equal(frontend_start_ring(frontend, 1), ANSWER_OK);
+	assert_true(frontend_settle(frontend));
+	/* An indirect table there is not aligned for the host, whatever its GPA. */
+	for (i = 0; i < 16; i++) {
+		ram_write(&frontend->ram, 0x2000 + i + 3, table, sizeof(table[0]));
+		head = ring_take_desc(ring);
+		ring_set_desc(ring, head, 0x2000 + i, 16, VRING_DESC_F_INDIRECT, 0);
+		ring_add(ring, head);
+		ring_publish(ring);
+		pkt = packet_mbuf(victim->port.pool, 1, 100, 0, false);
+		used = ring_used_index(ring);
+		if (rte_eth_tx_burst(victim->port.id, 0, &pkt, 1) == 0)
+			rte_pktmbuf_free(pkt);
+		assert_int_equal(ring_used_index(ring), (uint16_t)(used + 1));
+	}
+	victim_disconnect(frontend);
+	victim_is_well(victim);
+}
+
+/* RESET_OWNER, then everything from the start, on the same connection. */
+static void
+owner_is_reset(void **state)
+{
+	struct victim *victim = *state;
+	struct frontend *frontend = victim_start(victim);
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		assert_true(frontend_send(frontend, REQ_RESET_OWNER, false, NULL, 0, NULL, 0));
+		assert_true(frontend_settle(frontend));
+		assert_false(port_is_open(&victim->port, frontend, 0));
+		assert_int_equal(frontend_start(frontend), ANSWER_OK);
+		assert_true(victim_exchange(victim, frontend, 40));
+	}
+	victim_disconnect(frontend);
+	victim_is_well(victim);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(disconnects_at_any_time),
+		cmocka_unit_test(messages_that_mean_nothing),
+		cmocka_unit_test(two_connections),
+		cmocka_unit_test(bad_memory_tables),
+		cmocka_unit_test(odd_memory),
+		cmocka_unit_test(owner_is_reset),
+	};
+	const struct program program = {
+		.name = "port_bad_messages",
+		.split = PROGRAM_TESTS(tests),
+		.group_setup = victim_setup,
+		.group_teardown = victim_teardown,
+	};
+
+	return program_run(&program, argc, argv);
+}

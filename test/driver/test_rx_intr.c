@@ -4,8 +4,7 @@
  * Receive interrupts as DPDK's l3fwd-power uses them: poll until a queue is
  * empty, ask for an interrupt, sleep until the guest kicks. No wake-up is
  * lost, whatever the front-end does meanwhile, and what the asking writes into
- * guest memory is in the log. And the monitor address, for sleeping without a
- * kick.
+ * guest memory is in the log.
  */
 
 #include <errno.h>
@@ -22,11 +21,10 @@
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_interrupts.h>
-#include <rte_power_intrinsics.h>
 
 #include <cmocka.h>
 
-#include "rig/port_rig.h"
+#include "rig/pair.h"
 #include "rig/program.h"
 #include "rig/ring_rig.h"
 
@@ -35,35 +33,6 @@
 #define RING_SIZE 512
 /* Nobody has to wait so long for a wake-up, however busy the machine is. */
 #define OVERSLEPT_MS 10000
-
-struct pair {
-	struct port_rig port;
-	struct frontend frontend;
-};
-
-static struct pair *
-pair_create(uint64_t features)
-{
-	struct pair *pair = calloc(1, sizeof(*pair));
-
-	assert_non_null(pair);
-	port_create_sleepy(&pair->port, 0, 1, "");
-	if (rig_packed)
-		features |= FRONTEND_F_PACKED;
-	frontend_create(&pair->frontend, features, RING_SIZE, 2, 65000);
-	assert_true(frontend_connect(&pair->frontend, pair->port.path));
-	assert_int_equal(frontend_start(&pair->frontend), ANSWER_OK);
-	assert_true(port_wait_link(&pair->port, true));
-	return pair;
-}
-
-static void
-pair_destroy(struct pair *pair)
-{
-	frontend_destroy(&pair->frontend);
-	port_destroy(&pair->port);
-	free(pair);
-}
 
 static struct ring_writer *
 ring_of(struct pair *pair)
@@ -122,21 +91,6 @@ wakes(int milliseconds)
 	return n == 1;
 }
 
-static bool
-takes(struct pair *pair, uint32_t number)
-{
-	struct rte_mbuf *pkt;
-	struct vring_used_elem used;
-	bool right;
-
-	if (rte_eth_rx_burst(pair->port.id, 0, &pkt, 1) == 0)
-		return false;
-	right = port_packet_is(pkt, number);
-	rte_pktmbuf_free(pkt);
-	assert_true(ring_take_used(ring_of(pair), &used));
-	return right;
-}
-
 /* Past what a queue's opening rings. */
 static void
 settle(struct pair *pair)
@@ -156,7 +110,7 @@ kick_wakes(void **state)
 
 	(void)state;
 	for (i = 0; i < RTE_DIM(kinds); i++) {
-		struct pair *pair = pair_create(kinds[i]);
+		struct pair *pair = pair_create_sleepy(kinds[i], RING_SIZE);
 		uint16_t old;
 
 		watch(pair);
@@ -170,7 +124,7 @@ kick_wakes(void **state)
 		kick(pair->frontend.kick[1]);
 		assert_true(wakes(OVERSLEPT_MS));
 		disable(pair);
-		assert_true(takes(pair, 1));
+		assert_true(pair_takes(pair, 1));
 		/* Awake we do without kicks. */
 		old = ring_of(pair)->next_avail;
 		port_offer_packet(&pair->frontend, 0, 2);
@@ -178,7 +132,7 @@ kick_wakes(void **state)
 		/* What came unkicked keeps us awake. */
 		enable(pair);
 		assert_true(wakes(OVERSLEPT_MS));
-		assert_true(takes(pair, 2));
+		assert_true(pair_takes(pair, 2));
 		enable(pair);
 		assert_false(wakes(50));
 		unwatch(pair);
@@ -190,7 +144,7 @@ kick_wakes(void **state)
 static void
 kick_descriptor_changes(void **state)
 {
-	struct pair *pair = pair_create(MODERN);
+	struct pair *pair = pair_create_sleepy(MODERN, RING_SIZE);
 	int other = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), pipe_fds[2];
 
 	(void)state;
@@ -204,7 +158,7 @@ kick_descriptor_changes(void **state)
 	port_offer_packet(&pair->frontend, 0, 1);
 	kick(other);
 	assert_true(wakes(OVERSLEPT_MS));
-	assert_true(takes(pair, 1));
+	assert_true(pair_takes(pair, 1));
 	/* The back-end has duplicates only. */
 	close(other);
 
@@ -216,7 +170,7 @@ kick_descriptor_changes(void **state)
 	assert_int_equal(write(pipe_fds[1], "x", 1), 1);
 	assert_false(wakes(50));
 	port_offer_packet(&pair->frontend, 0, 2);
-	assert_true(takes(pair, 2));
+	assert_true(pair_takes(pair, 2));
 	close(pipe_fds[0]);
 	close(pipe_fds[1]);
 	unwatch(pair);
@@ -226,7 +180,7 @@ kick_descriptor_changes(void **state)
 static void
 front_end_comes_back(void **state)
 {
-	struct pair *pair = pair_create(MODERN);
+	struct pair *pair = pair_create_sleepy(MODERN, RING_SIZE);
 	unsigned int i;
 
 	(void)state;
@@ -247,7 +201,7 @@ front_end_comes_back(void **state)
 		port_offer_packet(&pair->frontend, 0, i);
 		kick(pair->frontend.kick[1]);
 		assert_true(wakes(OVERSLEPT_MS));
-		assert_true(takes(pair, i));
+		assert_true(pair_takes(pair, i));
 	}
 	unwatch(pair);
 	pair_destroy(pair);
@@ -257,7 +211,7 @@ front_end_comes_back(void **state)
 static void
 ethdev_restarts(void **state)
 {
-	struct pair *pair = pair_create(MODERN);
+	struct pair *pair = pair_create_sleepy(MODERN, RING_SIZE);
 	struct port_rig *port = &pair->port;
 
 	(void)state;
@@ -305,7 +259,7 @@ asking_is_marked(void **state)
 
 	(void)state;
 	for (i = 0; i < RTE_DIM(kinds); i++) {
-		struct pair *pair = pair_create(kinds[i]);
+		struct pair *pair = pair_create_sleepy(kinds[i], RING_SIZE);
 		bool event_idx = kinds[i] & FRONTEND_F_EVENT_IDX;
 		uint64_t word = ring_of(pair)->used +
 				(event_idx && !rig_packed ? 4 + RING_SIZE * 8 : 0);
@@ -464,7 +418,7 @@ nothing_is_lost(void **state)
 
 	(void)state;
 	for (k = 0; k < RTE_DIM(kinds); k++) {
-		struct pair *pair = pair_create(kinds[k]);
+		struct pair *pair = pair_create_sleepy(kinds[k], RING_SIZE);
 		struct sleeper sleeper = { .port = &pair->port };
 		struct ring_writer *ring = ring_of(pair);
 		struct copy copy = { .first = (rig_packed ? ring->desc : ring->used) / RAM_PAGE,
@@ -511,7 +465,7 @@ nothing_is_lost(void **state)
 		/* What no harvest has seen yet makes a difference. */
 		harvest(pair, &log, &copy);
 		port_offer_packet(&pair->frontend, 0, number);
-		assert_true(takes(pair, number));
+		assert_true(pair_takes(pair, number));
 		enable(pair);
 		assert_false(is_complete(pair, &copy));
 		assert_true(frontend_stop_ring(&pair->frontend, 1) >= 0);
@@ -525,53 +479,6 @@ nothing_is_lost(void **state)
 	}
 }
 
-/* -- the monitor address ----------------------------------------------------- */
-
-/* What the processor would do with it: 0, go to sleep. */
-static int
-look(const struct rte_power_monitor_cond *cond)
-{
-	assert_int_equal(cond->size, sizeof(uint16_t));
-	return cond->fn(__atomic_load_n((const volatile uint16_t *)cond->addr, __ATOMIC_ACQUIRE),
-			cond->opaque);
-}
-
-static void
-monitor_sees_the_guest(void **state)
-{
-	struct pair *pair = pair_create(MODERN);
-	struct rte_power_monitor_cond cond;
-	uint32_t i;
-
-	(void)state;
-	for (i = 0; i < 1200; i++) {
-		assert_int_equal(rte_eth_get_monitor_addr(pair->port.id, 0, &cond), 0);
-		assert_int_equal(look(&cond), 0);
-		assert_int_equal(rte_eth_rx_queue_count(pair->port.id, 0), 0);
-		port_offer_packet(&pair->frontend, 0, i);
-		assert_int_equal(look(&cond), -1);
-		assert_int_equal(rte_eth_rx_queue_count(pair->port.id, 0), 1);
-		/* The condition of a ring that is not empty is no reason to sleep either. */
-		assert_int_equal(rte_eth_get_monitor_addr(pair->port.id, 0, &cond), 0);
-		assert_int_equal(look(&cond), -1);
-		assert_true(takes(pair, i));
-	}
-	/* All of the ring at once. */
-	assert_int_equal(rte_eth_get_monitor_addr(pair->port.id, 0, &cond), 0);
-	for (i = 0; i < RING_SIZE; i++)
-		port_offer_packet(&pair->frontend, 0, i);
-	assert_int_equal(look(&cond), -1);
-	assert_int_equal(rte_eth_rx_queue_count(pair->port.id, 0), RING_SIZE);
-	for (i = 0; i < RING_SIZE; i++)
-		assert_true(takes(pair, i));
-	/* A closed queue has nothing to look at. */
-	frontend_disconnect(&pair->frontend);
-	assert_true(port_wait_link(&pair->port, false));
-	assert_true(rte_eth_get_monitor_addr(pair->port.id, 0, &cond) < 0);
-	assert_int_equal(rte_eth_rx_queue_count(pair->port.id, 0), 0);
-	pair_destroy(pair);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -582,7 +489,6 @@ main(int argc, char **argv)
 		cmocka_unit_test(ethdev_restarts),
 		cmocka_unit_test(asking_is_marked),
 		cmocka_unit_test(nothing_is_lost),
-		cmocka_unit_test(monitor_sees_the_guest),
 	};
 	const struct program program = {
 		.name = "rx_intr",

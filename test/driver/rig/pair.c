@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include <rte_ethdev.h>
+
 #include <cmocka.h>
 
 #include "rig/pair.h"
@@ -26,6 +28,22 @@ pair_create(unsigned int number, uint64_t features, uint16_t nb_queues, uint16_t
 	return pair;
 }
 
+struct pair *
+pair_create_sleepy(uint64_t features, uint16_t ring_size)
+{
+	struct pair *pair = calloc(1, sizeof(*pair));
+
+	assert_non_null(pair);
+	port_create_sleepy(&pair->port, 0, 1, "");
+	if (rig_packed)
+		features |= FRONTEND_F_PACKED;
+	frontend_create(&pair->frontend, features, ring_size, 2, 65000);
+	assert_true(frontend_connect(&pair->frontend, pair->port.path));
+	assert_int_equal(frontend_start(&pair->frontend), ANSWER_OK);
+	assert_true(port_wait_link(&pair->port, true));
+	return pair;
+}
+
 void
 pair_destroy(struct pair *pair)
 {
@@ -38,6 +56,21 @@ bool
 pair_exchange(struct pair *pair, uint32_t number)
 {
 	return port_exchange(&pair->port, &pair->frontend, 0, number, 40);
+}
+
+bool
+pair_takes(struct pair *pair, uint32_t number)
+{
+	struct rte_mbuf *pkt;
+	struct vring_used_elem used;
+	bool right;
+
+	if (rte_eth_rx_burst(pair->port.id, 0, &pkt, 1) == 0)
+		return false;
+	right = port_packet_is(pkt, number);
+	rte_pktmbuf_free(pkt);
+	assert_true(ring_take_used(&pair->frontend.rings[1], &used));
+	return right;
 }
 
 void

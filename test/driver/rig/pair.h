@@ -18,10 +18,15 @@ struct pair {
  */
 struct pair *pair_create(unsigned int number, uint64_t features, uint16_t nb_queues,
 		uint16_t start);
+/* The same of port 0 with receive interrupts, and with the link up. */
+struct pair *pair_create_sleepy(uint64_t features, uint16_t ring_size);
 void pair_destroy(struct pair *pair);
 
 /* Pass 40 packets each way on queue pair 0, as port_exchange() does. */
 bool pair_exchange(struct pair *pair, uint32_t number);
+
+/* Poll for one packet, which must be this one; false if there is none. */
+bool pair_takes(struct pair *pair, uint32_t number);
 
 /*
  * Port 0 with more device arguments, and a front-end with split rings; both are

@@ -74,14 +74,14 @@ exchange(struct count *c, const struct cell *cell, bool counted)
 		if (n < burst)
 			rte_pktmbuf_free_bulk(mbufs + n, burst - n);
 	}
-	guest_queue_poll(&c->rig.guest.queues[cell->tx], PHASE_ROUNDS);
+	guest_queue_poll(&c->rig.guest.queues[cell->tx], 0);
 	return n;
 }
 
 static int
 warm_up(struct count *c, const struct cell *cell)
 {
-	const unsigned int want = WARM_UP_USES * c->rig.o.buffers;
+	const unsigned int want = WARM_UP_USES * c->rig.guest.config.buffers.n;
 	uint64_t deadline = now_ns() + WARM_UP_LIMIT_NS;
 	unsigned int packets = 0;
 	int n;
@@ -154,17 +154,17 @@ cells_of_guest(struct count *c, unsigned int driver, struct cell *cell)
 	static const unsigned int all[] = { 32, 4, 1 }, quick[] = { 32, 1 };
 	const unsigned int *bursts = c->b->settings.quick ? quick : all;
 	const unsigned int n = c->b->settings.quick ? RTE_DIM(quick) : RTE_DIM(all);
-	struct options o = guest_options(c->b, cell->packed, DIRECTION_BOTH, FEW_BUFFERS,
-					 cell->size);
+	struct guest_config config = guest_config(c->b, cell->packed, DIRECTION_BOTH, FEW_BUFFERS,
+						  cell->size);
 	bool opened = false, logging = false;
 	unsigned int i;
 	int ret = 0, closed;
 
 	if (cell->random) {
-		o.buffers = SPREAD_BUFFERS;
-		o.order = ORDER_RANDOM;
-		o.spread = true;
-		o.ram_mib = SPREAD_MIB;
+		config.buffers.n = SPREAD_BUFFERS;
+		config.buffers.order = ORDER_RANDOM;
+		config.buffers.spread = true;
+		config.ram.mib = SPREAD_MIB;
 	}
 	for (i = 0; ret == 0 && i < 4 * n; i++) {
 		cell->log = i / n >= 2;
@@ -174,7 +174,7 @@ cells_of_guest(struct count *c, unsigned int driver, struct cell *cell)
 			continue;
 		if (!opened) {
 			opened = true;
-			ret = rig_open(&c->rig, c->b, driver, &o);
+			ret = rig_open(&c->rig, c->b, driver, &config);
 		}
 		if (ret == 0 && cell->log != logging) {
 			logging = cell->log;

@@ -32,8 +32,8 @@ chains_of_many_gib(void **state)
 {
 	const uint64_t gib4 = UINT64_C(1) << 32, gpa = 8 * gib4;
 	struct rig *rig = rig_create(&plain);
-	struct guest_mem *mem = calloc(1, sizeof(*mem) + 4 * sizeof(mem->regions[0]));
-	struct guest_region *large = &mem->regions[3];
+	struct dirtylog_memory *mem = calloc(1, sizeof(*mem) + 4 * sizeof(mem->regions[0]));
+	struct dirtylog_region *large = &mem->regions[3];
 	struct rig_side *side;
 	uint16_t head;
 	struct rte_mbuf *pkts[2];

@@ -98,6 +98,7 @@ vnet_chain_walk(struct vnet_queue *queue, uint16_t head, bool device_writes,
 		if (entry == NULL)
 			return -1;
 		desc = vnet_read_desc(entry);
+		queue->walked++;
 
 		if (desc.flags & VRING_DESC_F_INDIRECT) {
 			if (!check_indirect(queue, !in_table && !(desc.flags & VRING_DESC_F_NEXT),
@@ -138,6 +139,7 @@ add_packed_table(struct vnet_queue *queue, uint64_t table, uint32_t nb_entries,
 		if (entry == NULL)
 			return -1;
 		tail = vnet_read_tail(entry);
+		queue->walked++;
 		if (tail.flags & VRING_DESC_F_INDIRECT) {
 			check_indirect(queue, false, tail.len);
 			return -1;
@@ -191,11 +193,14 @@ vnet_chain_walk_packed(struct vnet_queue *queue, uint16_t index, uint16_t limit,
 		const struct vring_packed_desc *desc = &queue->packed_desc[index];
 
 		if (count == limit) {
+			/* All of the ring, and it does not end: no driver makes that good. */
 			vnet_queue_fault(queue, VNET_FAULT_LOOP, count, limit);
+			queue->broken = true;
 			buffer->nb_desc = 0;
 			return -1;
 		}
 		tail = vnet_read_tail(desc);
+		queue->walked++;
 		/* What is bad is walked to its end: only there is the buffer's id. */
 		if (n >= 0)
 			n = add_packed_desc(queue, desc, tail,

@@ -30,9 +30,9 @@
  */
 struct burst {
 	struct vnet_packed_pos next;
-	uint16_t first;                  /* index of the first descriptor; */
-	bool holds;                      /* it is used, */
-	union vnet_packed_tail held; /* with this, which is stored last */
+	uint16_t first;              /* index of the first descriptor */
+	bool holds;                  /* the first one is used, and not shown yet */
+	union vnet_packed_tail held; /* what is stored to it, last of all */
 };
 
 int
@@ -56,9 +56,18 @@ vnet_packed_start(struct vnet_queue *queue)
 
 	queue->hint = &queue->mem->regions[0];
 	queue->signalled_valid = false;
+	queue->broken = false;
+	queue->stuck = false;
 	__atomic_store_n(&queue->device_event->flags, VRING_PACKED_EVENT_FLAG_DISABLE,
 			__ATOMIC_RELAXED);
 	return 0;
+}
+
+/* A position in the ring, as queue->next_used has it. */
+static inline uint16_t
+packed_index(const struct vnet_packed_pos *pos)
+{
+	return (uint16_t)(pos->index | (pos->wrap ? VNET_PACKED_WRAP : 0));
 }
 
 static inline struct burst
@@ -137,8 +146,7 @@ publish(struct vnet_queue *queue, const struct burst *burst)
 			__ATOMIC_RELEASE);
 	dirtylog_mark_flags(&queue->marker, queue->used_offset +
 			burst->first * sizeof(struct vring_packed_desc));
-	queue->next_used = (uint16_t)(burst->next.index |
-			(burst->next.wrap ? VNET_PACKED_WRAP : 0));
+	queue->next_used = packed_index(&burst->next);
 	queue->next_avail = queue->next_used;
 	vnet_notify_guest(queue);
 }
@@ -260,26 +268,47 @@ return_bad(struct vnet_queue *queue, struct burst *burst, uint16_t n,
 	return_buffer(queue, burst, bad, 0);
 }
 
+/* Whether a packet that is no longer waits for buffers, and there are no more. */
+static bool
+still_stuck(const struct vnet_queue *queue, const struct burst *burst, uint64_t need)
+{
+	const struct vnet_packed_pos end = {
+		.index = queue->stuck_end & (uint16_t)~VNET_PACKED_WRAP,
+		.wrap = (queue->stuck_end & VNET_PACKED_WRAP) != 0,
+		.left = 1,
+	};
+
+	return queue->stuck && queue->stuck_at == packed_index(&burst->next) &&
+		need >= queue->stuck_need && !vnet_packed_pos_is_available(queue, &end);
+}
+
 /* A packet in any shape into buffers in any shape. */
 static enum vnet_outcome
 transmit_any(struct vnet_queue *queue, struct burst *burst, const struct rte_mbuf *pkt)
 {
 	struct vnet_tx_offload offload = { .nb_patches = 0 };
-	uint64_t need, room = 0, len;
+	uint64_t need = vnet_packet_need(queue, pkt), room = 0, len;
 	struct vnet_packed_pos ahead = burst->next; /* nothing is written before it is known to fit */
 	struct vnet_packed_buffer buffer;
 	uint16_t i, n;
 	int nb_iov = 0;
 
+	/* Before a checksum is computed for it, perhaps. */
+	if (queue->broken || still_stuck(queue, burst, need))
+		return VNET_WAIT;
 	if (vnet_has_work(pkt) && !vnet_offload_transmit(queue, pkt, &offload))
 		return VNET_DROPPED;
-	need = (uint64_t)pkt->pkt_len + offload.tag_len + queue->header_len;
 	for (n = 0; room < need; n++) {
 		if (n == 1 && !queue->mergeable)
 			return VNET_DROPPED;
-		if (!vnet_packed_pos_is_available(queue, &ahead))
-			return ahead.left == 0 && burst->next.left == queue->size ?
-					VNET_DROPPED : VNET_WAIT;
+		if (!vnet_packed_pos_is_available(queue, &ahead)) {
+			if (ahead.left == 0 && burst->next.left == queue->size)
+				return VNET_DROPPED;
+			if (ahead.left != 0)
+				vnet_packet_stuck(queue, packed_index(&burst->next),
+						packed_index(&ahead), need);
+			return VNET_WAIT;
+		}
 		nb_iov = vnet_chain_walk_packed(queue, ahead.index, ahead.left, true,
 				nb_iov, &len, &buffer);
 		if (buffer.nb_desc == 0)
@@ -314,6 +343,7 @@ vnet_packed_transmit(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t 
 	struct burst burst = begin(queue);
 	uint16_t done = 0, bad = 0;
 
+	queue->walked = 0;
 	while (done < nb_pkts) {
 		uint16_t went = transmit_chunk(queue, &burst, &pkts[done],
 				(uint16_t)(nb_pkts - done));
@@ -332,6 +362,8 @@ vnet_packed_transmit(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t 
 			vnet_count(&queue->stats.dropped, 1);
 		if (outcome != VNET_AGAIN)
 			done++;
+		if (queue->walked > VNET_MAX_WALKED)
+			break;
 	}
 	publish(queue, &burst);
 	return done;
@@ -428,9 +460,12 @@ receive_any(struct vnet_queue *queue, struct burst *burst, struct rte_mbuf **pkt
 	enum vnet_outcome outcome = VNET_AGAIN;
 	struct vnet_packed_buffer buffer;
 	uint64_t len;
-	int nb_iov = vnet_chain_walk_packed(queue, burst->next.index, burst->next.left,
-			false, 0, &len, &buffer);
+	int nb_iov;
 
+	if (queue->broken)
+		return VNET_WAIT;
+	nb_iov = vnet_chain_walk_packed(queue, burst->next.index, burst->next.left, false, 0,
+			&len, &buffer);
 	if (buffer.nb_desc == 0)
 		return VNET_WAIT; /* where it ends only the guest can tell */
 	if (nb_iov >= 0) {
@@ -455,6 +490,7 @@ vnet_packed_receive(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t n
 	uint32_t room = mbuf_room(queue);
 	uint16_t done = 0, bad = 0;
 
+	queue->walked = 0;
 	while (done < nb_pkts) {
 		int came = receive_chunk(queue, &burst, &pkts[done], (uint16_t)(nb_pkts - done),
 				room);
@@ -473,6 +509,8 @@ vnet_packed_receive(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t n
 			break;
 		if (outcome == VNET_DONE)
 			done++;
+		if (queue->walked > VNET_MAX_WALKED)
+			break;
 	}
 	publish(queue, &burst);
 	return done;

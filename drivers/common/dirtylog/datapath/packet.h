@@ -28,6 +28,12 @@
  */
 #define VNET_MAX_BAD 32
 
+/*
+ * Descriptors that the slow paths of one burst look at, but for the last packet's:
+ * one can be described by many that are short.
+ */
+#define VNET_MAX_WALKED (4 * VNET_MAX_IOV)
+
 /* Longest packet that a guest can send: 64 KiB and a tagged Ethernet header. */
 #define VNET_MAX_PACKET (UINT16_MAX + RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
 
@@ -178,6 +184,24 @@ vnet_read_packet(const struct vnet_queue *queue, const uint8_t *host, uint32_t l
 	pkt->pkt_len = len;
 	pkt->port = queue->mbuf_port;
 	return !queue->offloads || likely(vnet_offload_received(queue, host, pkt));
+}
+
+/* Bytes of the guest's that a packet takes, its header and a tag to be inserted included. */
+static inline uint64_t
+vnet_packet_need(const struct vnet_queue *queue, const struct rte_mbuf *pkt)
+{
+	return (uint64_t)pkt->pkt_len + queue->header_len +
+		((pkt->ol_flags & RTE_MBUF_F_TX_VLAN) != 0 ? sizeof(struct rte_vlan_hdr) : 0);
+}
+
+/* Remember that a packet waits for buffers, which were looked for from `at` to `end`. */
+static inline void
+vnet_packet_stuck(struct vnet_queue *queue, uint16_t at, uint16_t end, uint64_t need)
+{
+	queue->stuck = true;
+	queue->stuck_at = at;
+	queue->stuck_end = end;
+	queue->stuck_need = need;
 }
 
 /* Any packet and its header, to queue->iov, which are `nb_buffers` buffers. */

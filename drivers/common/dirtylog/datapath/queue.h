@@ -151,6 +151,17 @@ struct vnet_queue {
 	struct vnet_queue_stats stats_at_reset;
 	struct dirtylog_marker_stats marks_at_reset;
 
+	/*
+	 * What keeps the slow paths from doing the same work in each poll: a guest
+	 * would get it for nothing.
+	 */
+	bool broken;                         /* packed: a chain without end, until it is opened anew */
+	bool stuck;                          /* a packet of this size waits for buffers: */
+	uint16_t stuck_at;                   /* where it began to look for them */
+	uint16_t stuck_end;                  /* where it found none */
+	uint64_t stuck_need;                 /* bytes that it wants, header and tag included */
+	uint32_t walked;                     /* descriptors that this burst has looked at */
+
 	/* Slow paths' scratch. */
 	struct vnet_iov iov[VNET_MAX_IOV];
 	struct vnet_packed_buffer buffers[VNET_MAX_IOV];

@@ -30,6 +30,7 @@ vnet_split_start(struct vnet_queue *queue)
 	queue->mask = (uint16_t)(size - 1);
 	queue->hint = &queue->mem->regions[0];
 	queue->signalled_valid = false;
+	queue->stuck = false;
 	queue->avail_seen = queue->next_avail;
 	/* Beside the index; its page is marked with the index. */
 	__atomic_store_n(&queue->used->flags, VRING_USED_F_NO_NOTIFY, __ATOMIC_RELAXED);
@@ -250,25 +251,40 @@ give_up(struct vnet_queue *queue, uint16_t n, enum vnet_outcome outcome)
 	return outcome;
 }
 
+/* Whether a packet that is no longer waits for buffers, and there are no more. */
+static bool
+still_stuck(struct vnet_queue *queue, uint64_t need)
+{
+	uint16_t n = (uint16_t)(queue->stuck_end - queue->stuck_at);
+
+	return queue->stuck && queue->stuck_at == queue->next_avail &&
+		need >= queue->stuck_need && available(queue, n + 1) <= n;
+}
+
 /* A packet in any shape into buffers in any shape. */
 static enum vnet_outcome
 transmit_any(struct vnet_queue *queue, const struct rte_mbuf *pkt)
 {
 	struct vnet_tx_offload offload = { .nb_patches = 0 };
-	uint64_t need, room = 0, len;
+	uint64_t need = vnet_packet_need(queue, pkt), room = 0, len;
 	uint16_t n;
 	int nb_iov = 0;
 
+	/* Before a checksum is computed for it, perhaps. */
+	if (still_stuck(queue, need))
+		return VNET_WAIT;
 	if (vnet_has_work(pkt) && !vnet_offload_transmit(queue, pkt, &offload))
 		return VNET_DROPPED;
-	need = (uint64_t)pkt->pkt_len + offload.tag_len + queue->header_len;
 	for (n = 0; room < need; n++) {
 		uint16_t head;
 
 		/* There may be more than were known when the burst began. */
-		if (available(queue, n + 1) <= n)
+		if (available(queue, n + 1) <= n) {
+			vnet_packet_stuck(queue, queue->next_avail,
+					(uint16_t)(queue->next_avail + n), need);
 			return give_up(queue, n, n == queue->size ? VNET_DROPPED :
 					VNET_WAIT);
+		}
 		if (n == 1 && !queue->mergeable)
 			return give_up(queue, n, VNET_DROPPED);
 		head = avail_head(queue, n);
@@ -301,6 +317,7 @@ vnet_split_transmit(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t n
 	uint16_t first = queue->next_used, nb_avail = available(queue, nb_pkts);
 	uint16_t done = 0, bad = 0;
 
+	queue->walked = 0;
 	while (done < nb_pkts && nb_avail != 0) {
 		uint16_t n = RTE_MIN(RTE_MIN((uint16_t)(nb_pkts - done), nb_avail),
 				(uint16_t)VNET_CHUNK);
@@ -319,6 +336,8 @@ vnet_split_transmit(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t n
 			vnet_count(&queue->stats.dropped, 1);
 		if (outcome != VNET_AGAIN)
 			done++;
+		if (queue->walked > VNET_MAX_WALKED)
+			break;
 		/* It may have taken more buffers than one, of those for the packets after it. */
 		nb_avail = available(queue, nb_pkts - done);
 	}
@@ -435,6 +454,7 @@ vnet_split_receive(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t nb
 	uint16_t end, fresh = 0, done = 0, bad = 0;
 
 	end = (uint16_t)(queue->next_avail + nb_avail);
+	queue->walked = 0;
 	/* pkts[done] to pkts[done + fresh - 1] are allocated and empty. */
 	while (done < nb_pkts && nb_avail != 0) {
 		uint16_t n = RTE_MIN(RTE_MIN((uint16_t)(nb_pkts - done), nb_avail),
@@ -465,6 +485,8 @@ vnet_split_receive(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t nb
 				done++;
 				fresh--;
 			}
+			if (queue->walked > VNET_MAX_WALKED)
+				break;
 		}
 		nb_avail = (uint16_t)(end - queue->next_avail);
 	}

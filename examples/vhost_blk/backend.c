@@ -5,6 +5,7 @@
 #include <linux/vhost_types.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,20 +25,15 @@
 	(1ULL << VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
 	(1ULL << VHOST_USER_PROTOCOL_F_CONFIG))
 
-/* What librte_vhost passes to a message handler, for GET_CONFIG. */
+/* What the vhost-user specification says of GET_CONFIG. */
 #define VHOST_USER_GET_CONFIG 24
 
-struct config_message {
-	uint32_t request;
-	uint32_t flags;
-	uint32_t size;
+struct config_payload {
 	uint32_t offset;
 	uint32_t len;
-	uint32_t config_flags;
+	uint32_t flags;
 	uint8_t config[256];
-} __attribute__((packed));
-
-#define CONFIG_HEADER_SIZE 12 /* offset, len, config_flags */
+};
 
 /* librte_vhost's callbacks get a vid and no context; there is one socket. */
 static struct vhost_blk *served;
@@ -96,20 +92,20 @@ backend_resume(void *ctx, uint32_t vring, const struct dirtylog_memory *memory)
 
 /* librte_vhost knows no configuration space: the answer goes back as the message came. */
 enum rte_vhost_msg_result
-backend_message(void *ctx, void *msg)
+backend_message(void *ctx, struct dirtylog_vhost_msg *msg)
 {
 	const struct vhost_blk *blk = ctx;
-	struct config_message *config = msg;
+	struct config_payload *config = msg->payload;
 	struct virtio_blk_config space = {
 		.capacity = blk->size / SECTOR_SIZE,
 		.seg_max = MAX_SEGMENTS - 2,
 		.blk_size = SECTOR_SIZE,
 	};
 
-	if (config->request != VHOST_USER_GET_CONFIG)
+	if (msg->request != VHOST_USER_GET_CONFIG)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	if (config->len > sizeof(config->config) ||
-			config->size != CONFIG_HEADER_SIZE + config->len)
+			msg->size != offsetof(struct config_payload, config) + config->len)
 		return RTE_VHOST_MSG_RESULT_ERR;
 	memset(config->config, 0, config->len);
 	if (config->offset < sizeof(space))

@@ -63,7 +63,7 @@ void backend_stop(const char *path);
 void backend_quiesce(void *ctx, uint32_t vring);
 void backend_resume(void *ctx, uint32_t vring, const struct dirtylog_memory *memory);
 /* The messages of block devices. */
-enum rte_vhost_msg_result backend_message(void *ctx, void *msg);
+enum rte_vhost_msg_result backend_message(void *ctx, struct dirtylog_vhost_msg *msg);
 
 /* Serve what is in the ring; returns how many requests that were. */
 unsigned int requests_poll(struct vhost_blk *blk);

@@ -34,6 +34,15 @@ extern "C" {
 /** Each virtqueue of the device: a value for `vring` in the callbacks. */
 #define DIRTYLOG_ALL_VRINGS UINT32_MAX
 
+/** A message of the front-end's that the log has nothing to do with. */
+struct dirtylog_vhost_msg {
+	uint32_t request; /**< its number in the vhost-user specification */
+	uint32_t flags;   /**< version, and whether an acknowledgement is asked for */
+	uint32_t size;    /**< bytes of the payload; of a reply's, when there is one */
+	uint32_t room;    /**< bytes that a reply's payload may have */
+	void *payload;    /**< aligned to 4 bytes; a reply is written over it */
+};
+
 /** What the user does when a message changes what its bursts rely on. */
 struct dirtylog_vhost_ops {
 	/**
@@ -59,13 +68,22 @@ struct dirtylog_vhost_ops {
 	 */
 	void (*call_fd)(void *ctx, uint32_t vring, bool changing);
 	/**
-	 * Optional. A message that the log has nothing to do with, before
-	 * librte_vhost handles it: what a pre_msg_handle of the user's own would
-	 * get and may return, since a connection has one pair of handlers only.
-	 * For what librte_vhost does not know, such as a block device's
-	 * GET_CONFIG.
+	 * Optional. A guest has arrived that cannot announce itself (SEND_RARP):
+	 * send a RARP packet on its behalf. `mac` is its address, the first byte
+	 * lowest.
 	 */
-	enum rte_vhost_msg_result (*message)(void *ctx, void *msg);
+	void (*send_rarp)(void *ctx, uint64_t mac);
+	/**
+	 * Optional. A message for which there is no other callback, before
+	 * librte_vhost handles it: a connection has one pair of handlers only,
+	 * so the user has none of its own. For what librte_vhost does not know,
+	 * such as a block device's GET_CONFIG.
+	 *
+	 * Returns what a pre_msg_handle may: RTE_VHOST_MSG_RESULT_NOT_HANDLED if
+	 * librte_vhost is to go on with it, _REPLY to answer with the payload and
+	 * the size that are left in `msg`, _OK or _ERR if it is done or refused.
+	 */
+	enum rte_vhost_msg_result (*message)(void *ctx, struct dirtylog_vhost_msg *msg);
 };
 
 /** One connection's translation. */

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/vhost_types.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,65 +11,18 @@
 #include "compat.h"
 #include "diag.h"
 #include "dirtylog_vhost.h"
+#include "vhost_msg.h"
 
 RTE_LOG_REGISTER(dirtylog_logtype, lib.dirtylog, INFO)
 
-/* Requests of the vhost-user protocol that concern the log. */
-enum request {
-	SET_FEATURES = 2,
-	RESET_OWNER = 4,
-	SET_MEM_TABLE = 5,
-	SET_LOG_BASE = 6,
-	SET_VRING_ADDR = 9,
-	GET_VRING_BASE = 11,
-	SET_VRING_CALL = 13,
-	ADD_MEM_REG = 37,
-	REM_MEM_REG = 38,
-};
-
 #define MAX_VRINGS 256 /* what librte_vhost has room for */
-#define VRING_INDEX_MASK 0xff /* of SET_VRING_CALL's u64 */
-
-/*
- * What librte_vhost passes to an extern handler: a struct of its own. These
- * fields have been where they are since 2018.
- */
-struct message {
-	uint32_t request;
-	uint32_t flags;
-	uint32_t size;
-	union {
-		uint64_t u64;
-		struct vhost_vring_state state;
-		struct vhost_vring_addr addr;
-		struct {
-			uint64_t size;
-			uint64_t offset;
-		} __attribute__((packed)) log;
-		struct {
-			uint32_t nb_regions; /* padding with ADD_MEM_REG */
-			uint32_t padding;
-			struct {
-				uint64_t gpa;
-				uint64_t size;
-				uint64_t user_addr;
-				uint64_t offset;
-			} regions[8];
-		} __attribute__((packed)) memory;
-	} __attribute__((packed)) payload;
-} __attribute__((packed));
-
-/* The descriptors that came with a message, behind a payload whose size varies. */
-struct message_fds {
-	int fds[8];
-	int nb_fds;
-};
 
 struct dirtylog_vhost {
 	int vid;
 	struct dirtylog *dl;
 	const struct dirtylog_vhost_ops *ops;
 	void *ctx;
+	size_t fds_at; /* where the descriptors lie in a message; 0: not known */
 	int64_t call_changing; /* the virtqueue that call_fd(true) was called for, or -1 */
 	/* The ring addresses in force; index is the message's. */
 	struct vhost_vring_addr addrs[MAX_VRINGS];
@@ -93,16 +45,15 @@ vhost_of(int vid)
 }
 
 /* NULL where this DPDK's place for them is not known. */
-static struct message_fds *
-message_fds(void *msg)
+static struct librte_msg_fds *
+message_fds(const struct dirtylog_vhost *vhost, struct librte_msg *msg)
 {
-	size_t at = dirtylog_compat_message_fds_at();
-
-	return at == 0 ? NULL : (struct message_fds *)((char *)msg + at);
+	return vhost->fds_at == 0 ? NULL :
+			(struct librte_msg_fds *)((char *)msg + vhost->fds_at);
 }
 
 static void
-close_fds(struct message_fds *fds)
+close_fds(struct librte_msg_fds *fds)
 {
 	int i;
 
@@ -143,9 +94,9 @@ take_log(struct dirtylog_vhost *vhost, int fd, uint64_t offset, uint64_t size)
  * their marks until the library has mapped the log, see log_base_mapped().
  */
 static enum rte_vhost_msg_result
-log_base(struct dirtylog_vhost *vhost, struct message *msg)
+log_base(struct dirtylog_vhost *vhost, struct librte_msg *msg)
 {
-	struct message_fds *fds = message_fds(msg);
+	struct librte_msg_fds *fds = message_fds(vhost, msg);
 	enum rte_vhost_msg_result result;
 
 	if (fds == NULL) {
@@ -196,7 +147,7 @@ log_base_mapped(struct dirtylog_vhost *vhost)
 }
 
 static enum rte_vhost_msg_result
-set_features(struct dirtylog_vhost *vhost, const struct message *msg)
+set_features(struct dirtylog_vhost *vhost, const struct librte_msg *msg)
 {
 	bool on = (msg->payload.u64 >> VHOST_F_LOG_ALL) & 1;
 	int ret = dirtylog_set_logging(vhost->dl, on);
@@ -226,13 +177,13 @@ addr_changed(const struct dirtylog_vhost *vhost, const struct vhost_vring_addr *
  * into the rings there: beyond the end that is a SIGBUS.
  */
 static bool
-regions_backed(const struct dirtylog_vhost *vhost, struct message *msg)
+regions_backed(const struct dirtylog_vhost *vhost, struct librte_msg *msg)
 {
-	struct message_fds *fds = message_fds(msg);
+	struct librte_msg_fds *fds = message_fds(vhost, msg);
 	struct stat st;
 	int i;
 
-	for (i = 0; fds != NULL && i < fds->nb_fds && i < 8; i++) {
+	for (i = 0; fds != NULL && i < fds->nb_fds && i < VHOST_MSG_MAX_FDS; i++) {
 		uint64_t size = msg->payload.memory.regions[i].size;
 		uint64_t offset = msg->payload.memory.regions[i].offset;
 
@@ -316,11 +267,38 @@ change_call(struct dirtylog_vhost *vhost, int64_t vring)
 		vhost->ops->call_fd(vhost->ctx, (uint32_t)vring, true);
 }
 
+/* What the log has nothing to do with is the user's. */
+static enum rte_vhost_msg_result
+pass_message(struct dirtylog_vhost *vhost, struct librte_msg *msg)
+{
+	struct dirtylog_vhost_msg passed = {
+		.request = msg->request,
+		.flags = msg->flags,
+		.size = msg->size,
+		.room = sizeof(msg->payload.bytes),
+		.payload = msg->payload.bytes,
+	};
+	enum rte_vhost_msg_result result;
+
+	if (msg->request == VHOST_USER_SEND_RARP && vhost->ops->send_rarp != NULL) {
+		/* librte_vhost notes it too, for a datapath that is not in use. */
+		if (msg->size == sizeof(msg->payload.u64))
+			vhost->ops->send_rarp(vhost->ctx, msg->payload.u64);
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	}
+	if (vhost->ops->message == NULL)
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	result = vhost->ops->message(vhost->ctx, &passed);
+	if (result == RTE_VHOST_MSG_RESULT_REPLY)
+		msg->size = RTE_MIN(passed.size, passed.room);
+	return result;
+}
+
 static enum rte_vhost_msg_result
 before_message(int vid, void *ctx_msg)
 {
 	struct dirtylog_vhost *vhost = vhost_of(vid);
-	struct message *msg = ctx_msg;
+	struct librte_msg *msg = ctx_msg;
 	struct vhost_vring_addr addr;
 
 	if (vhost == NULL)
@@ -328,34 +306,35 @@ before_message(int vid, void *ctx_msg)
 	/* The message before was refused: there was no after_message(). */
 	change_call(vhost, -1);
 	switch (msg->request) {
-	case SET_LOG_BASE:
+	case VHOST_USER_SET_LOG_BASE:
 		return log_base(vhost, msg);
-	case SET_MEM_TABLE:
-	case ADD_MEM_REG:
+	case VHOST_USER_SET_MEM_TABLE:
+	case VHOST_USER_ADD_MEM_REG:
 		if (!regions_backed(vhost, msg))
 			return RTE_VHOST_MSG_RESULT_ERR;
 		/* fall through */
-	case REM_MEM_REG:
+	case VHOST_USER_REM_MEM_REG:
 		vhost->ops->quiesce(vhost->ctx, DIRTYLOG_ALL_VRINGS);
 		break;
-	case RESET_OWNER:
+	case VHOST_USER_RESET_OWNER:
 		vhost->ops->quiesce(vhost->ctx, DIRTYLOG_ALL_VRINGS);
 		dirtylog_set_logging(vhost->dl, false);
 		break;
-	case SET_VRING_ADDR:
+	case VHOST_USER_SET_VRING_ADDR:
 		addr = msg->payload.addr;
 		if (addr_changed(vhost, &addr))
 			vhost->ops->quiesce(vhost->ctx, addr.index);
 		break;
-	case GET_VRING_BASE:
+	case VHOST_USER_GET_VRING_BASE:
 		vhost->ops->quiesce(vhost->ctx, msg->payload.state.index);
 		break;
-	case SET_VRING_CALL:
-		change_call(vhost, (int64_t)(msg->payload.u64 & VRING_INDEX_MASK));
+	case VHOST_USER_SET_VRING_CALL:
+		change_call(vhost, (int64_t)(msg->payload.u64 & VHOST_VRING_INDEX_MASK));
 		break;
+	case VHOST_USER_SET_FEATURES:
+		break; /* see after_message() */
 	default:
-		if (vhost->ops->message != NULL)
-			return vhost->ops->message(vhost->ctx, msg);
+		return pass_message(vhost, msg);
 	}
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
@@ -365,37 +344,37 @@ static enum rte_vhost_msg_result
 after_message(int vid, void *ctx_msg)
 {
 	struct dirtylog_vhost *vhost = vhost_of(vid);
-	struct message *msg = ctx_msg;
+	struct librte_msg *msg = ctx_msg;
 	struct vhost_vring_addr addr;
 
 	if (vhost == NULL)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	switch (msg->request) {
-	case SET_LOG_BASE:
-		if (message_fds(msg) == NULL)
+	case VHOST_USER_SET_LOG_BASE:
+		if (message_fds(vhost, msg) == NULL)
 			return log_base_mapped(vhost);
 		break;
-	case SET_MEM_TABLE:
-	case ADD_MEM_REG:
-	case REM_MEM_REG:
+	case VHOST_USER_SET_MEM_TABLE:
+	case VHOST_USER_ADD_MEM_REG:
+	case VHOST_USER_REM_MEM_REG:
 		return set_regions(vhost);
-	case SET_VRING_ADDR:
+	case VHOST_USER_SET_VRING_ADDR:
 		addr = msg->payload.addr;
 		if (!addr_changed(vhost, &addr))
 			break;
 		vhost->addrs[addr.index % MAX_VRINGS] = addr;
 		vhost->ops->resume(vhost->ctx, addr.index, dirtylog_memory(vhost->dl));
 		break;
-	case GET_VRING_BASE:
+	case VHOST_USER_GET_VRING_BASE:
 		if (dirtylog_stopped(vhost->dl) &&
 				dirtylog_suspend_log(vhost->dl) < 0)
 			DIRTYLOG_DIAG(WARNING, "vid %d: no memory to stage marks in", vid);
 		break;
-	case SET_VRING_CALL:
+	case VHOST_USER_SET_VRING_CALL:
 		change_call(vhost, -1);
 		break;
 	/* Not before: librte_vhost may refuse them, and the old ones stay in force. */
-	case SET_FEATURES:
+	case VHOST_USER_SET_FEATURES:
 		return set_features(vhost, msg);
 	}
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
@@ -420,6 +399,7 @@ dirtylog_vhost_attach(int vid, struct dirtylog *dl,
 	vhost->dl = dl;
 	vhost->ops = ops;
 	vhost->ctx = ctx;
+	vhost->fds_at = dirtylog_compat_message_fds_at();
 	vhost->call_changing = -1;
 	pthread_mutex_lock(&connections_lock);
 	__atomic_store_n(&connections[vid], vhost, __ATOMIC_RELEASE);

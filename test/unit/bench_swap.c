@@ -19,23 +19,20 @@
 
 #include "dirtylog_vhost.h"
 #include "frontend_log.h"
+#include "vhost_msg.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
 #define GUEST (UINT64_C(64) << 30)
 #define LOG_LEN (GUEST / PAGE / 8)
 #define MAX_SWAPS 100000
 #define VID 0
-#define SET_LOG_BASE 6
 #define BURST 32
 
 /* As librte_vhost of 22.11 lays a message out. */
 struct message {
-	uint32_t request, flags, size;
-	uint64_t log_size, log_offset;
-	uint8_t rest[644 - 28];
-	int fds[8];
-	int nb_fds;
-} __attribute__((packed));
+	struct librte_msg msg;
+	struct librte_msg_fds fds;
+};
 
 static struct rte_vhost_user_extern_ops handlers;
 
@@ -139,9 +136,11 @@ swap(struct frontend_log *log)
 	static struct message message;
 	double begin;
 
-	message = (struct message){ .request = SET_LOG_BASE, .flags = 1, .size = 16,
-		.log_size = log->len, .log_offset = log->offset,
-		.fds = { dup(log->fd), -1, -1, -1, -1, -1, -1, -1 }, .nb_fds = 1 };
+	message = (struct message){
+		.msg = { .request = VHOST_USER_SET_LOG_BASE, .flags = 1, .size = 16,
+			.payload.log = { .size = log->len, .offset = log->offset } },
+		.fds = { .fds = { dup(log->fd), -1, -1, -1, -1, -1, -1, -1 }, .nb_fds = 1 },
+	};
 	begin = now_us();
 	require(handlers.pre_msg_handle(VID, &message) == RTE_VHOST_MSG_RESULT_REPLY,
 			"SET_LOG_BASE");

@@ -24,6 +24,7 @@
 #include "dirtylog_vhost.h"
 #include "frontend_log.h"
 #include "test_program.h"
+#include "vhost_msg.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
 #define PAGES 100
@@ -31,25 +32,11 @@
 #define INDEX_PAGE(queue) (2 + (queue))
 #define VID 5
 
-/* vhost-user requests. */
-enum {
-	SET_FEATURES = 2,
-	RESET_OWNER = 4,
-	SET_MEM_TABLE = 5,
-	SET_LOG_BASE = 6,
-	SET_VRING_ADDR = 9,
-	GET_VRING_BASE = 11,
-	SET_VRING_CALL = 13,
-	ADD_MEM_REG = 37,
-	REM_MEM_REG = 38,
-	MAX_REQUEST = 64
-};
+#define MAX_REQUEST 64
 
-/* Where librte_vhost keeps things, by release. */
-#define PAYLOAD_AT 12
+/* Where librte_vhost keeps a message's descriptors, by release. */
 #define FDS_AT_22_11 644
 #define FDS_AT_25_03 1084
-#define MAX_FDS 8
 
 /* ---- librte_vhost and EAL, as far as they are called ---- */
 
@@ -132,7 +119,10 @@ struct room {
 	FILE *lines;          /* the library's log lines */
 	char *text;
 	size_t text_len;
-	_Alignas(8) uint8_t message[1200];
+	union {
+		struct librte_msg msg;
+		_Alignas(8) uint8_t bytes[1200]; /* descriptors are somewhere behind */
+	} message;
 };
 
 static void
@@ -265,36 +255,37 @@ open_fds(void)
 static void
 compose(struct room *room, uint32_t request, uint32_t size, const void *payload)
 {
-	const uint32_t flags = 1;
+	struct librte_msg *msg = &room->message.msg;
 
-	memset(room->message, 0xee, sizeof(room->message));
-	memcpy(room->message, &request, sizeof(request));
-	memcpy(room->message + 4, &flags, sizeof(flags));
-	memcpy(room->message + 8, &size, sizeof(size));
+	memset(&room->message, 0xee, sizeof(room->message));
+	msg->request = request;
+	msg->flags = 1;
+	msg->size = size;
 	if (payload != NULL)
-		memcpy(room->message + PAYLOAD_AT, payload, size);
+		memcpy(msg->payload.bytes, payload, size);
 }
 
 static void
 attach_fds(struct room *room, size_t at, int nb_fds, const int *fds)
 {
-	int i, none = -1;
+	struct librte_msg_fds *attached = (void *)(room->message.bytes + at);
+	int i;
 
-	for (i = 0; i < MAX_FDS; i++)
-		memcpy(room->message + at + 4 * i, i < nb_fds ? &fds[i] : &none, 4);
-	memcpy(room->message + at + 4 * MAX_FDS, &nb_fds, 4);
+	for (i = 0; i < VHOST_MSG_MAX_FDS; i++)
+		attached->fds[i] = i < nb_fds ? fds[i] : -1;
+	attached->nb_fds = nb_fds;
 }
 
 static enum rte_vhost_msg_result
 before(struct room *room)
 {
-	return librte.ops.pre_msg_handle(VID, room->message);
+	return librte.ops.pre_msg_handle(VID, &room->message);
 }
 
 static enum rte_vhost_msg_result
 after(struct room *room)
 {
-	return librte.ops.post_msg_handle(VID, room->message);
+	return librte.ops.post_msg_handle(VID, &room->message);
 }
 
 /* A message that librte_vhost handles in between. */
@@ -311,13 +302,13 @@ set_features(struct room *room, bool log_all)
 {
 	uint64_t features = UINT64_C(1) << 32 | (uint64_t)log_all << VHOST_F_LOG_ALL;
 
-	send(room, SET_FEATURES, sizeof(features), &features);
+	send(room, VHOST_USER_SET_FEATURES, sizeof(features), &features);
 }
 
 static void
 set_vring_addr(struct room *room, const struct vhost_vring_addr *addr)
 {
-	send(room, SET_VRING_ADDR, sizeof(*addr), addr);
+	send(room, VHOST_USER_SET_VRING_ADDR, sizeof(*addr), addr);
 }
 
 static void
@@ -325,7 +316,7 @@ get_vring_base(struct room *room, uint32_t vring)
 {
 	struct vhost_vring_state vring_state = { .index = vring };
 
-	send(room, GET_VRING_BASE, sizeof(vring_state), &vring_state);
+	send(room, VHOST_USER_GET_VRING_BASE, sizeof(vring_state), &vring_state);
 }
 
 static void
@@ -333,7 +324,7 @@ compose_log_base(struct room *room, uint64_t size, uint64_t offset)
 {
 	uint64_t payload[2] = { size, offset };
 
-	compose(room, SET_LOG_BASE, sizeof(payload), payload);
+	compose(room, VHOST_USER_SET_LOG_BASE, sizeof(payload), payload);
 }
 
 /* As the front-end sends it; the descriptor given is the handler's. */
@@ -386,12 +377,12 @@ attach_and_detach(void **state)
 	assert_null(vhost);
 	dirtylog_vhost_detach(NULL);
 	/* Messages of connections that nobody follows, any more or at all. */
-	compose(room, SET_MEM_TABLE, 0, NULL);
-	assert_int_equal(librte.ops.pre_msg_handle(VID + 1, room->message),
+	compose(room, VHOST_USER_SET_MEM_TABLE, 0, NULL);
+	assert_int_equal(librte.ops.pre_msg_handle(VID + 1, &room->message),
 			RTE_VHOST_MSG_RESULT_NOT_HANDLED);
-	assert_int_equal(librte.ops.post_msg_handle(-1, room->message),
+	assert_int_equal(librte.ops.post_msg_handle(-1, &room->message),
 			RTE_VHOST_MSG_RESULT_NOT_HANDLED);
-	assert_int_equal(librte.ops.pre_msg_handle(4096, room->message),
+	assert_int_equal(librte.ops.pre_msg_handle(4096, &room->message),
 			RTE_VHOST_MSG_RESULT_NOT_HANDLED);
 	dirtylog_vhost_detach(room->vhost);
 	assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
@@ -415,12 +406,12 @@ log_is_taken(void **state)
 	open_queue(room, 0);
 	assert_int_equal(set_log_base(room, fd, LOG_LEN, 0), RTE_VHOST_MSG_RESULT_REPLY);
 	/* What goes back: the payload as it came, 16 bytes, no descriptor. */
-	memcpy(payload, room->message + PAYLOAD_AT, sizeof(payload));
+	memcpy(payload, room->message.msg.payload.bytes, sizeof(payload));
 	assert_int_equal(payload[0], LOG_LEN);
 	assert_int_equal(payload[1], 0);
-	memcpy(&nb_fds, room->message + 8, 4);
+	nb_fds = (int)room->message.msg.size;
 	assert_int_equal(nb_fds, 16);
-	memcpy(&nb_fds, room->message + FDS_AT_22_11 + 4 * MAX_FDS, 4);
+	nb_fds = ((struct librte_msg_fds *)(void *)(room->message.bytes + FDS_AT_22_11))->nb_fds;
 	assert_int_equal(nb_fds, 0);
 	assert_int_equal(open_fds(), fds);
 	assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
@@ -497,10 +488,10 @@ log_is_refused(void **state)
 	for (nb = 0; nb < 2; nb++) {
 		burst(room, 0, 40);
 		for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-			int given[MAX_FDS], j;
+			int given[VHOST_MSG_MAX_FDS], j;
 
 			compose_log_base(room, cases[i].size, cases[i].offset);
-			memcpy(room->message + 8, &cases[i].message_size, 4);
+			room->message.msg.size = cases[i].message_size;
 			for (j = 0; j < cases[i].nb_fds; j++)
 				given[j] = dup(room->other.fd);
 			attach_fds(room, FDS_AT_22_11, cases[i].nb_fds, given);
@@ -600,7 +591,7 @@ vring_addresses(void **state)
 	asked(room, "");
 	/* What librte_vhost refuses (no second handler then) is not remembered. */
 	addr.used_user_addr += 0x1000;
-	compose(room, SET_VRING_ADDR, sizeof(addr), &addr);
+	compose(room, VHOST_USER_SET_VRING_ADDR, sizeof(addr), &addr);
 	assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
 	asked(room, "quiesce(0) ");
 	set_vring_addr(room, &addr);
@@ -619,7 +610,7 @@ stop(void **state)
 	assert_int_equal(set_log_base(room, dup(room->log.fd), LOG_LEN, 0),
 			RTE_VHOST_MSG_RESULT_REPLY);
 	/* One ring: when the first handler returns, before the reply, all is in the log. */
-	compose(room, GET_VRING_BASE, sizeof(vring_state), &vring_state);
+	compose(room, VHOST_USER_GET_VRING_BASE, sizeof(vring_state), &vring_state);
 	assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
 	asked(room, "quiesce(0) ");
 	assert_false(is_open(room, 0));
@@ -652,7 +643,7 @@ reset_owner(void **state)
 	assert_int_equal(set_log_base(room, dup(room->log.fd), LOG_LEN, 0),
 			RTE_VHOST_MSG_RESULT_REPLY);
 	burst(room, 0, 10);
-	send(room, RESET_OWNER, 0, NULL);
+	send(room, VHOST_USER_RESET_OWNER, 0, NULL);
 	asked(room, "quiesce(all) ");
 	assert_true(frontend_log_test(&room->log, 10));
 	assert_true(frontend_log_test(&room->log, INDEX_PAGE(0)));
@@ -665,7 +656,9 @@ reset_owner(void **state)
 static void
 memory_table(void **state)
 {
-	static const uint32_t requests[] = { SET_MEM_TABLE, ADD_MEM_REG, REM_MEM_REG };
+	static const uint32_t requests[] = {
+		VHOST_USER_SET_MEM_TABLE, VHOST_USER_ADD_MEM_REG, VHOST_USER_REM_MEM_REG,
+	};
 	struct room *room = *state;
 	unsigned int i;
 
@@ -693,7 +686,7 @@ memory_table(void **state)
 	/* No table, a table that cannot be: an error, and nobody is to resume. */
 	open_queue(room, 0);
 	librte.mem_table_ret = -1;
-	compose(room, SET_MEM_TABLE, 0, NULL);
+	compose(room, VHOST_USER_SET_MEM_TABLE, 0, NULL);
 	assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
 	assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_ERR);
 	asked(room, "quiesce(all) ");
@@ -723,7 +716,7 @@ mapped_region_beyond_its_file(void **state)
 	librte.fd = memfd_create("guest", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(librte.fd, PAGES * PAGE), 0);
 	librte.regions[0].host = (uint8_t *)(uintptr_t)(16 * PAGE);
-	compose(room, SET_MEM_TABLE, 0, NULL);
+	compose(room, VHOST_USER_SET_MEM_TABLE, 0, NULL);
 	assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
 	assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_OK);
 	asked(room, "quiesce(all) resume(all) ");
@@ -762,7 +755,7 @@ user_that_does_not_quiesce(void **state)
 
 	open_queue(room, 0);
 	room->keep_open = true;
-	compose(room, SET_MEM_TABLE, 0, NULL);
+	compose(room, VHOST_USER_SET_MEM_TABLE, 0, NULL);
 	assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
 	assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_ERR);
 	logged(room, "memory table refused");
@@ -780,15 +773,15 @@ call_descriptor(void **state)
 	struct room *room = *state;
 	uint64_t vring = 1, no_fd = 1 | 1 << 8;
 
-	send(room, SET_VRING_CALL, sizeof(vring), &vring);
+	send(room, VHOST_USER_SET_VRING_CALL, sizeof(vring), &vring);
 	asked(room, "changing(1) changed(1) ");
-	send(room, SET_VRING_CALL, sizeof(no_fd), &no_fd);
+	send(room, VHOST_USER_SET_VRING_CALL, sizeof(no_fd), &no_fd);
 	asked(room, "changing(1) changed(1) ");
 	/* The callback is optional. */
 	dirtylog_vhost_detach(room->vhost);
 	assert_int_equal(dirtylog_vhost_attach(VID, room->dl, &without, room,
 			&room->vhost), 0);
-	send(room, SET_VRING_CALL, sizeof(vring), &vring);
+	send(room, VHOST_USER_SET_VRING_CALL, sizeof(vring), &vring);
 	asked(room, "");
 }
 
@@ -797,8 +790,9 @@ static void
 other_messages(void **state)
 {
 	static const uint32_t ours[] = {
-		SET_FEATURES, RESET_OWNER, SET_MEM_TABLE, SET_LOG_BASE, SET_VRING_ADDR,
-		GET_VRING_BASE, SET_VRING_CALL, ADD_MEM_REG, REM_MEM_REG,
+		VHOST_USER_SET_FEATURES, VHOST_USER_RESET_OWNER, VHOST_USER_SET_MEM_TABLE,
+		VHOST_USER_SET_LOG_BASE, VHOST_USER_SET_VRING_ADDR, VHOST_USER_GET_VRING_BASE,
+		VHOST_USER_SET_VRING_CALL, VHOST_USER_ADD_MEM_REG, VHOST_USER_REM_MEM_REG,
 	};
 	uint8_t copy[sizeof(((struct room *)0)->message)];
 	struct room *room = *state;
@@ -814,13 +808,108 @@ other_messages(void **state)
 		if (is_ours)
 			continue;
 		compose(room, request == MAX_REQUEST ? UINT32_MAX : request, 0, NULL);
-		memcpy(copy, room->message, sizeof(copy));
+		memcpy(copy, &room->message, sizeof(copy));
 		assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
 		assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
-		assert_memory_equal(copy, room->message, sizeof(copy));
+		assert_memory_equal(copy, &room->message, sizeof(copy));
 	}
 	asked(room, "");
 	assert_true(is_open(room, 0));
+}
+
+/* What the log has nothing to do with, as the user gets it. */
+static struct dirtylog_vhost_msg passed;
+static enum rte_vhost_msg_result verdict;
+static uint32_t reply_size;
+
+static enum rte_vhost_msg_result
+take_message(void *ctx, struct dirtylog_vhost_msg *msg)
+{
+	note(ctx, "message", msg->request);
+	passed = *msg;
+	memset(msg->payload, 'r', RTE_MIN(reply_size, msg->room));
+	msg->size = reply_size;
+	return verdict;
+}
+
+static void
+take_rarp(void *ctx, uint64_t mac)
+{
+	assert_int_equal(mac, UINT64_C(0x563412005452));
+	note(ctx, "rarp", 0);
+}
+
+static void
+messages_are_passed_on(void **state)
+{
+	static const struct dirtylog_vhost_ops ops = {
+		.quiesce = quiesce,
+		.resume = resume,
+		.message = take_message,
+	};
+	const uint32_t get_config = 24;
+	struct room *room = *state;
+
+	dirtylog_vhost_detach(room->vhost);
+	assert_int_equal(dirtylog_vhost_attach(VID, room->dl, &ops, room, &room->vhost), 0);
+	compose(room, get_config, 5, "hello");
+	reply_size = 3;
+	verdict = RTE_VHOST_MSG_RESULT_REPLY;
+	assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_REPLY);
+	asked(room, "message(24) ");
+	assert_int_equal(passed.request, get_config);
+	assert_int_equal(passed.flags, 1);
+	assert_int_equal(passed.size, 5);
+	assert_int_equal(passed.room, VHOST_MSG_PAYLOAD_ROOM);
+	assert_int_equal(room->message.msg.size, 3);
+	assert_memory_equal(room->message.msg.payload.bytes, "rrrlo", 5);
+	assert_int_equal(room->message.msg.request, get_config);
+	/* No reply: the message is as it was but for what the user wrote. */
+	verdict = RTE_VHOST_MSG_RESULT_ERR;
+	compose(room, get_config, 5, "hello");
+	assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_ERR);
+	assert_int_equal(room->message.msg.size, 5);
+	/* One that does not fit is cut off. */
+	verdict = RTE_VHOST_MSG_RESULT_REPLY;
+	reply_size = UINT32_MAX;
+	assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_REPLY);
+	assert_int_equal(room->message.msg.size, VHOST_MSG_PAYLOAD_ROOM);
+	asked(room, "message(24) message(24) ");
+	/* What the log is concerned with is not passed on. */
+	set_features(room, true);
+	set_features(room, false);
+	asked(room, "");
+	verdict = RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+static void
+guest_has_arrived(void **state)
+{
+	static const struct dirtylog_vhost_ops ops = {
+		.quiesce = quiesce,
+		.resume = resume,
+		.send_rarp = take_rarp,
+		.message = take_message,
+	};
+	const uint8_t mac[8] = { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 };
+	struct room *room = *state;
+
+	dirtylog_vhost_detach(room->vhost);
+	assert_int_equal(dirtylog_vhost_attach(VID, room->dl, &ops, room, &room->vhost), 0);
+	send(room, VHOST_USER_SEND_RARP, sizeof(mac), mac);
+	asked(room, "rarp(0) ");
+	/* One that has no address. */
+	send(room, VHOST_USER_SEND_RARP, 6, mac);
+	asked(room, "");
+}
+
+/* A connection to a librte_vhost of another release. */
+static void
+attach_again(struct room *room, const char *version)
+{
+	librte.version = version;
+	dirtylog_vhost_detach(room->vhost);
+	assert_int_equal(dirtylog_vhost_attach(VID, room->dl, &user_ops, room, &room->vhost), 0);
 }
 
 static void
@@ -845,7 +934,7 @@ descriptors_by_release(void **state)
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		int fd = dup(room->log.fd);
 
-		librte.version = cases[i].version;
+		attach_again(room, cases[i].version);
 		compose_log_base(room, LOG_LEN, 0);
 		attach_fds(room, cases[i].fds_at, 1, &fd);
 		assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_REPLY);
@@ -877,7 +966,7 @@ unknown_dpdk(void **state)
 		struct frontend_log *log = i % 2 == 0 ? &room->log : &room->other;
 		struct frontend_log *old = i % 2 == 0 ? &room->other : &room->log;
 
-		librte.version = versions[i];
+		attach_again(room, versions[i]);
 		compose_log_base(room, LOG_LEN, 0);
 		/* Left to the library, which replies before the second handler. */
 		assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
@@ -911,7 +1000,7 @@ unknown_dpdk_fails(void **state)
 {
 	struct room *room = *state;
 
-	librte.version = "DPDK 99.01.0";
+	attach_again(room, "DPDK 99.01.0");
 	open_queue(room, 0);
 	set_features(room, true);
 	compose_log_base(room, LOG_LEN, 0);
@@ -958,6 +1047,8 @@ main(int argc, char **argv)
 		IN_ROOM(user_that_does_not_quiesce),
 		IN_ROOM(call_descriptor),
 		IN_ROOM(other_messages),
+		IN_ROOM(messages_are_passed_on),
+		IN_ROOM(guest_has_arrived),
 		IN_ROOM(descriptors_by_release),
 		IN_ROOM(unknown_dpdk),
 		IN_ROOM(unknown_dpdk_fails),

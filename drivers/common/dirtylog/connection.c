@@ -85,13 +85,11 @@ on_call_fd(void *ctx, uint32_t vring, bool changing)
 	pthread_mutex_unlock(&connection->lock);
 }
 
-/*
- * The guest has arrived, and the front-end says that it will not announce
- * itself. librte_vhost notes it too, for a datapath that is not in use.
- */
+/* The guest has arrived, and the front-end says that it will not announce itself. */
 static void
-announce(struct vnet_connection *connection, uint64_t mac)
+on_send_rarp(void *ctx, uint64_t mac)
 {
+	struct vnet_connection *connection = ctx;
 	uint16_t i;
 
 	pthread_mutex_lock(&connection->lock);
@@ -109,31 +107,11 @@ announce(struct vnet_connection *connection, uint64_t mac)
 	pthread_mutex_unlock(&connection->lock);
 }
 
-/* What librte_vhost passes to a message handler, for SEND_RARP. */
-struct rarp_message {
-	uint32_t request;
-	uint32_t flags;
-	uint32_t size;
-	uint64_t mac;
-} __attribute__((packed));
-
-#define SEND_RARP 19
-
-static enum rte_vhost_msg_result
-on_message(void *ctx, void *message)
-{
-	const struct rarp_message *msg = message;
-
-	if (msg->request == SEND_RARP && msg->size == sizeof(msg->mac))
-		announce(ctx, msg->mac);
-	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
-}
-
 static const struct dirtylog_vhost_ops vhost_ops = {
 	.quiesce = on_quiesce,
 	.resume = on_resume,
 	.call_fd = on_call_fd,
-	.message = on_message,
+	.send_rarp = on_send_rarp,
 };
 
 /* ---- librte_vhost's callbacks ---- */

@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/mman.h>
 
+#include <rte_common.h>
+
+#include "sigbus.h"
 #include "truncation_guard.h"
 
 /* Logs that can be mapped and unsealed at one time: more than vhost devices. */
@@ -22,28 +24,10 @@ static struct {
 } slots[NB_SLOTS];
 
 static pthread_mutex_t slots_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct sigaction previous;
-static bool installed;
 
-static void
-pass_on(int signal, siginfo_t *info, void *context)
+static bool
+survive(uintptr_t at, bool poisoned __rte_unused)
 {
-	if (previous.sa_flags & SA_SIGINFO) {
-		previous.sa_sigaction(signal, info, context);
-	} else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
-		previous.sa_handler(signal);
-	} else if (previous.sa_handler == SIG_DFL || info->si_code > 0) {
-		/* What it would have been without us: sent, it comes again; a fault, too. */
-		sigaction(SIGBUS, &previous, NULL);
-		raise(signal);
-	}
-}
-
-static void
-on_sigbus(int signal, siginfo_t *info, void *context)
-{
-	uintptr_t at = (uintptr_t)info->si_addr;
-	int saved_errno = errno;
 	unsigned int i;
 
 	for (i = 0; i < NB_SLOTS; i++) {
@@ -58,11 +42,23 @@ on_sigbus(int signal, siginfo_t *info, void *context)
 				MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != page)
 			break;
 		__atomic_store_n(&slots[i].hit, true, __ATOMIC_RELAXED);
-		errno = saved_errno;
-		return;
+		return true;
 	}
-	pass_on(signal, info, context);
-	errno = saved_errno;
+	return false;
+}
+
+void
+dirtylog_truncation_guard_check(void)
+{
+	bool needed = false;
+	int i;
+
+	pthread_mutex_lock(&slots_lock);
+	for (i = 0; i < NB_SLOTS; i++)
+		needed |= slots[i].addr != 0;
+	if (needed)
+		dirtylog_sigbus_come_first(survive);
+	pthread_mutex_unlock(&slots_lock);
 }
 
 int
@@ -72,12 +68,7 @@ dirtylog_truncation_guard_add(void *addr, size_t len, uint64_t page_size)
 	int i;
 
 	pthread_mutex_lock(&slots_lock);
-	if (!installed) {
-		struct sigaction action = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
-
-		sigemptyset(&action.sa_mask);
-		installed = sigaction(SIGBUS, &action, &previous) == 0;
-	}
+	dirtylog_sigbus_come_first(survive);
 	for (i = 0; i < NB_SLOTS && slot < 0; i++)
 		if (slots[i].addr == 0)
 			slot = i;

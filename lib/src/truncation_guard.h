@@ -7,8 +7,8 @@
  * puts private memory under the address that faulted: the marks of this log
  * are lost, which its owner chose; everything else goes on.
  *
- * Other SIGBUS signals go to the handler that was there before. Who installs
- * one later must pass on what is not its own, as the EAL does. Private.
+ * The handler belongs to the whole process: sigbus.h tells who else wants it,
+ * and which fault cannot be caught. Private.
  */
 
 #ifndef DIRTYLOG_TRUNCATION_GUARD_H
@@ -26,5 +26,8 @@ void dirtylog_truncation_guard_remove(int slot);
 
 /* Whether a fault was caught in the mapping. */
 bool dirtylog_truncation_guard_hit(int slot);
+
+/* Have the handler in force again if somebody has replaced it, and a guard needs it. */
+void dirtylog_truncation_guard_check(void);
 
 #endif /* DIRTYLOG_TRUNCATION_GUARD_H */

@@ -4,9 +4,8 @@
  * Shows that a front-end which truncates its log, while queues mark in it,
  * harms nobody but itself: the process and the other devices' logs go on, the
  * device says so, once. With normal and with huge pages, staged and direct.
- * That a SIGBUS from elsewhere does what it did before, that a sealed log
- * needs no guard, and that guards come back. What concerns the handler of the
- * whole process runs in a child.
+ * That a sealed log needs no guard, and that guards come back. Other users of
+ * SIGBUS are test_sigbus.c's.
  */
 
 #include <errno.h>
@@ -18,7 +17,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -270,164 +268,6 @@ guards_come_back(void **state)
 	close(fd);
 }
 
-/* ---- the handler of the process; each in a child ---- */
-
-enum before {
-	DEFAULT,
-	IGNORED,
-	PLAIN,
-	WITH_INFO
-};
-
-static sigjmp_buf back;
-static volatile sig_atomic_t caught;
-static void * volatile caught_at;
-
-static void
-earlier_handler(int signal)
-{
-	caught = signal;
-	siglongjmp(back, 1);
-}
-
-static void
-earlier_handler_with_info(int signal, siginfo_t *info, void *context)
-{
-	(void)context;
-	caught_at = info->si_addr;
-	earlier_handler(signal);
-}
-
-static void
-install(enum before before)
-{
-	struct sigaction action = { .sa_handler = SIG_DFL };
-
-	if (before == IGNORED)
-		action.sa_handler = SIG_IGN;
-	if (before == PLAIN)
-		action.sa_handler = earlier_handler;
-	if (before == WITH_INFO) {
-		action.sa_sigaction = earlier_handler_with_info;
-		action.sa_flags = SA_SIGINFO;
-	}
-	sigaction(SIGBUS, &action, NULL);
-}
-
-/* A log that was truncated; true: a mark in it was survived. */
-static bool
-guard_works(void)
-{
-	int fd = memfd_create("log", MFD_CLOEXEC);
-	struct dirtylog_shm *shm;
-	bool good;
-
-	if (ftruncate(fd, 4096) < 0 || dirtylog_shm_map(fd, 0, 4096, &shm) < 0 ||
-			ftruncate(fd, 0) < 0)
-		return false;
-	bytes_of(shm)[0] = 1;
-	good = dirtylog_shm_truncated(shm);
-	dirtylog_shm_unref(shm);
-	close(fd);
-	return good;
-}
-
-/* Memory of nobody's log that faults. */
-static uint8_t *
-faulting_memory(void)
-{
-	int fd = memfd_create("else", MFD_CLOEXEC);
-	uint8_t *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-	close(fd);
-	return at;
-}
-
-/* Exits with 0 if all went as it would have without a guard, or dies of SIGBUS. */
-static void
-child(enum before before, bool fault)
-{
-	uint8_t *at = faulting_memory();
-
-	alarm(20);
-	install(before);
-	if (!guard_works())
-		_exit(10);
-	if (sigsetjmp(back, 1) == 0) {
-		if (fault)
-			*(volatile uint8_t *)at = 1;
-		else
-			raise(SIGBUS);
-		if (before != IGNORED || fault)
-			_exit(11);
-	} else if (caught != SIGBUS || (before == WITH_INFO && fault && caught_at != at)) {
-		_exit(12);
-	}
-	/* The process goes on; so does the guard. */
-	_exit(guard_works() ? 0 : 13);
-}
-
-static int
-run_child(enum before before, bool fault)
-{
-	int status;
-	pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (pid == 0)
-		child(before, fault);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return status;
-}
-
-static void
-dies_of_sigbus(enum before before, bool fault)
-{
-	int status = run_child(before, fault);
-
-	assert_true(WIFSIGNALED(status));
-	assert_int_equal(WTERMSIG(status), SIGBUS);
-}
-
-static void
-goes_on(enum before before, bool fault)
-{
-	int status = run_child(before, fault);
-
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
-}
-
-/* First of all tests: in this process no guard was ever needed, so far. */
-static void
-other_sigbus(void **state)
-{
-	struct sigaction now;
-	struct frontend_log log;
-	struct dirtylog_shm *shm;
-
-	(void)state;
-	goes_on(PLAIN, true);
-	goes_on(PLAIN, false);
-	goes_on(WITH_INFO, true);
-	goes_on(WITH_INFO, false);
-	goes_on(IGNORED, false);
-	/* A fault that is ignored would be repeated for ever: the kernel kills. */
-	dies_of_sigbus(IGNORED, true);
-	dies_of_sigbus(DEFAULT, true);
-	dies_of_sigbus(DEFAULT, false);
-
-	/* Whose logs are all sealed keeps its handler. */
-	install(PLAIN);
-	assert_int_equal(frontend_log_create(&log, 4096), 0);
-	assert_int_equal(dirtylog_shm_map(log.fd, 0, log.len, &shm), 0);
-	assert_int_equal(sigaction(SIGBUS, NULL, &now), 0);
-	assert_ptr_equal(now.sa_handler, earlier_handler);
-	dirtylog_shm_unref(shm);
-	frontend_log_destroy(&log);
-	install(DEFAULT);
-}
-
 /* ---- devices ---- */
 
 /* A device with one region and one queue, whose thread marks all the time. */
@@ -654,7 +494,6 @@ int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(other_sigbus),
 		cmocka_unit_test(sealed_needs_no_guard),
 		cmocka_unit_test(truncated_mapping),
 		cmocka_unit_test(truncated_huge_mapping),

@@ -19,6 +19,8 @@
 extern "C" {
 #endif
 
+struct dirtylog_guard; /* private */
+
 /** A mapped piece of shared memory. Read-only for users. */
 struct dirtylog_shm {
 	void *addr;         /**< first byte, aligned to 4096 bytes */
@@ -27,7 +29,7 @@ struct dirtylog_shm {
 	uint32_t refs;
 	void *map_addr;     /**< what munmap(2) gets */
 	size_t map_len;
-	int guard;          /**< slot of the truncation guard, or negative */
+	struct dirtylog_guard *guard; /**< against truncation; NULL: memory of our own */
 };
 
 /**
@@ -37,9 +39,9 @@ struct dirtylog_shm {
  * caller's, who can close it afterwards. Pages are not populated yet: a front-
  * end could name a file of any size; see dirtylog_shm_populate().
  *
- * A file that is not sealed against shrinking may be truncated later. Then the
- * marks that fall into the lost part go nowhere, the process goes on, and
- * dirtylog_shm_truncated() tells.
+ * Its owner may truncate the file later, or take pages out of it that cannot be
+ * had again. Then the marks that fall into the lost part go nowhere, the process
+ * goes on, and dirtylog_shm_truncated() tells.
  *
  * @param fd
  *   descriptor of a regular file or memfd, readable and writable
@@ -54,25 +56,24 @@ struct dirtylog_shm {
  *   -EINVAL: len is 0 or offset no multiple of 4096;
  *   -EOVERFLOW: offset + len exceeds what a file can have;
  *   -ERANGE: the file ends before offset + len, which would be a SIGBUS later;
- *   -ENOSPC: it can be truncated, and so can 2048 logs that are mapped already;
+ *   -ENOMEM;
  *   another negative errno of fstat(2) or mmap(2), e.g. -EBADF or -EACCES.
  */
 int dirtylog_shm_map(int fd, uint64_t offset, uint64_t len, struct dirtylog_shm **shm);
 
 /**
  * Adopt pages that something else has mapped shared, by a second mapping of
- * the same pages. The first mapping may go away afterwards.
+ * the same pages. The first mapping may go away afterwards. Guarded against
+ * truncation, as by dirtylog_shm_map().
  *
  * @param addr
  *   start of the first mapping, aligned to its page size
  * @param len
  *   bytes
- * Guarded against truncation, as dirtylog_shm_map() does for unsealed files.
- *
  * @param[out] shm
  *   the second mapping, with one reference
- * @return 0, -EINVAL (empty or unaligned, or huge pages), -ENOSPC (too many
- *   logs), or a negative errno of mremap(2)
+ * @return 0, -EINVAL (empty or unaligned, or huge pages), or a negative errno
+ *   of mremap(2)
  */
 int dirtylog_shm_duplicate(void *addr, uint64_t len, struct dirtylog_shm **shm);
 

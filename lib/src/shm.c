@@ -55,7 +55,6 @@ adopt(void *map_addr, size_t map_len, uint64_t skip, uint64_t len, uint64_t page
 	shm->refs = 1;
 	shm->map_addr = map_addr;
 	shm->map_len = map_len;
-	shm->guard = -1;
 	*out = shm;
 	return 0;
 }
@@ -74,26 +73,16 @@ map_file(int fd, uint64_t offset, uint64_t len, struct dirtylog_shm **shm)
 	return adopt(addr, map_len, skip, len, page_size, shm);
 }
 
-static bool
-can_shrink(int fd)
-{
-	int seals = fcntl(fd, F_GET_SEALS);
-
-	return seals < 0 || (seals & F_SEAL_SHRINK) == 0;
-}
-
 /* Guard a new mapping against truncation; drops it on failure. */
 static int
 guard(struct dirtylog_shm *shm)
 {
-	int slot = dirtylog_truncation_guard_add(shm->map_addr, shm->map_len, shm->page_size);
+	int ret = dirtylog_truncation_guard_add(shm->map_addr, shm->map_len, shm->page_size,
+			&shm->guard);
 
-	if (slot < 0) {
+	if (ret < 0)
 		dirtylog_shm_unref(shm);
-		return slot;
-	}
-	shm->guard = slot;
-	return 0;
+	return ret;
 }
 
 int
@@ -111,13 +100,14 @@ dirtylog_shm_map(int fd, uint64_t offset, uint64_t len, struct dirtylog_shm **sh
 	if ((uint64_t)st.st_size < offset + len)
 		return -ERANGE;
 	ret = map_file(fd, offset, len, shm);
-	return ret < 0 || !can_shrink(fd) ? ret : guard(*shm);
+	/* Sealed or not: a page can also be missing where there was a hole. */
+	return ret < 0 ? ret : guard(*shm);
 }
 
 bool
 dirtylog_shm_truncated(const struct dirtylog_shm *shm)
 {
-	return shm->guard >= 0 && dirtylog_truncation_guard_hit(shm->guard);
+	return dirtylog_truncation_guard_hit(shm->guard);
 }
 
 int
@@ -134,7 +124,6 @@ dirtylog_shm_duplicate(void *addr, uint64_t len, struct dirtylog_shm **shm)
 	if (copy == MAP_FAILED)
 		return -errno;
 	ret = adopt(copy, len, 0, len, page_size, shm);
-	/* The file behind is not known: it may be one that can shrink. */
 	return ret < 0 ? ret : guard(*shm);
 }
 
@@ -213,8 +202,8 @@ dirtylog_shm_unref(struct dirtylog_shm *shm)
 	/* Acq_rel: every user's last access comes before the unmap. */
 	if (shm == NULL || __atomic_sub_fetch(&shm->refs, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
-	if (shm->guard >= 0)
-		dirtylog_truncation_guard_remove(shm->guard);
+	if (dirtylog_truncation_guard_remove(shm->guard) < 0)
+		return; /* the addresses must never be used again */
 	munmap(shm->map_addr, shm->map_len);
 	free(shm);
 }

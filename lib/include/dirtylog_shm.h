@@ -44,7 +44,8 @@ struct dirtylog_shm {
  * goes on, and dirtylog_shm_truncated() tells.
  *
  * @param fd
- *   descriptor of a regular file or memfd, readable and writable
+ *   descriptor of a memfd, or of a file on tmpfs or hugetlbfs, readable and
+ *   writable
  * @param offset
  *   first byte of the log in the file: a multiple of 4096
  * @param len
@@ -56,6 +57,8 @@ struct dirtylog_shm {
  *   -EINVAL: len is 0 or offset no multiple of 4096;
  *   -EOVERFLOW: offset + len exceeds what a file can have;
  *   -ERANGE: the file ends before offset + len, which would be a SIGBUS later;
+ *   -ENOTSUP: it is not in memory: a burst that marks there could wait for a
+ *   disk or a network, or for ever;
  *   -ENOMEM;
  *   another negative errno of fstat(2) or mmap(2), e.g. -EBADF or -EACCES.
  */

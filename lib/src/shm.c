@@ -73,6 +73,18 @@ map_file(int fd, uint64_t offset, uint64_t len, struct dirtylog_shm **shm)
 	return adopt(addr, map_len, skip, len, page_size, shm);
 }
 
+/*
+ * Whether a file is memory: tmpfs, hugetlbfs, a memfd. Only these have seals; and
+ * asking for them does not wait for anybody, as fstat(2) may on a network.
+ */
+static int
+check_memory(int fd)
+{
+	if (fcntl(fd, F_GET_SEALS) >= 0)
+		return 0;
+	return errno == EINVAL ? -ENOTSUP : -errno;
+}
+
 /* Guard a new mapping against truncation; drops it on failure. */
 static int
 guard(struct dirtylog_shm *shm)
@@ -95,6 +107,9 @@ dirtylog_shm_map(int fd, uint64_t offset, uint64_t len, struct dirtylog_shm **sh
 		return -EINVAL;
 	if (offset > INT64_MAX || len > (uint64_t)INT64_MAX - offset)
 		return -EOVERFLOW;
+	ret = check_memory(fd);
+	if (ret < 0)
+		return ret;
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if ((uint64_t)st.st_size < offset + len)

@@ -4,7 +4,8 @@
  * Shows which log descriptors dirtylog_shm.h maps and which it refuses, each
  * with the promised error and without a leak of mappings or descriptors:
  * sealed and huge-page memfds, offsets, lengths that overflow, files that are
- * shorter than promised, descriptors that cannot be written. And that memory
+ * shorter than promised, descriptors that cannot be written, files that are not
+ * in memory. And that memory
  * of our own is clean, and that a mapping lives as long as its last user.
  */
 
@@ -180,6 +181,32 @@ descriptors(void **state)
 	close(fd);
 }
 
+/* A file on a disk, or one that somebody's daemon plays, may keep a burst waiting for ever. */
+static void
+not_in_memory(void **state)
+{
+	struct dirtylog_shm *shm;
+	int fd = open(".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	int in_memory;
+
+	(void)state;
+	if (fd < 0 || fcntl(fd, F_GET_SEALS) >= 0) {
+		print_message("this folder is no place for a file on a disk\n");
+		skip();
+	}
+	assert_int_equal(ftruncate(fd, 4096), 0);
+	assert_int_equal(dirtylog_shm_map(fd, 0, 4096, &shm), -ENOTSUP);
+	close(fd);
+	/* A named file on tmpfs is as good as a memfd. */
+	in_memory = shm_open("/dirtylog-test-shm", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(in_memory >= 0);
+	shm_unlink("/dirtylog-test-shm");
+	assert_int_equal(ftruncate(in_memory, 4096), 0);
+	assert_int_equal(dirtylog_shm_map(in_memory, 0, 4096, &shm), 0);
+	dirtylog_shm_unref(shm);
+	close(in_memory);
+}
+
 static void
 mapping_outlives_the_descriptor(void **state)
 {
@@ -325,6 +352,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(offsets),
 		cmocka_unit_test(lengths),
 		cmocka_unit_test(descriptors),
+		cmocka_unit_test(not_in_memory),
 		cmocka_unit_test(mapping_outlives_the_descriptor),
 		cmocka_unit_test(populate_checks_its_range),
 		cmocka_unit_test(duplicate_shares_pages),

@@ -87,7 +87,7 @@ struct dirtylog_slice {
 /**
  * Make the view of one region on a mapped log.
  *
- * The region's part of the log is populated.
+ * The region's part of the log is populated, up to 64 MiB: 2 TiB of memory.
  *
  * @param shm
  *   the log, mapped from GPA 0 on; the view takes a reference of its own
@@ -108,8 +108,9 @@ int dirtylog_view_create(struct dirtylog_shm *shm, uint64_t gpa, uint64_t len,
  * Make a view on zeroed memory of its own: a place for marks while there is no
  * log to put them in, or the log is far away.
  *
- * The memory is populated, on the NUMA node of the region's memory, range by
- * range where the region lies on several; in huge pages where there are some.
+ * The memory is populated, up to 64 MiB, on the NUMA node of the region's memory,
+ * range by range where the region lies on several. Up to that length it is in
+ * huge pages, where there are some.
  *
  * @param len
  *   bytes of the region

@@ -29,6 +29,7 @@ struct dirtylog_shm {
 	uint32_t refs;
 	void *map_addr;     /**< what munmap(2) gets */
 	size_t map_len;
+	uint64_t huge;      /**< bytes of huge pages of our own */
 	struct dirtylog_guard *guard; /**< against truncation; NULL: memory of our own */
 };
 
@@ -103,8 +104,8 @@ bool dirtylog_shm_truncated(const struct dirtylog_shm *shm);
  * @param len
  *   bytes, not 0
  * @param huge
- *   in huge pages, if it is large enough for them and there are some; if not,
- *   in normal ones, which a warning says once
+ *   in huge pages, if it is large enough for them and there are some, up to
+ *   256 MiB in all the process; if not, in normal ones, which a warning says once
  * @param[out] shm
  *   the memory, with one reference
  * @return 0, -EINVAL (len is 0), -ENOMEM, or a negative errno of

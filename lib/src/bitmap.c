@@ -10,6 +10,12 @@
 #include "diag.h"
 #include "numa_node.h"
 
+/*
+ * Bytes of a bitmap that are populated when it is made, on a thread that many
+ * devices share: those of 2 TiB of guest memory. More come when they are marked.
+ */
+#define POPULATE_LIMIT (UINT64_C(64) << 20)
+
 /* Words from the one with the view's first page to the one with its last. */
 static uint64_t
 view_nb_words(const struct dirtylog_view *view)
@@ -61,7 +67,7 @@ view_new(struct dirtylog_shm *shm, uint64_t first_word, uint64_t gpa, uint64_t l
 	/* The last word may reach over the end of the log, never of its page. */
 	end = summary != NULL ? shm->len :
 			RTE_MIN(begin + view_nb_words(view) * sizeof(uint64_t), shm->len);
-	ret = dirtylog_shm_populate(shm, begin, end - begin);
+	ret = dirtylog_shm_populate(shm, begin, RTE_MIN(end - begin, POPULATE_LIMIT));
 	if (ret < 0)
 		goto fail;
 	*out = view;
@@ -114,14 +120,16 @@ new_staging(uint64_t gpa, uint64_t len, const void *host, bool huge,
 		struct dirtylog_view **view)
 {
 	uint64_t skipped = gpa % DIRTYLOG_WORD_SPAN;
-	uint64_t lines, nb_words;
+	uint64_t lines, nb_words, size;
 	struct dirtylog_shm *shm;
 	int ret;
 
 	/* Whole lines of words, then whole words of their summary. */
 	lines = (skipped + (len - 1)) / (DIRTYLOG_WORD_SPAN * DIRTYLOG_LINE_WORDS) + 1;
 	nb_words = lines * DIRTYLOG_LINE_WORDS;
-	ret = dirtylog_shm_alloc((nb_words + (lines + 63) / 64) * sizeof(uint64_t), huge, &shm);
+	size = (nb_words + (lines + 63) / 64) * sizeof(uint64_t);
+	/* Huge pages that are not there when they are marked are a SIGBUS, and ours to avoid. */
+	ret = dirtylog_shm_alloc(size, huge && size <= POPULATE_LIMIT, &shm);
 	if (ret < 0)
 		return ret;
 	if (host != NULL && dirtylog_numa_present())

@@ -17,11 +17,14 @@
 /* The unit in which the protocol places a log, whatever the page size behind. */
 #define OFFSET_ALIGN 4096
 
-/* From this size on, own memory is worth huge pages. */
+/* From this size on, own memory is worth huge pages, of 2 MiB. */
 #define HUGE_FROM (64 * 1024)
+#define HUGE_SHIFT 21
 
-#define HUGE_2M_SHIFT 21
-#define HUGE_1G_SHIFT 30
+/* The bytes of huge pages that the whole process takes at most: others live on them too. */
+#define HUGE_LIMIT (UINT64_C(256) << 20)
+
+static uint64_t huge_taken;
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
@@ -59,14 +62,32 @@ adopt(void *map_addr, size_t map_len, uint64_t skip, uint64_t len, uint64_t page
 	return 0;
 }
 
+/*
+ * Map pages, and have none of them yet, since it is a front-end that says how
+ * many there are: not in a process that locks its memory either (mlockall(2),
+ * MCL_FUTURE), where a mapping is populated unless nobody can access it.
+ */
+static void *
+map_pages(int fd, uint64_t offset, uint64_t len)
+{
+	void *addr = mmap(NULL, len, PROT_NONE, MAP_SHARED, fd, (off_t)offset);
+	int error;
+
+	if (addr == MAP_FAILED || mprotect(addr, len, PROT_READ | PROT_WRITE) == 0)
+		return addr;
+	error = errno;
+	munmap(addr, len);
+	errno = error;
+	return MAP_FAILED;
+}
+
 static int
 map_file(int fd, uint64_t offset, uint64_t len, struct dirtylog_shm **shm)
 {
 	uint64_t page_size = file_page_size(fd);
 	uint64_t skip = offset % page_size;
 	uint64_t map_len = (skip + len + page_size - 1) / page_size * page_size;
-	void *addr = mmap(NULL, map_len, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-			(off_t)(offset - skip));
+	void *addr = map_pages(fd, offset - skip, map_len);
 
 	if (addr == MAP_FAILED)
 		return -errno;
@@ -146,37 +167,56 @@ static int
 alloc_pages(uint64_t len, unsigned int page_shift, struct dirtylog_shm **shm)
 {
 	unsigned int flags = page_shift == 0 ? 0 : MFD_HUGETLB | page_shift << MFD_HUGE_SHIFT;
-	uint64_t unit = page_shift == 0 ? 1 : UINT64_C(1) << page_shift;
-	uint64_t size = (len + unit - 1) / unit * unit;
 	int fd, ret;
 
-	if (size < len || size > INT64_MAX)
+	if (len > INT64_MAX)
 		return -ENOMEM;
 	fd = memfd_create("dirtylog", MFD_CLOEXEC | flags);
 	if (fd < 0)
 		return -errno;
 	/* Huge pages are reserved by the mapping: if there are too few, it fails. */
-	ret = ftruncate(fd, (off_t)size) < 0 ? -errno : map_file(fd, 0, len, shm);
+	ret = ftruncate(fd, (off_t)len) < 0 ? -errno : map_file(fd, 0, len, shm);
 	close(fd);
 	return ret;
+}
+
+/* As alloc_pages(), or -ENOSPC: the process has as many as it may have. */
+static int
+alloc_huge(uint64_t len, struct dirtylog_shm **shm)
+{
+	uint64_t unit = UINT64_C(1) << HUGE_SHIFT;
+	uint64_t size = (len + unit - 1) / unit * unit;
+	int ret = -ENOSPC;
+
+	if (len > HUGE_LIMIT)
+		return ret;
+	if (__atomic_add_fetch(&huge_taken, size, __ATOMIC_RELAXED) <= HUGE_LIMIT)
+		ret = alloc_pages(size, HUGE_SHIFT, shm);
+	if (ret < 0) {
+		__atomic_sub_fetch(&huge_taken, size, __ATOMIC_RELAXED);
+		return ret;
+	}
+	(*shm)->len = len;
+	(*shm)->huge = size;
+	return 0;
 }
 
 int
 dirtylog_shm_alloc(uint64_t len, bool huge, struct dirtylog_shm **shm)
 {
 	static bool warned;
+	int ret;
 
 	if (len == 0)
 		return -EINVAL;
-	if (huge && len >= (UINT64_C(1) << HUGE_1G_SHIFT) &&
-			alloc_pages(len, HUGE_1G_SHIFT, shm) == 0)
-		return 0;
 	if (huge && len >= HUGE_FROM) {
-		if (alloc_pages(len, HUGE_2M_SHIFT, shm) == 0)
+		ret = alloc_huge(len, shm);
+		if (ret == 0)
 			return 0;
 		if (!__atomic_exchange_n(&warned, true, __ATOMIC_RELAXED))
-			DIRTYLOG_DIAG(WARNING, "no free huge pages for staging bitmaps:"
-					" normal pages are used");
+			DIRTYLOG_DIAG(WARNING, "%s huge pages for staging bitmaps:"
+					" normal pages are used", ret == -ENOSPC ?
+					"there are 256 MiB of" : "no free");
 	}
 	return alloc_pages(len, 0, shm);
 }
@@ -220,5 +260,6 @@ dirtylog_shm_unref(struct dirtylog_shm *shm)
 	if (dirtylog_truncation_guard_remove(shm->guard) < 0)
 		return; /* the addresses must never be used again */
 	munmap(shm->map_addr, shm->map_len);
+	__atomic_sub_fetch(&huge_taken, shm->huge, __ATOMIC_RELAXED);
 	free(shm);
 }

@@ -691,6 +691,56 @@ unref_waits_for_bursts(void **state)
 	dirtylog_epoch_fini(&epoch);
 }
 
+/* Bytes of a view's memory that are there. */
+static uint64_t
+bytes_there(const struct dirtylog_view *view)
+{
+	uint64_t nb_pages = view->shm->map_len / 4096, i, there = 0;
+	unsigned char *resident = malloc(nb_pages);
+
+	assert_non_null(resident);
+	assert_int_equal(mincore(view->shm->map_addr, view->shm->map_len, resident), 0);
+	for (i = 0; i < nb_pages; i++)
+		there += resident[i] & 1;
+	free(resident);
+	return there * 4096;
+}
+
+/* A region that a front-end says has 4 TiB: it is not worth 128 MiB in one call. */
+static void
+large_views_come_by_need(void **state)
+{
+	const uint64_t len = UINT64_C(4) << 40, limit = UINT64_C(64) << 20;
+	struct dirtylog_view *staging, *view;
+	struct dirtylog_shm *shm;
+	int fd = memfd_create("log", MFD_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, (off_t)(len / PAGE / 8)), 0);
+	assert_int_equal(dirtylog_shm_map(fd, 0, len / PAGE / 8, &shm), 0);
+	assert_int_equal(dirtylog_view_create(shm, 0, len, &view), 0);
+	dirtylog_shm_unref(shm);
+	assert_int_equal(bytes_there(view), limit);
+	dirtylog_view_free(view);
+
+	/* What comes by need is as good. */
+	assert_int_equal(dirtylog_shm_map(fd, 0, len / PAGE / 8, &shm), 0);
+	assert_int_equal(dirtylog_view_create(shm, 0, len, &view), 0);
+	dirtylog_shm_unref(shm);
+	assert_int_equal(dirtylog_view_create_staging(0, len, NULL, &staging), 0);
+	assert_int_equal(bytes_there(staging), limit);
+	dirtylog_view_mark(staging, 0, 1);
+	dirtylog_view_mark(staging, len - 1, 1);
+	assert_int_equal(dirtylog_view_move(staging, view), 2);
+	assert_int_equal(dirtylog_view_move(staging, view), 0);
+	/* The summary, which is looked through: 256 KiB. */
+	assert_true(bytes_there(staging) <= limit + (300 << 10));
+	assert_true(bytes_there(view) <= limit + 4096);
+	dirtylog_view_free(staging);
+	dirtylog_view_free(view);
+	close(fd);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -706,6 +756,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(neighbours_in_one_word),
 		cmocka_unit_test(log_and_region_sizes),
 		cmocka_unit_test(staging_views),
+		cmocka_unit_test(large_views_come_by_need),
 		cmocka_unit_test(moving_marks),
 		cmocka_unit_test(copying_marks),
 		cmocka_unit_test(replace_while_threads_mark),

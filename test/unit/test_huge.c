@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Shows that staging bitmaps lie in huge pages where there are some, and that
- * a machine without, or one that promises them and then gives none, costs one
- * warning and no migration. The kernel that has none is this test's: linked
+ * Shows that staging bitmaps lie in huge pages where there are some, up to a
+ * limit, and that a machine without, or one that promises them and then gives
+ * none, costs one warning and no migration. The kernel that has none is this test's: linked
  * with --wrap.
  */
 
@@ -31,6 +31,7 @@
 static struct {
 	bool none;                  /* no huge pages, of no size */
 	bool promised;              /* files of them can be had, pages not */
+	bool played;                /* normal pages stand in for them */
 	unsigned int asked;         /* for files in huge pages */
 } kernel;
 
@@ -49,7 +50,7 @@ __wrap_memfd_create(const char *name, unsigned int flags)
 			return -1;
 		}
 		/* Normal pages stand in for those that will not be given. */
-		if (kernel.promised)
+		if (kernel.promised || kernel.played)
 			flags &= ~MFD_HUGETLB & ((1u << MAP_HUGE_SHIFT) - 1);
 	}
 	return __real_memfd_create(name, flags);
@@ -147,6 +148,46 @@ promised_and_not_given(void **state)
 	free(text);
 }
 
+/* A process takes 256 MiB of them at most; what it gives back it can have again. */
+static void
+so_many_and_no_more(void **state)
+{
+	struct dirtylog_shm *shms[6], *again;
+	struct dirtylog_view *view;
+	unsigned int i;
+
+	(void)state;
+	kernel.played = true;
+	for (i = 0; i < 6; i++) {
+		/* 60 MiB and a byte: 62 MiB in huge pages. */
+		assert_int_equal(dirtylog_shm_alloc(30 * HUGE + 1, true, &shms[i]), 0);
+		assert_int_equal(shms[i]->huge, i < 4 ? 31 * HUGE : 0);
+		assert_int_equal(shms[i]->len, 30 * HUGE + 1);
+	}
+	dirtylog_shm_unref(shms[1]);
+	assert_int_equal(dirtylog_shm_alloc(35 * HUGE + 1, true, &again), 0);
+	assert_int_equal(again->huge, 0);
+	dirtylog_shm_unref(again);
+	assert_int_equal(dirtylog_shm_alloc(35 * HUGE, true, &shms[1]), 0);
+	assert_int_equal(shms[1]->huge, 35 * HUGE);
+	for (i = 0; i < 6; i++)
+		dirtylog_shm_unref(shms[i]);
+	/* More than that in one piece. */
+	kernel.asked = 0;
+	assert_int_equal(dirtylog_shm_alloc(128 * HUGE + 1, true, &again), 0);
+	assert_int_equal(again->huge, 0);
+	dirtylog_shm_unref(again);
+	assert_int_equal(kernel.asked, 0);
+	/* A bitmap that is not populated as a whole has none: they could be gone when they are needed. */
+	assert_int_equal(dirtylog_view_create_staging(0, 2 * TIB, NULL, &view), 0);
+	assert_int_equal(view->shm->huge, 0);
+	dirtylog_view_free(view);
+	assert_int_equal(dirtylog_view_create_staging(0, TIB, NULL, &view), 0);
+	assert_int_equal(view->shm->huge, 17 * HUGE);
+	dirtylog_view_free(view);
+	kernel.played = false;
+}
+
 static uint64_t
 free_huge_pages(void)
 {
@@ -202,6 +243,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(none_at_all),
 		cmocka_unit_test(promised_and_not_given),
+		cmocka_unit_test(so_many_and_no_more),
 		cmocka_unit_test(where_there_are_some),
 	};
 

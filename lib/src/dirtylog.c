@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "dirtylog.h"
 #include "diag.h"
@@ -487,6 +488,48 @@ table_alloc(uint32_t nb_regions)
 	return table;
 }
 
+/* What a device may name: promised memory costs bitmaps, whether it is there or not. */
+static uint64_t
+max_memory(const struct dirtylog *dl)
+{
+	if (dl->options.max_memory != 0)
+		return dl->options.max_memory;
+	return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static int
+check_sizes(struct dirtylog *dl, const struct dirtylog_region *ranges, uint32_t nb_regions)
+{
+	uint64_t max = max_memory(dl), total = 0;
+	uint32_t i, nb_refused = 0;
+
+	for (i = 0; i < nb_regions; i++) {
+		if (ranges[i].gpa + (ranges[i].len - 1) < ranges[i].gpa)
+			return 0; /* refused for that */
+		total = ranges[i].len > UINT64_MAX - total ? UINT64_MAX : total + ranges[i].len;
+		nb_refused += total > max;
+	}
+	if (nb_refused == 0)
+		return 0;
+	dl->stats.refused_regions += nb_refused;
+	DIRTYLOG_DIAG(ERR, "%s: %" PRIu64 " MiB of guest memory in %u regions, but %" PRIu64
+			" MiB are what a device may have: refused",
+			dl->name, total >> 20, nb_regions, max >> 20);
+	return -EFBIG;
+}
+
+int
+dirtylog_check_regions(struct dirtylog *dl, const struct dirtylog_region *ranges,
+		uint32_t nb_regions)
+{
+	int ret;
+
+	pthread_mutex_lock(&dl->lock);
+	ret = check_sizes(dl, ranges, nb_regions);
+	pthread_mutex_unlock(&dl->lock);
+	return ret;
+}
+
 static int
 table_create(struct dirtylog *dl, const struct dirtylog_region *ranges,
 		uint32_t nb_regions, struct table **out)
@@ -551,6 +594,9 @@ dirtylog_set_regions(struct dirtylog *dl,
 	pthread_mutex_lock(&dl->lock);
 	ret = -EBUSY;
 	if (!all_closed(dl))
+		goto unlock;
+	ret = check_sizes(dl, ranges, nb_regions);
+	if (ret < 0)
 		goto unlock;
 	ret = table_create(dl, ranges, nb_regions, &table);
 	if (ret < 0)
@@ -874,10 +920,10 @@ dirtylog_dump(struct dirtylog *dl, FILE *stream)
 			dl->log_current ? "log in use" : "log left",
 			open, closed, dl->table->nb_regions);
 	fprintf(stream, "  %" PRIu64 " swaps, %" PRIu64 " logs refused, %" PRIu64 " truncated, %"
-			PRIu64 " drains of %" PRIu64 " pages\n",
+			PRIu64 " drains of %" PRIu64 " pages, %" PRIu64 " regions refused\n",
 			dl->stats.swaps, dl->stats.refused_logs,
 			dl->stats.truncated_logs, dl->stats.drains,
-			dl->stats.pages_drained);
+			dl->stats.pages_drained, dl->stats.refused_regions);
 	for (marker = dl->markers; marker != NULL; marker = marker->next) {
 		struct dirtylog_marker_stats stats = { .marks = 0 };
 

@@ -151,7 +151,10 @@ static void
 measure(const char *name, unsigned int swaps, enum dirtylog_placement placement, bool huge,
 		bool touched)
 {
-	const struct dirtylog_options options = { .placement = placement };
+	const struct dirtylog_options options = {
+		.placement = placement,
+		.max_memory = GUEST,
+	};
 	const struct dirtylog_region region = { .len = GUEST };
 	struct queue *queue = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*queue));
 	static double latencies[MAX_SWAPS];

@@ -543,7 +543,11 @@ page_faults(void)
 static void
 mark_everywhere(int fd, uint64_t offset, enum dirtylog_placement placement)
 {
-	const struct dirtylog_options options = { .placement = placement };
+	/* Whatever this machine has. */
+	const struct dirtylog_options options = {
+		.placement = placement,
+		.max_memory = UINT64_MAX,
+	};
 	const struct dirtylog_region guest = { .gpa = 0, .len = UINT64_C(8) << 30 };
 	struct dirtylog_marker *marker = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*marker));
 	struct dirtylog_bitmap *bitmap;

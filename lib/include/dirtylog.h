@@ -77,6 +77,7 @@ struct dirtylog_stats {
 	uint64_t drains;        /**< times that staged marks were moved to a log */
 	uint64_t pages_drained;  /**< pages that these moves made dirty in a log */
 	uint64_t truncated_logs;   /**< logs that their owner made shorter while in use */
+	uint64_t truncated_regions; /**< the same of guest memory: its queues were closed */
 	uint64_t regions_direct;   /**< regions whose marks go to the log now */
 	uint64_t regions_staged;   /**< regions whose marks are staged now */
 	/**
@@ -145,7 +146,8 @@ void dirtylog_remove_queue(struct dirtylog *dl,
  *   GPA of the used index, or of a packed ring's descriptors, which the queue
  *   writes last; DIRTYLOG_NO_GPA if it calls neither dirtylog_mark_index() nor
  *   dirtylog_mark_flags()
- * @return 0; -EFAULT: index_gpa is in no region; -EBUSY: it is open
+ * @return 0; -EFAULT: index_gpa is in no region; -EBUSY: it is open; -EIO: a
+ *   part of the guest's memory is lost, see dirtylog_memory_lost()
  */
 int dirtylog_open(struct dirtylog *dl, struct dirtylog_marker *marker,
 		uint64_t index_gpa);
@@ -181,8 +183,13 @@ bool dirtylog_stopped(struct dirtylog *dl);
  *
  * @param dl
  *   whose memory it is
+ * Regions whose `host` is known are guarded from now on: where the front-end
+ * takes memory away, by truncating its file, bursts find zeros instead of their
+ * death. See dirtylog_memory_lost() and dirtylog_forget_memory().
+ *
  * @param regions
- *   copied; `host` tells the region's NUMA node, `bitmap` is ignored
+ *   copied; `host` tells where the region is mapped, and its NUMA node; `bitmap`
+ *   is ignored
  * @param nb_regions
  *   how many
  * @return
@@ -195,6 +202,27 @@ bool dirtylog_stopped(struct dirtylog *dl);
  */
 int dirtylog_set_regions(struct dirtylog *dl,
 		const struct dirtylog_region *regions, uint32_t nb_regions);
+
+/**
+ * Whether the front-end has taken memory away that bursts were using.
+ *
+ * Found by this call, by dirtylog_get_stats(), and by every other one that has
+ * to do with memory. Whoever finds it closes all queues, which stay closed until
+ * dirtylog_set_regions() brings another table, or dirtylog_reset().
+ */
+bool dirtylog_memory_lost(struct dirtylog *dl);
+
+/**
+ * The mappings of the guest's memory are about to end: nobody is to put memory
+ * in their place any more. The table stays, for who holds it.
+ *
+ * The queues are closed. Nothing guards the memory until the next
+ * dirtylog_set_regions(). dirtylog_reset() and dirtylog_destroy() imply it.
+ *
+ * @return 0, or -EBUSY: a thread is doing so at this moment and does not come to
+ *   an end; what is mapped there must stay
+ */
+int dirtylog_forget_memory(struct dirtylog *dl);
 
 /**
  * Whether the regions of a table are too large, before anything is mapped.

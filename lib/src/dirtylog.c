@@ -12,6 +12,7 @@
 #include "numa_node.h"
 #include "drainer.h"
 #include "marker.h"
+#include "memory_guard.h"
 
 #define DEFAULT_DRAIN_US 1000
 
@@ -58,6 +59,8 @@ struct dirtylog {
 		uint64_t value; /* pages per second before that */
 	} rate;
 	bool truncation_reported;
+	struct dirtylog_memory_guard *memory_guard; /* of the table; NULL: none, or forgotten */
+	bool memory_lost; /* the queues stay closed until another table comes */
 	char name[];
 };
 
@@ -178,6 +181,50 @@ drain(struct dirtylog *dl)
 	check_truncation(dl);
 }
 
+/*
+ * Mark the page of a queue's index, on its behalf: its last store is not
+ * marked before the queue's next burst. For the control thread, when there is
+ * no such burst.
+ */
+static void
+mark_index(struct dirtylog_marker *marker)
+{
+	if (marker->index_bitmap != NULL && marker->index_bitmap->view != NULL)
+		dirtylog_view_mark(marker->index_bitmap->view, marker->index_offset,
+				DIRTYLOG_INDEX_LEN);
+}
+
+static void
+close_locked(struct dirtylog *dl, struct dirtylog_marker *marker)
+{
+	if (marker->gate == DIRTYLOG_GATE_CLOSED)
+		return;
+	dirtylog_marker_set_gate(marker, &dl->epoch, DIRTYLOG_GATE_CLOSED);
+	/* The queue's fields are ours now. */
+	mark_index(marker);
+	marker->index_pending = false;
+	marker->index_bitmap = NULL;
+	drain(dl);
+}
+
+/*
+ * Look whether the front-end has taken memory from its guest that bursts use.
+ * What they read there now is not what the guest wrote: they end.
+ */
+static void
+check_memory(struct dirtylog *dl)
+{
+	uint32_t nb_lost = dirtylog_memory_guard_losses(dl->memory_guard, dl->name);
+	struct dirtylog_marker *marker;
+
+	if (nb_lost == 0)
+		return;
+	dl->stats.truncated_regions += nb_lost;
+	dl->memory_lost = true;
+	for (marker = dl->markers; marker != NULL; marker = marker->next)
+		close_locked(dl, marker);
+}
+
 static void
 drain_periodically(void *ctx)
 {
@@ -185,6 +232,7 @@ drain_periodically(void *ctx)
 
 	pthread_mutex_lock(&dl->lock);
 	drain(dl);
+	check_memory(dl);
 	pthread_mutex_unlock(&dl->lock);
 }
 
@@ -305,6 +353,7 @@ dirtylog_destroy(struct dirtylog *dl)
 	if (dl == NULL)
 		return;
 	dirtylog_drainer_fini(&dl->drainer);
+	dirtylog_memory_guard_free(dl->memory_guard);
 	table_free(dl->table);
 	dirtylog_shm_unref(dl->log);
 	dirtylog_epoch_fini(&dl->epoch);
@@ -325,30 +374,38 @@ dirtylog_add_queue(struct dirtylog *dl, struct dirtylog_marker *marker)
 	pthread_mutex_unlock(&dl->lock);
 }
 
-/*
- * Mark the page of a queue's index, on its behalf: its last store is not
- * marked before the queue's next burst. For the control thread, when there is
- * no such burst.
- */
-static void
-mark_index(struct dirtylog_marker *marker)
+bool
+dirtylog_memory_lost(struct dirtylog *dl)
 {
-	if (marker->index_bitmap != NULL && marker->index_bitmap->view != NULL)
-		dirtylog_view_mark(marker->index_bitmap->view, marker->index_offset,
-				DIRTYLOG_INDEX_LEN);
+	bool lost;
+
+	pthread_mutex_lock(&dl->lock);
+	check_memory(dl);
+	lost = dl->memory_lost;
+	pthread_mutex_unlock(&dl->lock);
+	return lost;
 }
 
-static void
-close_locked(struct dirtylog *dl, struct dirtylog_marker *marker)
+static int
+forget_memory(struct dirtylog *dl)
 {
-	if (marker->gate == DIRTYLOG_GATE_CLOSED)
-		return;
-	dirtylog_marker_set_gate(marker, &dl->epoch, DIRTYLOG_GATE_CLOSED);
-	/* The queue's fields are ours now. */
-	mark_index(marker);
-	marker->index_pending = false;
-	marker->index_bitmap = NULL;
-	drain(dl);
+	int ret;
+
+	check_memory(dl);
+	ret = dirtylog_memory_guard_free(dl->memory_guard);
+	dl->memory_guard = NULL;
+	return ret;
+}
+
+int
+dirtylog_forget_memory(struct dirtylog *dl)
+{
+	int ret;
+
+	pthread_mutex_lock(&dl->lock);
+	ret = forget_memory(dl);
+	pthread_mutex_unlock(&dl->lock);
+	return ret;
 }
 
 void
@@ -396,6 +453,11 @@ dirtylog_open(struct dirtylog *dl, struct dirtylog_marker *marker,
 	pthread_mutex_lock(&dl->lock);
 	if (marker->gate != DIRTYLOG_GATE_CLOSED) {
 		ret = -EBUSY; /* its bursts use the fields below */
+		goto unlock;
+	}
+	check_memory(dl);
+	if (dl->memory_lost) {
+		ret = -EIO;
 		goto unlock;
 	}
 	marker->index_bitmap = NULL;
@@ -581,10 +643,30 @@ fail:
 	return ret;
 }
 
+/*
+ * Whether a front-end that names this table gets the mappings that there are,
+ * and not new ones: librte_vhost sees no change in it.
+ */
+static bool
+same_memory(const struct dirtylog_memory *one, const struct dirtylog_memory *other)
+{
+	uint32_t i;
+
+	if (one == NULL || other == NULL || one->nb_regions != other->nb_regions)
+		return false;
+	for (i = 0; i < one->nb_regions; i++)
+		if (one->regions[i].gpa != other->regions[i].gpa ||
+				one->regions[i].len != other->regions[i].len ||
+				one->regions[i].host != other->regions[i].host)
+			return false;
+	return true;
+}
+
 int
 dirtylog_set_regions(struct dirtylog *dl,
 		const struct dirtylog_region *ranges, uint32_t nb_regions)
 {
+	struct dirtylog_memory_guard *guard;
 	struct table *table, *old;
 	uint32_t i, j;
 	int ret;
@@ -601,6 +683,14 @@ dirtylog_set_regions(struct dirtylog *dl,
 	ret = table_create(dl, ranges, nb_regions, &table);
 	if (ret < 0)
 		goto unlock;
+	ret = dirtylog_memory_guard_create(table->memory, &guard);
+	if (ret < 0) {
+		table_free(table);
+		goto unlock;
+	}
+	forget_memory(dl);
+	dl->memory_guard = guard;
+	dl->memory_lost &= same_memory(dl->table->memory, table->memory);
 	old = dl->table;
 	dl->table = table;
 	install_views(dl);
@@ -829,6 +919,8 @@ dirtylog_reset(struct dirtylog *dl)
 	pthread_mutex_lock(&dl->lock);
 	if (all_closed(dl)) {
 		dl->logging = false;
+		forget_memory(dl);
+		dl->memory_lost = false;
 		table_clear(dl->table);
 		forget_log(dl);
 		direct_drainer(dl);
@@ -871,6 +963,7 @@ dirtylog_get_stats(struct dirtylog *dl, struct dirtylog_stats *stats)
 	pthread_mutex_lock(&dl->lock);
 	/* Marks that go to the log directly come by no publish that would tell. */
 	check_truncation(dl);
+	check_memory(dl);
 	*stats = dl->stats;
 	for (marker = dl->markers; marker != NULL; marker = marker->next)
 		add_marker_stats(&stats->marks, &marker->stats);
@@ -920,10 +1013,12 @@ dirtylog_dump(struct dirtylog *dl, FILE *stream)
 			dl->log_current ? "log in use" : "log left",
 			open, closed, dl->table->nb_regions);
 	fprintf(stream, "  %" PRIu64 " swaps, %" PRIu64 " logs refused, %" PRIu64 " truncated, %"
-			PRIu64 " drains of %" PRIu64 " pages, %" PRIu64 " regions refused\n",
+			PRIu64 " drains of %" PRIu64 " pages, %" PRIu64 " regions refused, %"
+			PRIu64 " truncated\n",
 			dl->stats.swaps, dl->stats.refused_logs,
 			dl->stats.truncated_logs, dl->stats.drains,
-			dl->stats.pages_drained, dl->stats.refused_regions);
+			dl->stats.pages_drained, dl->stats.refused_regions,
+			dl->stats.truncated_regions);
 	for (marker = dl->markers; marker != NULL; marker = marker->next) {
 		struct dirtylog_marker_stats stats = { .marks = 0 };
 

@@ -52,6 +52,7 @@ info(const char *cmd __rte_unused, const char *params, struct rte_tel_data *data
 	rte_tel_data_add_dict_uint(data, "refused_logs", stats.refused_logs);
 	rte_tel_data_add_dict_uint(data, "refused_regions", stats.refused_regions);
 	rte_tel_data_add_dict_uint(data, "truncated_logs", stats.truncated_logs);
+	rte_tel_data_add_dict_uint(data, "truncated_regions", stats.truncated_regions);
 	rte_tel_data_add_dict_uint(data, "regions_direct", stats.regions_direct);
 	rte_tel_data_add_dict_uint(data, "regions_staged", stats.regions_staged);
 	return 0;

@@ -208,6 +208,8 @@ counters(void **state)
 	assert_int_equal(value_in(answer, "swaps"), 1);
 	assert_int_equal(value_in(answer, "refused_logs"), 1);
 	assert_int_equal(value_in(answer, "truncated_logs"), 0);
+	assert_int_equal(value_in(answer, "truncated_regions"), 0);
+	assert_int_equal(value_in(answer, "refused_regions"), 0);
 	assert_int_equal(value_in(answer, "regions_direct"), 0);
 	assert_int_equal(value_in(answer, "regions_staged"), 1);
 	assert_true(value_in(answer, "dirty_pages_per_second") > 0);

@@ -25,6 +25,8 @@
 
 #include <cmocka.h>
 
+#include "test_program.h"
+
 #include <rte_log.h>
 
 #include "dirtylog.h"
@@ -533,7 +535,7 @@ unmapped_memory_is_left_alone(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 #define IN_ROOM(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
@@ -547,5 +549,5 @@ main(void)
 		IN_ROOM(unmapped_memory_is_left_alone),
 	};
 
-	return cmocka_run_group_tests_name("guest_memory", tests, NULL, NULL);
+	return run_test_program(argc, argv, "guest_memory", tests, NULL, NULL);
 }

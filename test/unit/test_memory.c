@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "test_program.h"
+
 #include "dirtylog.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
@@ -140,7 +142,7 @@ host_addresses(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_table_is_handed_out, setup, teardown),
@@ -148,5 +150,5 @@ main(void)
 		cmocka_unit_test_setup_teardown(host_addresses, setup, teardown),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_test_program(argc, argv, "memory", tests, NULL, NULL);
 }

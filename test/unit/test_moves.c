@@ -18,6 +18,8 @@
 
 #include <cmocka.h>
 
+#include "test_program.h"
+
 #include "dirtylog.h"
 #include "frontend_log.h"
 
@@ -180,7 +182,7 @@ a_marker_that_is_not_polled_any_more(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_marker_moves_while_it_is_polled),
@@ -188,5 +190,5 @@ main(void)
 	};
 
 	alarm(SECONDS);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_test_program(argc, argv, "moves", tests, NULL, NULL);
 }

@@ -26,6 +26,8 @@
 
 #include <cmocka.h>
 
+#include "test_program.h"
+
 #define ALLOW_EXPERIMENTAL_API
 #include <rte_dev.h>
 #include <rte_eal.h>
@@ -526,7 +528,7 @@ beside_the_eal(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(other_sigbus),
@@ -539,5 +541,5 @@ main(void)
 		cmocka_unit_test(beside_the_eal),
 	};
 
-	return cmocka_run_group_tests_name("sigbus", tests, NULL, NULL);
+	return run_test_program(argc, argv, "sigbus", tests, NULL, NULL);
 }

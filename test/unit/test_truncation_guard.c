@@ -27,6 +27,7 @@
 
 #include "dirtylog.h"
 #include "frontend_log.h"
+#include "test_program.h"
 #include "truncation_guard.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE

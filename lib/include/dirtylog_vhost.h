@@ -68,6 +68,14 @@ struct dirtylog_vhost_ops {
 	 */
 	void (*call_fd)(void *ctx, uint32_t vring, bool changing);
 	/**
+	 * Optional. The front-end has taken memory of its guest away that was in
+	 * use (dirtylog_memory_lost()). All virtqueues were quiesced just now,
+	 * and none can be opened before there is other memory. Called once, with
+	 * the next message; the library has closed the queues before, when it
+	 * noticed.
+	 */
+	void (*memory_lost)(void *ctx);
+	/**
 	 * Optional. A guest has arrived that cannot announce itself (SEND_RARP):
 	 * send a RARP packet on its behalf. `mac` is its address, the first byte
 	 * lowest.

@@ -11,6 +11,7 @@
 #include "compat.h"
 #include "diag.h"
 #include "dirtylog_vhost.h"
+#include "truncation_guard.h"
 #include "vhost_msg.h"
 
 RTE_LOG_REGISTER(dirtylog_logtype, lib.dirtylog, INFO)
@@ -23,6 +24,7 @@ struct dirtylog_vhost {
 	const struct dirtylog_vhost_ops *ops;
 	void *ctx;
 	size_t fds_at; /* where the descriptors lie in a message; 0: not known */
+	bool memory_lost; /* and the user knows it */
 	int64_t call_changing; /* the virtqueue that call_fd(true) was called for, or -1 */
 	/* The ring addresses in force; index is the message's. */
 	struct vhost_vring_addr addrs[MAX_VRINGS];
@@ -75,7 +77,8 @@ take_log(struct dirtylog_vhost *vhost, int fd, uint64_t offset, uint64_t size)
 				PRIu64 " cannot be mapped (%s): refused",
 				vhost->vid, size, offset,
 				ret == -EINVAL ? "empty, or offset no multiple of 4096" :
-				ret == -ERANGE ? "the file is shorter" : strerror(-ret));
+				ret == -ERANGE ? "the file is shorter" :
+				ret == -ENOTSUP ? "the file is not in memory" : strerror(-ret));
 		return RTE_VHOST_MSG_RESULT_ERR;
 	}
 	ret = dirtylog_set_log(vhost->dl, shm);
@@ -173,6 +176,36 @@ addr_changed(const struct dirtylog_vhost *vhost, const struct vhost_vring_addr *
 }
 
 /*
+ * Whether a device may have so much memory. Asked before it is mapped, since a
+ * process that locks its memory gets each page of it at once.
+ */
+static bool
+sizes_allowed(const struct dirtylog_vhost *vhost, struct librte_msg *msg)
+{
+	bool added = msg->request == VHOST_USER_ADD_MEM_REG;
+	const struct dirtylog_memory *now = added ? dirtylog_memory(vhost->dl) : NULL;
+	struct dirtylog_region regions[DIRTYLOG_MAX_REGIONS + VHOST_MSG_MAX_FDS];
+	uint32_t nb_new = added ? 1 : msg->payload.memory.nb_regions;
+	uint32_t i, nb_regions = 0;
+
+	if (nb_new > VHOST_MSG_MAX_FDS || msg->size < 2 * sizeof(uint32_t) +
+			nb_new * sizeof(msg->payload.memory.regions[0]))
+		return true; /* librte_vhost refuses it */
+	for (i = 0; now != NULL && i < now->nb_regions; i++)
+		regions[nb_regions++] = now->regions[i];
+	for (i = 0; i < nb_new; i++)
+		regions[nb_regions++] = (struct dirtylog_region){
+			.gpa = msg->payload.memory.regions[i].gpa,
+			.len = msg->payload.memory.regions[i].size,
+		};
+	if (dirtylog_check_regions(vhost->dl, regions, nb_regions) == 0)
+		return true;
+	if (message_fds(vhost, msg) != NULL)
+		close_fds(message_fds(vhost, msg));
+	return false;
+}
+
+/*
  * Whether each region lies in its file. librte_vhost maps it unseen, and looks
  * into the rings there: beyond the end that is a SIGBUS.
  */
@@ -250,8 +283,36 @@ set_regions(struct dirtylog_vhost *vhost)
 				strerror(-ret));
 		return RTE_VHOST_MSG_RESULT_ERR;
 	}
+	vhost->memory_lost &= dirtylog_memory_lost(vhost->dl);
 	vhost->ops->resume(vhost->ctx, DIRTYLOG_ALL_VRINGS, dirtylog_memory(vhost->dl));
 	return RTE_VHOST_MSG_RESULT_OK;
+}
+
+/*
+ * All virtqueues stop, and what librte_vhost has mapped of the guest's memory
+ * may go. False: it may not.
+ */
+static bool
+leave_memory(struct dirtylog_vhost *vhost)
+{
+	vhost->ops->quiesce(vhost->ctx, DIRTYLOG_ALL_VRINGS);
+	return dirtylog_forget_memory(vhost->dl) == 0;
+}
+
+/* Tell the user, once, if the front-end has taken memory of its guest away. */
+static void
+look_at_memory(struct dirtylog_vhost *vhost)
+{
+	bool lost = dirtylog_memory_lost(vhost->dl);
+
+	/* Somebody else may want SIGBUS since the last message. */
+	dirtylog_truncation_guard_check();
+	if (lost && !vhost->memory_lost) {
+		vhost->ops->quiesce(vhost->ctx, DIRTYLOG_ALL_VRINGS);
+		if (vhost->ops->memory_lost != NULL)
+			vhost->ops->memory_lost(vhost->ctx);
+	}
+	vhost->memory_lost = lost;
 }
 
 /* A call descriptor begins to change, or (-1) the last change is over. */
@@ -305,19 +366,22 @@ before_message(int vid, void *ctx_msg)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	/* The message before was refused: there was no after_message(). */
 	change_call(vhost, -1);
+	look_at_memory(vhost);
 	switch (msg->request) {
 	case VHOST_USER_SET_LOG_BASE:
 		return log_base(vhost, msg);
 	case VHOST_USER_SET_MEM_TABLE:
 	case VHOST_USER_ADD_MEM_REG:
-		if (!regions_backed(vhost, msg))
+		if (!sizes_allowed(vhost, msg) || !regions_backed(vhost, msg))
 			return RTE_VHOST_MSG_RESULT_ERR;
 		/* fall through */
 	case VHOST_USER_REM_MEM_REG:
-		vhost->ops->quiesce(vhost->ctx, DIRTYLOG_ALL_VRINGS);
+		if (!leave_memory(vhost))
+			return RTE_VHOST_MSG_RESULT_ERR;
 		break;
 	case VHOST_USER_RESET_OWNER:
-		vhost->ops->quiesce(vhost->ctx, DIRTYLOG_ALL_VRINGS);
+		if (!leave_memory(vhost))
+			return RTE_VHOST_MSG_RESULT_ERR;
 		dirtylog_set_logging(vhost->dl, false);
 		break;
 	case VHOST_USER_SET_VRING_ADDR:
@@ -419,8 +483,11 @@ dirtylog_vhost_detach(struct dirtylog_vhost *vhost)
 		return;
 	pthread_mutex_lock(&connections_lock);
 	/* The vid may be another connection's by now: librte_vhost uses it again. */
-	if (connections[vhost->vid] == vhost)
+	if (connections[vhost->vid] == vhost) {
 		__atomic_store_n(&connections[vhost->vid], NULL, __ATOMIC_RELEASE);
+		/* librte_vhost unmaps it next. */
+		dirtylog_forget_memory(vhost->dl);
+	}
 	pthread_mutex_unlock(&connections_lock);
 	free(vhost);
 }

@@ -12,10 +12,12 @@
 #include <dirent.h>
 #include <linux/vhost_types.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -24,6 +26,7 @@
 #include "dirtylog_vhost.h"
 #include "frontend_log.h"
 #include "test_program.h"
+#include "truncation_guard.h"
 #include "vhost_msg.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
@@ -164,9 +167,16 @@ call_fd(void *ctx, uint32_t vring, bool changing)
 	note(ctx, changing ? "changing" : "changed", vring);
 }
 
+static void
+memory_lost(void *ctx)
+{
+	note(ctx, "lost", DIRTYLOG_ALL_VRINGS);
+}
+
 static const struct dirtylog_vhost_ops user_ops = {
 	.quiesce = quiesce,
 	.resume = resume,
+	.memory_lost = memory_lost,
 	.call_fd = call_fd,
 };
 
@@ -727,6 +737,165 @@ mapped_region_beyond_its_file(void **state)
 	close(librte.fd);
 }
 
+/* More than a device may have is refused before librte_vhost maps it, and nothing stops for it. */
+static void
+memory_that_is_too_large(void **state)
+{
+	static const struct dirtylog_options options = { .max_memory = 4 * PAGES * PAGE };
+	struct room *room = *state;
+	struct librte_msg *msg = &room->message.msg;
+	unsigned int fds = open_fds();
+	int given[2];
+
+	assert_int_equal(dirtylog_reset(room->dl), 0);
+	assert_int_equal(dirtylog_configure(room->dl, &options), 0);
+	assert_int_equal(dirtylog_set_regions(room->dl, librte.regions, 1), 0);
+	open_queue(room, 0);
+	compose(room, VHOST_USER_SET_MEM_TABLE, 8 + 2 * 32, NULL);
+	msg->payload.memory.nb_regions = 2;
+	msg->payload.memory.regions[0].gpa = 0;
+	msg->payload.memory.regions[0].size = PAGES * PAGE;
+	msg->payload.memory.regions[0].offset = 0;
+	msg->payload.memory.regions[1] = msg->payload.memory.regions[0];
+	msg->payload.memory.regions[1].size = 3 * PAGES * PAGE + 1;
+	given[0] = memfd_create("guest", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(given[0], 8 * PAGES * PAGE), 0);
+	given[1] = dup(given[0]);
+	attach_fds(room, FDS_AT_22_11, 2, given);
+	assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_ERR);
+	logged(room, "are what a device may have: refused");
+	assert_int_equal(open_fds(), fds);
+	asked(room, "");
+	assert_true(is_open(room, 0));
+	attach_fds(room, FDS_AT_22_11, 0, NULL);
+	msg->payload.memory.regions[1].size--;
+	assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
+	asked(room, "quiesce(all) ");
+	assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_OK);
+	asked(room, "resume(all) ");
+	/* A region more counts with those that there are. */
+	compose(room, VHOST_USER_ADD_MEM_REG, 8 + 32, NULL);
+	msg->payload.memory.regions[0].gpa = UINT64_C(1) << 32;
+	msg->payload.memory.regions[0].size = 3 * PAGES * PAGE + 1;
+	attach_fds(room, FDS_AT_22_11, 0, NULL);
+	assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_ERR);
+	logged(room, "are what a device may have: refused");
+	asked(room, "");
+	msg->payload.memory.regions[0].size--;
+	assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
+	asked(room, "quiesce(all) ");
+}
+
+/* Give the connection memory of its own, mapped as librte_vhost would. */
+static uint8_t *
+map_memory(struct room *room)
+{
+	uint8_t *ram;
+
+	librte.fd = memfd_create("guest", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(librte.fd, PAGES * PAGE), 0);
+	ram = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, librte.fd, 0);
+	assert_ptr_not_equal(ram, MAP_FAILED);
+	librte.regions[0].host = ram;
+	send(room, VHOST_USER_SET_MEM_TABLE, 0, NULL);
+	return ram;
+}
+
+static void
+memory_is_taken_away(void **state)
+{
+	struct room *room = *state;
+	uint8_t *ram = map_memory(room), *other;
+
+	asked(room, "quiesce(all) resume(all) ");
+	open_queue(room, 0);
+	set_features(room, false);
+	asked(room, "");
+	assert_int_equal(ftruncate(librte.fd, 0), 0);
+	ram[5] = 1;
+	/* With the next message, whichever it is; once. */
+	set_features(room, false);
+	asked(room, "quiesce(all) lost(all) ");
+	logged(room, "unit: the front-end has truncated the memory of its guest");
+	assert_false(is_open(room, 0));
+	set_features(room, false);
+	asked(room, "");
+	assert_int_equal(dirtylog_open(room->dl, &room->markers[0], 0), -EIO);
+	/* Another table. */
+	close(librte.fd);
+	other = map_memory(room);
+	assert_ptr_not_equal(other, ram);
+	asked(room, "quiesce(all) resume(all) ");
+	open_queue(room, 0);
+	/* Lost again, and found by somebody else first: the user gets to know. */
+	assert_int_equal(ftruncate(librte.fd, 0), 0);
+	other[5] = 1;
+	assert_true(dirtylog_memory_lost(room->dl));
+	assert_false(is_open(room, 0));
+	get_vring_base(room, 0);
+	asked(room, "quiesce(all) lost(all) quiesce(0) ");
+	munmap(ram, PAGES * PAGE);
+	munmap(other, PAGES * PAGE);
+	close(librte.fd);
+}
+
+/* From where librte_vhost unmaps it on, a fault there is not ours. In a child, which dies of it. */
+static void
+memory_is_unmapped(void **state)
+{
+	static const uint32_t requests[] = {
+		VHOST_USER_SET_MEM_TABLE, VHOST_USER_ADD_MEM_REG, VHOST_USER_REM_MEM_REG,
+		VHOST_USER_RESET_OWNER, 0,
+	};
+	struct room *room = *state;
+	uint8_t *ram = map_memory(room);
+	unsigned int i;
+	int status;
+	pid_t pid;
+
+	for (i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			alarm(20);
+			if (requests[i] != 0) {
+				compose(room, requests[i], 0, NULL);
+				before(room);
+			} else {
+				dirtylog_vhost_detach(room->vhost);
+			}
+			signal(SIGBUS, SIG_DFL);
+			/* Has anybody still something to guard? Then he takes SIGBUS again. */
+			dirtylog_truncation_guard_check();
+			if (ftruncate(librte.fd, 0) == 0)
+				*(volatile uint8_t *)ram = 1;
+			_exit(1);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status));
+		assert_int_equal(WTERMSIG(status), SIGBUS);
+		assert_int_equal(ftruncate(librte.fd, PAGES * PAGE), 0);
+	}
+	munmap(ram, PAGES * PAGE);
+	close(librte.fd);
+}
+
+/* SIGBUS is taken back with each message. */
+static void
+somebody_takes_sigbus(void **state)
+{
+	struct room *room = *state;
+	uint8_t *ram = map_memory(room);
+
+	signal(SIGBUS, SIG_DFL);
+	set_features(room, false);
+	assert_int_equal(ftruncate(librte.fd, 0), 0);
+	ram[7] = 1;
+	assert_true(dirtylog_memory_lost(room->dl));
+	munmap(ram, PAGES * PAGE);
+	close(librte.fd);
+}
+
 /* Whose a connection is, as librte_vhost's own callbacks ask. */
 static void
 context_of_a_vid(void **state)
@@ -1043,6 +1212,10 @@ main(int argc, char **argv)
 		IN_ROOM(reset_owner),
 		IN_ROOM(memory_table),
 		IN_ROOM(mapped_region_beyond_its_file),
+		IN_ROOM(memory_that_is_too_large),
+		IN_ROOM(memory_is_taken_away),
+		IN_ROOM(memory_is_unmapped),
+		IN_ROOM(somebody_takes_sigbus),
 		IN_ROOM(context_of_a_vid),
 		IN_ROOM(user_that_does_not_quiesce),
 		IN_ROOM(call_descriptor),

@@ -4,14 +4,13 @@
  * (c) Burst and control thread: a closed queue touches nothing.
  *
  * Stands for
- *   lib/dirtylog_epoch.h    dirtylog_reader_enter(), dirtylog_reader_leave()
- *   lib/dirtylog_epoch.c    dirtylog_epoch_sync()
- *   lib/dirtylog_marker.h   dirtylog_burst_begin(): the gate
- *   lib/dirtylog.c   close_locked(), dirtylog_open()
- *   drivers/net/dirtylog/eth_dirtylog_port.c   on_quiesce(), on_resume(): the queues
- *                           are closed one after the other, librte_vhost unmaps
- *                           the guest's memory, maps it elsewhere, the queues
- *                           get the new table and are opened
+ *   dirtylog_epoch.h        dirtylog_reader_enter(), dirtylog_reader_leave()
+ *   dirtylog_marker.h       dirtylog_burst_begin(): the gate
+ *   lib/src                 dirtylog_epoch_sync(), close_locked(), dirtylog_open()
+ *   the driver              on_quiesce(), on_resume(): the queues are closed one
+ *                           after the other, librte_vhost unmaps the guest's
+ *                           memory, maps it elsewhere, the queues get the new
+ *                           table and are opened
  *
  * RIGHT is the asymmetric way: plain stores in the burst, membarrier(2) in the
  * control thread. RIGHT+READER_FENCE is the one for a kernel without membarrier.
@@ -92,7 +91,7 @@ bool turned_away;
 #endif
 
 #if defined(READER_FENCE) || defined(FENCED)
-#define READER_FENCE_DONE(q) DRAINED(q)
+#define READER_FENCE_DONE(q) SB_EMPTY(q)
 #else
 #define READER_FENCE_DONE(q) true
 #endif
@@ -101,7 +100,7 @@ bool turned_away;
 	defined(NO_CONTROL_FENCE)
 #define CONTROL_FENCE_DONE true
 #else
-#define CONTROL_FENCE_DONE DRAINED(CONTROL)
+#define CONTROL_FENCE_DONE SB_EMPTY(CONTROL)
 #endif
 
 /* Within a step. */
@@ -187,8 +186,8 @@ inline close(q)
 	CONTROL_FENCE_DONE;
 #ifdef MEMBARRIER
 	if
-	:: DRAINED(0) -> DRAINED(1)
-	:: DRAINED(1) -> DRAINED(0)
+	:: SB_EMPTY(0) -> SB_EMPTY(1)
+	:: SB_EMPTY(1) -> SB_EMPTY(0)
 	fi;
 #endif
 #ifdef NET_VHOST

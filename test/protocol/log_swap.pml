@@ -5,14 +5,13 @@
  * the old log after the reply, and none is lost.
  *
  * Stands for
- *   lib/dirtylog_marker.h   a burst: dirtylog_reader_enter(), the load of the
+ *   dirtylog_marker.h       a burst: dirtylog_reader_enter(), the load of the
  *                           view in dirtylog_mark(), dirtylog_flush(),
  *                           dirtylog_reader_leave()
- *   lib/dirtylog.c   dirtylog_set_log(), dirtylog_suspend_log(),
- *                           install_views(), publish(), close_locked()
- *   lib/dirtylog_epoch.c    dirtylog_epoch_sync()
- *   lib/dirtylog_vhost.c    log_base() before librte_vhost's reply, and
- *                           log_base_mapped() after it
+ *   lib/src                 dirtylog_set_log(), dirtylog_suspend_log(),
+ *                           install_views(), drain(), close_locked(),
+ *                           dirtylog_epoch_sync(); log_base() before
+ *                           librte_vhost's reply, and log_base_mapped() after it
  *   the front-end           harvests its log; hands over a fresh one, waits for
  *                           the reply, harvests the old one once more, and from
  *                           then on only the new one; stops and, RESTART, starts
@@ -136,9 +135,9 @@ end:	do
 		fi
 	   };
 		d_step { true -> load(q, VIEW, view) };
-		d_step { DRAINED(q) -> load(q, view, found); touch(view) };
+		d_step { SB_EMPTY(q) -> load(q, view, found); touch(view) };
 		if
-		:: !found -> d_step { DRAINED(q) -> mem[view] = 1; touch(view) }
+		:: !found -> d_step { SB_EMPTY(q) -> mem[view] = 1; touch(view) }
 		:: else
 		fi;
 		d_step {
@@ -157,8 +156,8 @@ inline epoch_sync()
 #ifndef NO_MEMBARRIER
 	/* Each reader's buffer is empty at some point of the call, in any order. */
 	if
-	:: DRAINED(0) -> DRAINED(1)
-	:: DRAINED(1) -> DRAINED(0)
+	:: SB_EMPTY(0) -> SB_EMPTY(1)
+	:: SB_EMPTY(1) -> SB_EMPTY(0)
 	fi;
 #endif
 #ifndef NO_WAIT
@@ -169,7 +168,8 @@ inline epoch_sync()
 #endif
 }
 
-inline publish()
+/* drain(), of the log state */
+inline drain_staging()
 {
 #ifndef STAGED_NOT_MOVED
 	d_step {
@@ -200,7 +200,7 @@ inline set_log()
 		mem[VIEW] = LOG(latest)
 	};
 	epoch_sync();
-	publish();
+	drain_staging();
 	mapped[1 - latest] = false
 }
 
@@ -208,8 +208,8 @@ inline set_log()
 inline close()
 {
 	closed = true;
-	!in_burst[0] && DRAINED(0) && !in_burst[1] && DRAINED(1);
-	publish()
+	!in_burst[0] && SB_EMPTY(0) && !in_burst[1] && SB_EMPTY(1);
+	drain_staging()
 }
 
 /* The vhost event thread. */
@@ -290,7 +290,7 @@ running:
 	message == NO_MESSAGE;
 	harvest(current);
 	/* What a queue might still do, in a broken variant, it does now. */
-	!in_burst[0] && DRAINED(0) && !in_burst[1] && DRAINED(1);
+	!in_burst[0] && SB_EMPTY(0) && !in_burst[1] && SB_EMPTY(1);
 	no_page_lost = !copy_old;
 	assert(no_page_lost);
 #ifdef REACH

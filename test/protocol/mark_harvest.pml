@@ -5,11 +5,11 @@
  * front-end clears.
  *
  * Stands for
- *   lib/dirtylog_marker.h   dirtylog_burst_begin() (the pending index), the
+ *   dirtylog_marker.h       dirtylog_burst_begin() (the pending index), the
  *                           order write - dirtylog_mark() - dirtylog_flush() -
  *                           store of the used index, dirtylog_burst_end()
- *   lib/dirtylog.c   close_locked(), mark_index()
- *   drivers/net/dirtylog/dirtylog_split.c   publish()
+ *   lib/src                 close_locked(), mark_index()
+ *   datapath/split.c        publish()
  *   the front-end           xchg(word, 0) per word, then the copy of the pages;
  *                           GET_VRING_BASE per queue; the last harvest
  *
@@ -100,7 +100,7 @@ inline became_visible(cell)
 #ifdef NO_FENCE
 #define FENCE(q) true
 #else
-#define FENCE(q) DRAINED(q)
+#define FENCE(q) SB_EMPTY(q)
 #endif
 
 /*
@@ -127,7 +127,7 @@ inline test_and_set(q, wanted, word, mask)
 #ifdef PLAIN_OR
 			d_step { ROOM(q) -> store(q, word, found | (mask)) }
 #else
-			d_step { DRAINED(q) -> mem[word] = mem[word] | (mask) }
+			d_step { SB_EMPTY(q) -> mem[word] = mem[word] | (mask) }
 #endif
 		:: else
 		fi;
@@ -197,7 +197,7 @@ inline stop(q)
 {
 	closed[q] = true;
 #ifndef NO_WAIT_AT_STOP
-	!in_burst[q] && DRAINED(q);
+	!in_burst[q] && SB_EMPTY(q);
 #endif
 #if !defined(NO_INDEX_MARK_AT_STOP) && !defined(INDEX_NEVER_MARKED)
 	d_step { mem[LOG_INDEX] = mem[LOG_INDEX] | (1 << q); index_pending[q] = false }
@@ -248,7 +248,7 @@ active proctype front_end()
 	stop(1);
 	harvest();
 	/* What a queue might still do, in a broken variant, it does now. */
-	!in_burst[0] && DRAINED(0) && !in_burst[1] && DRAINED(1);
+	!in_burst[0] && SB_EMPTY(0) && !in_burst[1] && SB_EMPTY(1);
 	no_page_lost = !copy_old[DATA] && !copy_old[INDEX];
 	assert(no_page_lost);
 #ifdef REACH

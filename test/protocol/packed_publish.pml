@@ -5,12 +5,11 @@
  * ring is lost, although the flags that show the burst are stored last.
  *
  * Stands for
- *   drivers/net/dirtylog/dirtylog_packed.c   put_used(), publish(): all used
- *                           descriptors but the first one's; marks; flush; then
- *                           the first one's flags
- *   lib/dirtylog_marker.h   dirtylog_burst_begin() (the pending page),
+ *   datapath/packed.c       put_used(), publish(): all used descriptors but the
+ *                           first one's; marks; flush; then the first one's flags
+ *   dirtylog_marker.h       dirtylog_burst_begin() (the pending page),
  *                           dirtylog_flush(), dirtylog_mark_flags()
- *   lib/dirtylog.c   close_locked(), mark_index()
+ *   lib/src                 close_locked(), mark_index()
  *   the front-end           as in mark_harvest.pml
  *
  * The ring lies on two pages. A burst's first descriptor is on either of them,
@@ -86,7 +85,7 @@ inline became_visible(cell)
 #ifdef NO_FENCE
 #define FENCE true
 #else
-#define FENCE DRAINED(0)
+#define FENCE SB_EMPTY(0)
 #endif
 
 inline write(cell)
@@ -108,7 +107,7 @@ inline flush()
 			found = 0
 		};
 		if
-		:: missing != 0 -> d_step { DRAINED(0) -> mem[LOG] = mem[LOG] | batch }
+		:: missing != 0 -> d_step { SB_EMPTY(0) -> mem[LOG] = mem[LOG] | batch }
 		:: else
 		fi;
 		d_step { batch = 0; missing = 0 }
@@ -183,7 +182,7 @@ end:	do
 inline stop()
 {
 	closed = true;
-	!in_burst && DRAINED(0);
+	!in_burst && SB_EMPTY(0);
 #if !defined(NO_MARK_AT_STOP) && !defined(NO_LATER_MARK)
 	d_step { mem[LOG] = mem[LOG] | 1 << pending_page; pending = false }
 #endif

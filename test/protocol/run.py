@@ -8,6 +8,8 @@ Each model names its variants and what is expected of each:
                                            every statement reached
     @variant MACRO[+MACRO...]  PROPERTY    spin finds a violation of that property
 
+and below "Stands for" the functions and files that it models, which must exist.
+
 Exit status: 0, 1 (not as expected), 77 (spin or a C compiler is not installed).
 """
 
@@ -22,6 +24,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(FOLDER))
 MODELS = ("mark_harvest", "log_swap", "burst_control", "staged_drain", "packed_publish")
 JOBS = 2               # times the memory limit: below 2 GiB
 MEMORY_MIB = 1000      # of one verification
@@ -45,6 +48,29 @@ def variants(model):
     if "holds" not in expectations or len(expectations) < 2:
         sys.exit(f"{source(model)}: no right or no broken variant")
     return found
+
+
+def sources():
+    """Path and text of what the models stand for."""
+    for part in ("lib", "drivers"):
+        for folder, _, names in os.walk(os.path.join(TOP, part)):
+            for name in names:
+                if name.endswith((".c", ".h")):
+                    path = os.path.join(folder, name)
+                    with open(path, encoding="utf-8") as file:
+                        yield path, file.read()
+
+
+def strangers(model, code):
+    """Functions and files that a model says it stands for, and that are not in the code."""
+    with open(source(model), encoding="utf-8") as file:
+        said = re.search(r"^ \* Stands for$(.*?)^ \*$", file.read(), re.MULTILINE | re.DOTALL)
+    if not said:
+        sys.exit(f"{source(model)}: what does it stand for?")
+    return [name + "()" for name in re.findall(r"(\w+)\(\)", said[1])
+            if not any(re.search(rf"^{name}\(", text, re.MULTILINE) for _, text in code)] + \
+           [name for name in re.findall(r"[\w/]+\.[ch]\b", said[1])
+            if not any(path.endswith("/" + name) for path, _ in code)]
 
 
 def call(command, folder):
@@ -124,7 +150,10 @@ def main():
         print("SKIP: spin and a C compiler are needed, and not installed: see devtools/setup")
         return SKIPPED
 
-    failures = []
+    code = list(sources())
+    failures = [{"model": model, "variant": "Stands for", "expected": "what exists",
+                 "found": ", ".join(missing), "why": ""}
+                for model in models if (missing := strangers(model, code))]
     passed = 0
     layout = "{:15} {:33} {:22} {:22} {:>9} {:>8}"
     print(layout.format("model", "variant", "expected", "found", "states", "seconds"), flush=True)

@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * (d) Staged marks are published while queues mark, and at a stop.
+ * (d) Staged marks are drained into the log while queues mark, and at a stop.
  *
  * Stands for
- *   lib/dirtylog_bitmap.c   dirtylog_view_move(): clear in staging, then set in
- *                           the log
- *   lib/dirtylog_marker.h   dirtylog_flush(), into staging
- *   lib/dirtylog.c   publish(), at a bounded delay and in close_locked();
- *                           the device's lock, held from the first clear to the
- *                           last set
+ *   dirtylog_marker.h       dirtylog_flush(), into staging
+ *   lib/src                 dirtylog_view_move(): clear in staging, then set in the
+ *                           log; drain(), at a bounded delay and in
+ *                           close_locked(); the lock of the log state, held from
+ *                           the first clear to the last set
  *   the front-end           xchg(word, 0), then the copy of the pages;
  *                           GET_VRING_BASE per queue; the last harvest
  *
- * Each queue makes any number of bursts, the publisher publishes and the
+ * Each queue makes any number of bursts, the drainer drains and the
  * front-end harvests any number of times. Two pages, bits of one word; each burst
  * writes to one of them, whichever, so that a queue relies on bits the other has
- * set, and sets a bit while the other's is published.
+ * set, and sets a bit while the other's is drained.
  *
  * Abstracted: the cells that one of the queues writes, whichever, are watched;
  * the other queue marks only. Instead of contents there is one bit per cell: the
@@ -24,7 +23,7 @@
  * and what is published before or after the marks: mark_harvest.pml. The gate at
  * a stop: burst_control.pml; here it is read in one step, and the control thread
  * continues when the burst is over and its stores have left the buffer. The
- * publisher and the control thread use locked operations only.
+ * drainer and the control thread use locked operations only.
  *
  * Plain stores between two fences: one, to the page.
  *
@@ -33,13 +32,13 @@
  *   situations_missing   in the variant REACH only: fails when the last comparison
  *                        is reached after a queue relied on a bit in staging,
  *                        then a mark was made in staging between the clear and
- *                        the set, then a stop had something to publish
+ *                        the set, then a stop had something to drain
  *
  * @variant RIGHT                        holds
  * @variant REACH                        situations_missing
  * @variant SET_BEFORE_CLEAR             no_page_lost
- * @variant NO_PUBLISH_AT_STOP           no_page_lost
- * @variant PUBLISH_BEFORE_CLOSE         no_page_lost
+ * @variant NO_DRAIN_AT_STOP             no_page_lost
+ * @variant DRAIN_BEFORE_CLOSE           no_page_lost
  * @variant NO_LOCK_AT_STOP              no_page_lost
  * @variant PLAIN_CLEAR                  no_page_lost
  * @variant NO_FENCE                     no_page_lost
@@ -57,7 +56,7 @@
 bit watched;
 bool closed[2];
 bool in_burst[2];
-bool locked; /* the device's lock */
+bool locked; /* the lock of the log state */
 
 byte to_copy;  /* harvested and not copied yet, a bit per page */
 byte copy_old; /* a bit per page */
@@ -67,9 +66,9 @@ bool no_page_lost = true;
 bool situations_missing = true;
 /* One after the other: fewer states than any order. */
 bool relied_on_bit;
-bool between;      /* the publisher has cleared and not yet set */
+bool between;      /* the drainer has cleared and not yet set */
 bool mark_between;
-bool stop_publish;
+bool stop_drain;
 #endif
 
 #define ON_VISIBLE(cell) copy_old = (cell == STAGING -> copy_old : copy_old | (1 << cell))
@@ -79,7 +78,7 @@ bool stop_publish;
 #ifdef NO_FENCE
 #define FENCE(q) true
 #else
-#define FENCE(q) DRAINED(q)
+#define FENCE(q) SB_EMPTY(q)
 #endif
 
 inline begin_and_write(to)
@@ -115,7 +114,7 @@ end:		if
 		if
 		:: !found ->
 			d_step {
-				DRAINED(q) -> mem[STAGING] = mem[STAGING] | (1 << page);
+				SB_EMPTY(q) -> mem[STAGING] = mem[STAGING] | (1 << page);
 #ifdef REACH
 				mark_between = mark_between || between
 #endif
@@ -154,7 +153,7 @@ inline move()
 			bits = 0;
 #ifdef REACH
 			between = false;
-			stop_publish = mark_between && closed[0] && closed[1]
+			stop_drain = mark_between && closed[0] && closed[1]
 #endif
 		}
 #endif
@@ -168,7 +167,7 @@ inline lock()
 }
 
 /* Every millisecond, in the code; whenever it likes, here. */
-active proctype publisher()
+active proctype drainer()
 {
 	byte bits, cleared;
 
@@ -185,12 +184,12 @@ inline stop(q)
 #ifndef NO_LOCK_AT_STOP
 	lock();
 #endif
-#ifdef PUBLISH_BEFORE_CLOSE
+#ifdef DRAIN_BEFORE_CLOSE
 	move();
 #endif
 	closed[q] = true;
-	!in_burst[q] && DRAINED(q);
-#if !defined(NO_PUBLISH_AT_STOP) && !defined(PUBLISH_BEFORE_CLOSE)
+	!in_burst[q] && SB_EMPTY(q);
+#if !defined(NO_DRAIN_AT_STOP) && !defined(DRAIN_BEFORE_CLOSE)
 	move();
 #endif
 #ifndef NO_LOCK_AT_STOP
@@ -227,11 +226,11 @@ active proctype front_end()
 	stop(1);
 	harvest();
 	/* What a queue might still do, in a broken variant, it does now. */
-	!in_burst[0] && DRAINED(0) && !in_burst[1] && DRAINED(1);
+	!in_burst[0] && SB_EMPTY(0) && !in_burst[1] && SB_EMPTY(1);
 	no_page_lost = copy_old == 0;
 	assert(no_page_lost);
 #ifdef REACH
-	situations_missing = !(relied_on_bit && mark_between && stop_publish);
+	situations_missing = !(relied_on_bit && mark_between && stop_drain);
 	assert(situations_missing)
 #endif
 }

@@ -20,8 +20,8 @@
  * between. One step holds at most one access to what others write:
  *
  *     d_step { ROOM(t) -> store(t, cell, value) }
- *     d_step { DRAINED(t) -> load(t, cell, result) }      fence; load
- *     d_step { DRAINED(t) -> mem[cell] = ... mem[cell] }  locked operation
+ *     d_step { SB_EMPTY(t) -> load(t, cell, result) }      fence; load
+ *     d_step { SB_EMPTY(t) -> mem[cell] = ... mem[cell] }  locked operation
  */
 
 byte mem[CELLS];
@@ -34,7 +34,7 @@ byte sb_used[THREADS];
 byte sb_i; /* within a step; 0 between steps */
 
 #define ROOM(t) (sb_used[t] < DEPTH)
-#define DRAINED(t) (sb_used[t] == 0)
+#define SB_EMPTY(t) (sb_used[t] == 0)
 
 inline store(t, cell, value)
 {
@@ -63,7 +63,7 @@ inline load(t, cell, result)
 }
 
 /* The oldest entry of a buffer reaches memory. */
-inline drain(t)
+inline sb_to_memory(t)
 {
 	cell = sb_cell[(t) * DEPTH];
 	mem[cell] = sb_value[(t) * DEPTH];
@@ -91,12 +91,12 @@ active proctype store_buffers()
 	byte cell;
 
 end:	do
-	:: d_step { !DRAINED(0) -> drain(0) }
+	:: d_step { !SB_EMPTY(0) -> sb_to_memory(0) }
 #if THREADS > 1
-	:: d_step { !DRAINED(1) -> drain(1) }
+	:: d_step { !SB_EMPTY(1) -> sb_to_memory(1) }
 #endif
 #if THREADS > 2
-	:: d_step { !DRAINED(2) -> drain(2) }
+	:: d_step { !SB_EMPTY(2) -> sb_to_memory(2) }
 #endif
 	od
 }

@@ -38,7 +38,7 @@
 #define FILE_MAX (32 * MIB) /* of memory behind half a region */
 #define LIMIT_MS 5000
 
-/* Never published by itself, so that what is in the log went there directly. */
+/* Never drained by itself, so that what is in the log went there directly. */
 #define NEVER_US 4000000000u
 static const struct dirtylog_options
 	automatic = { .placement = DIRTYLOG_PLACEMENT_AUTO, .drain_us = NEVER_US },

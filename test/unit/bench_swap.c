@@ -165,7 +165,7 @@ measure(const char *name, unsigned int swaps, enum dirtylog_placement placement,
 
 	require(queue != NULL, "malloc");
 	memset(queue, 0, sizeof(*queue));
-	require(dirtylog_create("bench", &dl) == 0, "device_create");
+	require(dirtylog_create("bench", &dl) == 0, "creating the log state");
 	require(dirtylog_configure(dl, &options) == 0, "configure");
 	dirtylog_add_queue(dl, &queue->marker);
 	require(dirtylog_set_regions(dl, &region, 1) == 0, "set_regions");

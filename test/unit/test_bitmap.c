@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Shows that a region's bitmap does what the model does (the table in the
- * design, taken from rust-vmm): empty at first, mark, test, slice, replace,
- * reference, dump, and the view of one region on a mapped log, with its edge
- * cases. Checked from the front-end's side, bit by bit in its own mapping.
+ * Shows that a region's bitmap does what dirtylog_bitmap.h says: empty at first,
+ * mark, test, slice, replace, reference, dump, and the view of one region on a
+ * mapped log, with its edge cases. Checked from the front-end's side, bit by bit
+ * in its own mapping.
  */
 
 #include <errno.h>

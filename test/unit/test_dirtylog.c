@@ -106,7 +106,7 @@ set_log(struct room *room, const struct frontend_log *log)
 	return ret;
 }
 
-/* A burst that writes one page and drains nothing. */
+/* A burst that writes one page and publishes nothing. */
 static void
 burst(struct room *room, unsigned int queue, uint64_t page)
 {

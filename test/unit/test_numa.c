@@ -4,8 +4,8 @@
  * Shows what becomes of marks on a machine with two NUMA nodes, which this
  * test plays: the functions of libnuma are its own (linked with --wrap). Guest
  * memory is addresses that it knows the node of; all else that is mapped, such
- * as a log, is on node 0 until it is moved. test/system/qemu shows the same with a
- * real kernel.
+ * as a log, is on node 0 until it is moved. test/numa shows the same with a real
+ * kernel.
  */
 
 #include <errno.h>

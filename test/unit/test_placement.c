@@ -172,7 +172,7 @@ complete_at_close(void **state)
 
 	(void)state;
 	close_queue(room, 0);
-	/* Of the whole dl, and the index of the queue that closed. */
+	/* Of the whole device, and the index of the queue that closed. */
 	assert_true(frontend_log_test(&room->log, INDEX_PAGE(0)));
 	marks_are_in(&room->log, 3);
 	frontend_log_clear(&room->log);
@@ -204,7 +204,7 @@ complete_at_set_log(void **state)
 
 /* Left: the marks go to the log that comes. */
 static void
-complete_after_leave_log(void **state)
+complete_after_suspended_log(void **state)
 {
 	struct room *room = room_with_staged_marks();
 
@@ -306,7 +306,7 @@ arrives(const struct frontend_log *log, uint64_t page)
 }
 
 static void
-published_in_time(void **state)
+drained_in_time(void **state)
 {
 	static const uint32_t delays[] = { 0 /* 1000 */, 1, 100, 20000 };
 	unsigned int i, j;
@@ -346,7 +346,7 @@ published_in_time(void **state)
 
 /* How often the threads of this name went to sleep so far; their number in *nb. */
 static uint64_t
-sleeps_of_publishers(unsigned int *nb)
+sleeps_of_drainers(unsigned int *nb)
 {
 	DIR *dir = opendir("/proc/self/task");
 	struct dirent *entry;
@@ -375,60 +375,60 @@ sleeps_of_publishers(unsigned int *nb)
 }
 
 static void
-publisher_is_asleep(void)
+drainer_is_asleep(void)
 {
 	unsigned int nb;
 	uint64_t sleeps;
 
 	usleep(20 * 1000); /* one more call may come */
-	sleeps = sleeps_of_publishers(&nb);
+	sleeps = sleeps_of_drainers(&nb);
 	assert_int_equal(nb, 1);
 	usleep(50 * 1000);
-	assert_int_equal(sleeps_of_publishers(&nb), sleeps);
+	assert_int_equal(sleeps_of_drainers(&nb), sleeps);
 }
 
 static void
-publisher_works(void)
+drainer_works(void)
 {
 	unsigned int nb, ms;
-	uint64_t sleeps = sleeps_of_publishers(&nb);
+	uint64_t sleeps = sleeps_of_drainers(&nb);
 
 	assert_int_equal(nb, 1);
-	for (ms = 0; sleeps_of_publishers(&nb) < sleeps + 3; ms++) {
+	for (ms = 0; sleeps_of_drainers(&nb) < sleeps + 3; ms++) {
 		assert_true(ms < LIMIT_MS);
 		usleep(1000);
 	}
 }
 
 static void
-publisher_sleeps_when_it_can(void **state)
+drainer_sleeps_when_it_can(void **state)
 {
 	struct room *room = room_open(DIRTYLOG_PLACEMENT_STAGED, 0);
 	unsigned int nb;
 
 	(void)state;
-	sleeps_of_publishers(&nb);
+	sleeps_of_drainers(&nb);
 	assert_int_equal(nb, 0);
 	set_logging(room, true);
-	/* There is no log to publish to. */
-	sleeps_of_publishers(&nb);
+	/* There is no log to drain to. */
+	sleeps_of_drainers(&nb);
 	assert_int_equal(nb, 0);
 	set_log(room, &room->log);
-	publisher_works();
+	drainer_works();
 	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
-	publisher_is_asleep();
+	drainer_is_asleep();
 	set_log(room, &room->other);
-	publisher_works();
+	drainer_works();
 	set_logging(room, false);
-	publisher_is_asleep();
+	drainer_is_asleep();
 	set_log(room, &room->other);
 	set_logging(room, true);
-	publisher_works();
+	drainer_works();
 	/* The front-end is gone. */
 	assert_int_equal(dirtylog_reset(room->dl), 0);
-	publisher_is_asleep();
+	drainer_is_asleep();
 	room_close(room);
-	sleeps_of_publishers(&nb);
+	sleeps_of_drainers(&nb);
 	assert_int_equal(nb, 0);
 }
 
@@ -462,7 +462,7 @@ marks_go_direct(enum dirtylog_placement placement)
 	assert_true(frontend_log_is_exactly(&room->log, 502, 1));
 	burst(room, 0, 503);
 	assert_true(frontend_log_test(&room->log, 503));
-	sleeps_of_publishers(&nb);
+	sleeps_of_drainers(&nb);
 	assert_int_equal(nb, 0);
 	room_close(room);
 }
@@ -629,12 +629,12 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(complete_at_close),
 		cmocka_unit_test(complete_at_set_log),
-		cmocka_unit_test(complete_after_leave_log),
+		cmocka_unit_test(complete_after_suspended_log),
 		cmocka_unit_test(complete_at_logging_off),
 		cmocka_unit_test(complete_at_remove_queue),
 		cmocka_unit_test(new_table_is_staged),
-		cmocka_unit_test(published_in_time),
-		cmocka_unit_test(publisher_sleeps_when_it_can),
+		cmocka_unit_test(drained_in_time),
+		cmocka_unit_test(drainer_sleeps_when_it_can),
 		cmocka_unit_test(direct),
 		cmocka_unit_test(auto_with_one_node),
 		cmocka_unit_test(configured_before_regions),

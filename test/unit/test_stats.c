@@ -179,13 +179,13 @@ marks_staged(void **state)
 	stats = stats_of(room);
 	assert_int_equal(stats.drains, 1);
 	assert_int_equal(stats.pages_drained, 7);
-	/* Nothing new: a publish that drains no page. */
+	/* Nothing new: a drain of no page. */
 	assert_int_equal(set_log(room, LOG_LEN), 0);
 	stats = stats_of(room);
 	assert_int_equal(stats.drains, 2);
 	assert_int_equal(stats.pages_drained, 7);
 	assert_int_equal(stats.swaps, 2);
-	/* Harvested, marked, published. */
+	/* Harvested, marked, drained. */
 	frontend_log_clear(&room->log);
 	burst(room, 0, 0, 10, 1, 1);
 	marks_are(room, 30, 3, 2, 0);

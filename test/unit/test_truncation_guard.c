@@ -681,7 +681,7 @@ truncate_under_ports(enum dirtylog_placement placement, int fd, uint64_t offset)
 	another_round(bad);
 	another_round(bad);
 	for (ms = 0; truncated_logs(bad) == 0; ms++) {
-		/* Staged: by the next publish but one. */
+		/* Staged: by the next drain but one. */
 		assert_true(ms < 20000);
 		usleep(1000);
 	}

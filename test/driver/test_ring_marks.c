@@ -2,8 +2,8 @@
 
 /*
  * What the datapath logs, and when: the page of the used index (or of a packed
- * burst's first flags), marks before it is stored, nothing with logging off. And that the comparison
- * which all these tests rest on sees a mark that is missing.
+ * burst's first flags), marks before it is stored, nothing with logging off. And
+ * that the comparison which all these tests rest on sees a mark that is missing.
  */
 
 #include <setjmp.h>

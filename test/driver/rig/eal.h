@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* The EAL for a test program: no root, no huge pages, no devices, no files left. */
+/*
+ * The EAL for a test program: no root, no huge pages, no devices, no files left.
+ * That of app/port-bench, whose header has the same name, measures.
+ */
 
 #ifndef EAL_H
 #define EAL_H

@@ -4,6 +4,9 @@
  * A vhost-user front-end with a guest behind it, as small as can be: it sets a
  * device up over the socket as the specification says, and lets a test send
  * anything else too. Everything that waits has a time limit.
+ *
+ * Not app/vmm/frontend.h, which drives the benchmarks: tests share no code with
+ * them, so that a mistake there is not taken for right here.
  */
 
 #ifndef FRONTEND_H

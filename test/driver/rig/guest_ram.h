@@ -7,6 +7,9 @@
  * only, and its pages are noted. Comparing the two then shows every byte that
  * was written wrongly, not at all, or where nothing was to be written; and the
  * notes are the pages that a log must show, no more and no less.
+ *
+ * Not app/vmm/guest_ram.h, the benchmarks' guest: tests share no code with them,
+ * so that a mistake there is not taken for right here.
  */
 
 #ifndef GUEST_RAM_H

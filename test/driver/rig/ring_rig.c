@@ -115,7 +115,7 @@ rig_create(const struct rig_options *options)
 	return rig;
 }
 
-/* The ring's own pages, as eth_dirtylog_port.c has them marked. */
+/* The ring's own pages, as the driver's port.c has them marked. */
 static void
 open_marked(struct rig *rig, struct rig_side *side)
 {

@@ -2,7 +2,7 @@
 
 /*
  * Two rings, split or packed ones, between a guest and the driver's datapath, without
- * librte_vhost and a socket: guest memory, the queues as eth_dirtylog_port.c fills
+ * librte_vhost and a socket: guest memory, the queues as the driver's port.c fills
  * them in, the device's log state, and a model of what the back-end has to
  * write, which memory and log are compared with after each burst.
  */
@@ -95,7 +95,7 @@ enum rig_shape {
 struct rig *rig_create(const struct rig_options *options);
 void rig_destroy(struct rig *rig);
 
-/* Open and close both queues, as eth_dirtylog_port.c does. */
+/* Open and close both queues, as the driver's port.c does. */
 void rig_open(struct rig *rig);
 void rig_close(struct rig *rig);
 

@@ -131,7 +131,7 @@ ring_set_packed(struct ring_writer *ring, unsigned int ahead, uint64_t addr, uin
 		ring->held_flags = desc.flags;
 		desc.flags = old_flags(position);
 		ram_write(ring->ram, at, &desc, sizeof(desc));
-		/* A test may say what the back-end writes before it drains. */
+		/* A test may say what the back-end writes before it publishes. */
 		ram_foresee(ring->ram, ring->held, &ring->held_flags, sizeof(ring->held_flags));
 		return;
 	}

@@ -276,6 +276,8 @@ one_burst(struct rig *rig, struct rig_side *side, uint64_t *random)
 	struct rte_mbuf *pkts[32];
 	unsigned int i, n;
 
+	/* A ring that was given up for a chain without end: as if it were opened anew. */
+	side->queue->broken = false;
 	if (side == &rig->to_guest) {
 		for (i = 0; i < 32; i++) {
 			uint64_t x = packet_random(random);
@@ -309,6 +311,8 @@ static void
 make_good(struct rig *rig, struct rig_side *side)
 {
 	side->queue->avail_seen = side->queue->next_avail;
+	side->queue->broken = false;
+	side->queue->stuck = false;
 	side->ring.next_avail = side->queue->next_avail;
 	side->ring.next_used = side->queue->next_used;
 	side->model_used = side->queue->next_used;

@@ -13,4 +13,17 @@
  */
 void dirtylog_marker_join(struct dirtylog_marker *marker, struct dirtylog_epoch *epoch);
 
+/*
+ * Mark the page of a queue's index, on its behalf: its last store is not
+ * marked before the queue's next burst. For when there is no such burst.
+ */
+void dirtylog_marker_mark_last_index(struct dirtylog_marker *marker);
+
+/* Add its counters, which its thread may be counting on, to a sum. */
+void dirtylog_marker_add_stats(const struct dirtylog_marker *marker,
+		struct dirtylog_marker_stats *sum);
+
+/* Whether all markers of a list are closed. */
+bool dirtylog_markers_closed(const struct dirtylog_marker *markers);
+
 #endif /* DIRTYLOG_MARKER_PVT_H */

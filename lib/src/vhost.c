@@ -14,8 +14,6 @@
 #include "truncation_guard.h"
 #include "vhost_msg.h"
 
-RTE_LOG_REGISTER(dirtylog_logtype, lib.dirtylog, INFO)
-
 #define MAX_VRINGS 256 /* what librte_vhost has room for */
 
 struct dirtylog_vhost {

@@ -72,10 +72,11 @@ struct dirtylog_options {
 struct dirtylog_stats {
 	struct dirtylog_marker_stats marks; /**< its queues', also of those removed */
 	uint64_t swaps;            /**< logs taken (SET_LOG_BASE) */
-	uint64_t refused_logs;     /**< logs that did not cover a region */
+	uint64_t refused_logs;     /**< logs that could not be mapped, or covered too little */
 	uint64_t refused_regions;  /**< regions that exceeded `max_memory` */
-	uint64_t drains;        /**< times that staged marks were moved to a log */
-	uint64_t pages_drained;  /**< pages that these moves made dirty in a log */
+	uint64_t whole_marks;      /**< times that all memory was marked: see dirtylog_open() */
+	uint64_t drains;           /**< times that staged marks were moved to a log */
+	uint64_t pages_drained;    /**< pages that these moves made dirty in a log */
 	uint64_t truncated_logs;   /**< logs that their owner made shorter while in use */
 	uint64_t truncated_regions; /**< the same of guest memory: its queues were closed */
 	uint64_t regions_direct;   /**< regions whose marks go to the log now */

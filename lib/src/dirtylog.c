@@ -79,6 +79,9 @@ dirtylog_reset(struct dirtylog *dl)
 	pthread_mutex_lock(&dl->lock);
 	if (dirtylog_markers_closed(dl->markers)) {
 		dl->logging = false;
+		dl->was_open = false;
+		dl->mark_all = false;
+		dl->marks_dropped = false;
 		dirtylog_regions_clear(dl);
 		dirtylog_views_forget_log(dl);
 		ret = 0;
@@ -162,10 +165,12 @@ dirtylog_open(struct dirtylog *dl, struct dirtylog_marker *marker,
 		goto unlock;
 	dirtylog_regions_check_lost(dl);
 	ret = dl->memory_lost ? -EIO : find_index(dl, marker, index_gpa);
-	if (ret == 0)
-		/* Release: what the caller prepared for the queue is seen by its first burst. */
-		__atomic_store_n(&marker->gate, dl->logging ? DIRTYLOG_GATE_LOGGING :
-				DIRTYLOG_GATE_OPEN, __ATOMIC_RELEASE);
+	if (ret < 0)
+		goto unlock;
+	dl->was_open = true;
+	/* Release: what the caller prepared for the queue is seen by its first burst. */
+	__atomic_store_n(&marker->gate, dl->logging ? DIRTYLOG_GATE_LOGGING : DIRTYLOG_GATE_OPEN,
+			__ATOMIC_RELEASE);
 unlock:
 	pthread_mutex_unlock(&dl->lock);
 	return ret;

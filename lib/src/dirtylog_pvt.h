@@ -63,9 +63,23 @@ struct dirtylog {
 		uint64_t value; /* pages per second before that */
 	} rate;
 	bool truncation_reported;
+	bool was_open; /* a queue was, since logging was last reset */
+	bool mark_all; /* in the next log, every page of every region */
+	bool marks_dropped; /* staged ones, of memory that went before a log came */
 	struct dirtylog_memory_guard *memory_guard; /* of the table; NULL: none, or forgotten */
 	bool memory_lost; /* the queues stay closed until another table comes */
 	char name[];
 };
+
+/*
+ * Logging is on before a queue was ever open: the connection follows one that may
+ * have died with marks in its hands (killed, or its socket broken, before a log
+ * came). Nobody knows which pages; so in the first log that it gets all are
+ * marked. Where a queue was open already this does nothing.
+ */
+void dirtylog_follow_predecessor(struct dirtylog *dl);
+
+/* A log was refused before it got here. */
+void dirtylog_count_refused_log(struct dirtylog *dl);
 
 #endif /* DIRTYLOG_PVT_H */

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <rte_common.h>
+
 #include "diag.h"
 #include "dirtylog_pvt.h"
 #include "marker.h"
@@ -277,6 +279,69 @@ move_staged(struct dirtylog *dl, const struct memory_table *old)
 	}
 }
 
+/* The end of the range from `gpa` on, up to `end`, that is in the table, or is not. */
+static uint64_t
+range_end(const struct dirtylog_memory *memory, uint64_t gpa, uint64_t end, bool *inside)
+{
+	uint32_t i;
+
+	*inside = false;
+	for (i = 0; memory != NULL && i < memory->nb_regions; i++) {
+		const struct dirtylog_region *region = &memory->regions[i];
+
+		if (gpa - region->gpa < region->len) {
+			*inside = true;
+			return RTE_MIN(end, region->gpa + region->len);
+		}
+		if (region->gpa > gpa)
+			end = RTE_MIN(end, region->gpa);
+	}
+	return end;
+}
+
+/*
+ * Memory that goes takes its staged marks along, if no log has come that could
+ * take them. Then all of memory is marked in the next log, and all that comes
+ * later: it may be the same again.
+ */
+static void
+note_dropped_marks(struct dirtylog *dl, const struct memory_table *old)
+{
+	uint32_t i;
+	bool inside;
+
+	for (i = 0; i < old->nb_regions && dl->logging && !dl->log_current; i++) {
+		const struct dirtylog_region *region = old->views[i].region;
+		uint64_t at = region->gpa, end = at + region->len;
+
+		for (inside = true; inside && at != end;)
+			at = range_end(dl->table->memory, at, end, &inside);
+		if (old->views[i].staging != NULL && !inside) {
+			dl->marks_dropped = true;
+			dl->mark_all = true;
+		}
+	}
+}
+
+/* See note_dropped_marks(). */
+static void
+mark_new_memory(struct dirtylog *dl, const struct dirtylog_memory *old)
+{
+	uint32_t i;
+
+	for (i = 0; i < dl->table->nb_regions && dl->marks_dropped; i++) {
+		const struct region_views *views = &dl->table->views[i];
+		uint64_t gpa = views->region->gpa, end = gpa + views->region->len, next;
+		bool inside;
+
+		for (; gpa != end; gpa = next) {
+			next = range_end(old, gpa, end, &inside);
+			if (!inside)
+				dirtylog_views_mark(dl, views, gpa - views->region->gpa, next - gpa);
+		}
+	}
+}
+
 /*
  * Whether a front-end that names this table gets the mappings that there are,
  * and not new ones: librte_vhost sees no change in it.
@@ -308,6 +373,8 @@ change_table(struct dirtylog *dl, struct memory_table *table, struct dirtylog_me
 	dl->table = table;
 	dirtylog_views_install(dl);
 	move_staged(dl, old);
+	note_dropped_marks(dl, old);
+	mark_new_memory(dl, old->memory);
 	table_free(old);
 }
 

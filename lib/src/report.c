@@ -43,6 +43,14 @@ dirty_rate(struct dirtylog *dl, uint64_t pages)
 }
 
 void
+dirtylog_count_refused_log(struct dirtylog *dl)
+{
+	pthread_mutex_lock(&dl->lock);
+	dl->stats.refused_logs++;
+	pthread_mutex_unlock(&dl->lock);
+}
+
+void
 dirtylog_get_stats(struct dirtylog *dl, struct dirtylog_stats *stats)
 {
 	const struct dirtylog_marker *marker;

@@ -50,6 +50,7 @@ info(const char *cmd __rte_unused, const char *params, struct rte_tel_data *data
 	rte_tel_data_add_dict_uint(data, "drains", stats.drains);
 	rte_tel_data_add_dict_uint(data, "swaps", stats.swaps);
 	rte_tel_data_add_dict_uint(data, "refused_logs", stats.refused_logs);
+	rte_tel_data_add_dict_uint(data, "whole_marks", stats.whole_marks);
 	rte_tel_data_add_dict_uint(data, "refused_regions", stats.refused_regions);
 	rte_tel_data_add_dict_uint(data, "truncated_logs", stats.truncated_logs);
 	rte_tel_data_add_dict_uint(data, "truncated_regions", stats.truncated_regions);

@@ -10,6 +10,7 @@
 
 #include "compat.h"
 #include "diag.h"
+#include "dirtylog_pvt.h"
 #include "dirtylog_vhost.h"
 #include "truncation_guard.h"
 #include "vhost_msg.h"
@@ -24,6 +25,7 @@ struct dirtylog_vhost {
 	size_t fds_at; /* where the descriptors lie in a message; 0: not known */
 	bool memory_lost; /* and the user knows it */
 	int64_t call_changing; /* the virtqueue that call_fd(true) was called for, or -1 */
+	int64_t quiesced; /* the virtqueue(s) that resume() is owed for, or -1 */
 	/* The ring addresses in force; index is the message's. */
 	struct vhost_vring_addr addrs[MAX_VRINGS];
 };
@@ -77,6 +79,7 @@ take_log(struct dirtylog_vhost *vhost, int fd, uint64_t offset, uint64_t size)
 				ret == -EINVAL ? "empty, or offset no multiple of 4096" :
 				ret == -ERANGE ? "the file is shorter" :
 				ret == -ENOTSUP ? "the file is not in memory" : strerror(-ret));
+		dirtylog_count_refused_log(vhost->dl);
 		return RTE_VHOST_MSG_RESULT_ERR;
 	}
 	ret = dirtylog_set_log(vhost->dl, shm);
@@ -114,6 +117,7 @@ log_base(struct dirtylog_vhost *vhost, struct librte_msg *msg)
 		DIRTYLOG_DIAG(ERR, "vid %d: SET_LOG_BASE with %u bytes and %d descriptors,"
 				" not %zu and 1: refused", vhost->vid, msg->size,
 				fds->nb_fds, sizeof(msg->payload.log));
+		dirtylog_count_refused_log(vhost->dl);
 		result = RTE_VHOST_MSG_RESULT_ERR;
 	} else {
 		result = take_log(vhost, fds->fds[0], msg->payload.log.offset,
@@ -121,7 +125,14 @@ log_base(struct dirtylog_vhost *vhost, struct librte_msg *msg)
 	}
 	close_fds(fds);
 	/* The payload goes back as it came: 16 bytes, which Cloud Hypervisor awaits. */
-	return result == RTE_VHOST_MSG_RESULT_OK ? RTE_VHOST_MSG_RESULT_REPLY : result;
+	if (result == RTE_VHOST_MSG_RESULT_OK)
+		return RTE_VHOST_MSG_RESULT_REPLY;
+	/*
+	 * No acknowledgement: it has 8 bytes, and a front-end that waits for the 16
+	 * of a reply waits for ever. librte_vhost closes the connection instead.
+	 */
+	msg->flags &= ~VHOST_MSG_NEED_REPLY;
+	return result;
 }
 
 /* The library has mapped the log and replied; adopt its pages. */
@@ -144,7 +155,7 @@ log_base_mapped(struct dirtylog_vhost *vhost)
 				vhost->vid, size, strerror(-ret));
 		return RTE_VHOST_MSG_RESULT_ERR;
 	}
-	return RTE_VHOST_MSG_RESULT_OK;
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
 static enum rte_vhost_msg_result
@@ -158,6 +169,7 @@ set_features(struct dirtylog_vhost *vhost, const struct librte_msg *msg)
 				vhost->vid, strerror(-ret));
 		return RTE_VHOST_MSG_RESULT_ERR;
 	}
+	dirtylog_follow_predecessor(vhost->dl);
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
@@ -171,6 +183,25 @@ addr_changed(const struct dirtylog_vhost *vhost, const struct vhost_vring_addr *
 		now->used_user_addr != addr->used_user_addr ||
 		now->avail_user_addr != addr->avail_user_addr ||
 		now->log_guest_addr != addr->log_guest_addr;
+}
+
+/*
+ * What librte_vhost would refuse too, but after everything has stopped for it: a
+ * table of more than 8 regions.
+ */
+static bool
+table_is_sound(const struct dirtylog_vhost *vhost, struct librte_msg *msg)
+{
+	struct librte_msg_fds *fds = message_fds(vhost, msg);
+	uint32_t nb_regions = msg->payload.memory.nb_regions;
+
+	if (fds == NULL || msg->request != VHOST_USER_SET_MEM_TABLE ||
+			msg->size < sizeof(nb_regions) || nb_regions <= VHOST_MSG_MAX_FDS)
+		return true;
+	DIRTYLOG_DIAG(ERR, "vid %d: SET_MEM_TABLE with %u regions, more than %d: refused",
+			vhost->vid, nb_regions, VHOST_MSG_MAX_FDS);
+	close_fds(fds);
+	return false;
 }
 
 /*
@@ -263,6 +294,26 @@ take_regions(struct dirtylog_vhost *vhost, const struct rte_vhost_memory *mem)
 	return dirtylog_set_regions(vhost->dl, regions, mem->nregions);
 }
 
+/* Stop a virtqueue, or all, until the message that comes is over. */
+static void
+quiesce(struct dirtylog_vhost *vhost, uint32_t vring)
+{
+	vhost->ops->quiesce(vhost->ctx, vring);
+	vhost->quiesced = vring;
+}
+
+static void
+resume(struct dirtylog_vhost *vhost, uint32_t vring)
+{
+	vhost->quiesced = -1;
+	vhost->ops->resume(vhost->ctx, vring, dirtylog_memory(vhost->dl));
+}
+
+/*
+ * The memory table that librte_vhost has now, which need not be another one. Not
+ * "handled": librte_vhost has done that, or does not know the message, and has to
+ * refuse it and close its descriptors.
+ */
 static enum rte_vhost_msg_result
 set_regions(struct dirtylog_vhost *vhost)
 {
@@ -275,6 +326,7 @@ set_regions(struct dirtylog_vhost *vhost)
 	}
 	ret = take_regions(vhost, mem);
 	free(mem);
+	vhost->quiesced = -1;
 	if (ret < 0) {
 		DIRTYLOG_DIAG(ERR, "vid %d: memory table refused: %s", vhost->vid,
 				ret == -ERANGE ? "a region is longer than its file" :
@@ -282,8 +334,8 @@ set_regions(struct dirtylog_vhost *vhost)
 		return RTE_VHOST_MSG_RESULT_ERR;
 	}
 	vhost->memory_lost &= dirtylog_memory_lost(vhost->dl);
-	vhost->ops->resume(vhost->ctx, DIRTYLOG_ALL_VRINGS, dirtylog_memory(vhost->dl));
-	return RTE_VHOST_MSG_RESULT_OK;
+	resume(vhost, DIRTYLOG_ALL_VRINGS);
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
 /*
@@ -293,7 +345,7 @@ set_regions(struct dirtylog_vhost *vhost)
 static bool
 leave_memory(struct dirtylog_vhost *vhost)
 {
-	vhost->ops->quiesce(vhost->ctx, DIRTYLOG_ALL_VRINGS);
+	quiesce(vhost, DIRTYLOG_ALL_VRINGS);
 	return dirtylog_forget_memory(vhost->dl) == 0;
 }
 
@@ -326,6 +378,17 @@ change_call(struct dirtylog_vhost *vhost, int64_t vring)
 		vhost->ops->call_fd(vhost->ctx, (uint32_t)vring, true);
 }
 
+/* If the message before was refused, there was no after_message() that ended it. */
+static void
+end_refused(struct dirtylog_vhost *vhost)
+{
+	change_call(vhost, -1);
+	if (vhost->quiesced == DIRTYLOG_ALL_VRINGS)
+		set_regions(vhost);
+	else if (vhost->quiesced >= 0)
+		resume(vhost, (uint32_t)vhost->quiesced);
+}
+
 /* What the log has nothing to do with is the user's. */
 static enum rte_vhost_msg_result
 pass_message(struct dirtylog_vhost *vhost, struct librte_msg *msg)
@@ -348,6 +411,9 @@ pass_message(struct dirtylog_vhost *vhost, struct librte_msg *msg)
 	if (vhost->ops->message == NULL)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	result = vhost->ops->message(vhost->ctx, &passed);
+	/* librte_vhost takes what is answered for one that knows what to do with them. */
+	if (result != RTE_VHOST_MSG_RESULT_NOT_HANDLED && message_fds(vhost, msg) != NULL)
+		close_fds(message_fds(vhost, msg));
 	if (result == RTE_VHOST_MSG_RESULT_REPLY)
 		msg->size = RTE_MIN(passed.size, passed.room);
 	return result;
@@ -362,15 +428,15 @@ before_message(int vid, void *ctx_msg)
 
 	if (vhost == NULL)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
-	/* The message before was refused: there was no after_message(). */
-	change_call(vhost, -1);
+	end_refused(vhost);
 	look_at_memory(vhost);
 	switch (msg->request) {
 	case VHOST_USER_SET_LOG_BASE:
 		return log_base(vhost, msg);
 	case VHOST_USER_SET_MEM_TABLE:
 	case VHOST_USER_ADD_MEM_REG:
-		if (!sizes_allowed(vhost, msg) || !regions_backed(vhost, msg))
+		if (!table_is_sound(vhost, msg) || !sizes_allowed(vhost, msg) ||
+				!regions_backed(vhost, msg))
 			return RTE_VHOST_MSG_RESULT_ERR;
 		/* fall through */
 	case VHOST_USER_REM_MEM_REG:
@@ -380,12 +446,14 @@ before_message(int vid, void *ctx_msg)
 	case VHOST_USER_RESET_OWNER:
 		if (!leave_memory(vhost))
 			return RTE_VHOST_MSG_RESULT_ERR;
+		/* It leaves nothing to resume. */
+		vhost->quiesced = -1;
 		dirtylog_set_logging(vhost->dl, false);
 		break;
 	case VHOST_USER_SET_VRING_ADDR:
 		addr = msg->payload.addr;
 		if (addr_changed(vhost, &addr))
-			vhost->ops->quiesce(vhost->ctx, addr.index);
+			quiesce(vhost, addr.index);
 		break;
 	case VHOST_USER_GET_VRING_BASE:
 		vhost->ops->quiesce(vhost->ctx, msg->payload.state.index);
@@ -425,7 +493,7 @@ after_message(int vid, void *ctx_msg)
 		if (!addr_changed(vhost, &addr))
 			break;
 		vhost->addrs[addr.index % MAX_VRINGS] = addr;
-		vhost->ops->resume(vhost->ctx, addr.index, dirtylog_memory(vhost->dl));
+		resume(vhost, addr.index);
 		break;
 	case VHOST_USER_GET_VRING_BASE:
 		if (dirtylog_stopped(vhost->dl) &&
@@ -463,6 +531,7 @@ dirtylog_vhost_attach(int vid, struct dirtylog *dl,
 	vhost->ctx = ctx;
 	vhost->fds_at = dirtylog_compat_message_fds_at();
 	vhost->call_changing = -1;
+	vhost->quiesced = -1;
 	pthread_mutex_lock(&connections_lock);
 	__atomic_store_n(&connections[vid], vhost, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&connections_lock);

@@ -29,6 +29,8 @@ enum vhost_request {
 
 #define VHOST_MSG_MAX_FDS 8
 
+#define VHOST_MSG_NEED_REPLY (UINT32_C(1) << 3) /* in the flags: acknowledge it */
+
 /* Bytes that have been there for the payload in each release since 22.11, at least. */
 #define VHOST_MSG_PAYLOAD_ROOM 632
 

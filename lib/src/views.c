@@ -163,6 +163,31 @@ dirtylog_views_install(struct dirtylog *dl)
 	direct_drainer(dl);
 }
 
+void
+dirtylog_views_mark(const struct dirtylog *dl, const struct region_views *views,
+		uint64_t offset, uint64_t len)
+{
+	struct dirtylog_view *view = dirtylog_views_wanted(dl, views);
+
+	if (view != NULL)
+		dirtylog_view_mark(view, offset, len);
+}
+
+void
+dirtylog_views_mark_all(struct dirtylog *dl)
+{
+	uint32_t i;
+
+	if (!dl->mark_all || !dl->logging || !dl->log_current)
+		return;
+	dl->mark_all = false;
+	dl->stats.whole_marks++;
+	DIRTYLOG_DIAG(NOTICE, "%s: pages may have been written that nobody marked, by a connection"
+			" that is gone or to memory that was: all of memory is marked", dl->name);
+	for (i = 0; i < dl->table->nb_regions; i++)
+		dirtylog_views_mark(dl, &dl->table->views[i], 0, dl->table->views[i].region->len);
+}
+
 static void
 install_gates(struct dirtylog *dl)
 {
@@ -278,6 +303,7 @@ change_log(struct dirtylog *dl, struct dirtylog_shm *shm, struct log_target *tar
 	dl->stats.swaps++;
 	dirtylog_views_install(dl);
 	dirtylog_views_drain(dl);
+	dirtylog_views_mark_all(dl);
 	dirtylog_shm_unref(old);
 }
 
@@ -298,6 +324,16 @@ dirtylog_set_log(struct dirtylog *dl, struct dirtylog_shm *shm)
 unlock:
 	pthread_mutex_unlock(&dl->lock);
 	return ret;
+}
+
+void
+dirtylog_follow_predecessor(struct dirtylog *dl)
+{
+	pthread_mutex_lock(&dl->lock);
+	if (dl->logging && !dl->was_open)
+		dl->mark_all = true;
+	dirtylog_views_mark_all(dl);
+	pthread_mutex_unlock(&dl->lock);
 }
 
 int
@@ -334,6 +370,8 @@ dirtylog_views_forget_log(struct dirtylog *dl)
 	dirtylog_shm_unref(dl->log);
 	dl->log = NULL;
 	dl->log_current = false;
+	dl->mark_all = false;
+	dl->marks_dropped = false;
 	direct_drainer(dl);
 }
 

@@ -33,8 +33,18 @@ void dirtylog_views_install(struct dirtylog *dl);
  */
 void dirtylog_views_drain(struct dirtylog *dl);
 
+/*
+ * Mark a range of a region, in bytes from its start, wherever its marks go; while
+ * nothing is logged this does nothing.
+ */
+void dirtylog_views_mark(const struct dirtylog *dl, const struct region_views *views,
+		uint64_t offset, uint64_t len);
+
 /* Close a queue: as dirtylog_close(). */
 void dirtylog_views_close_queue(struct dirtylog *dl, struct dirtylog_marker *marker);
+
+/* Mark all of memory, if it is wanted and there is a log. */
+void dirtylog_views_mark_all(struct dirtylog *dl);
 
 /* Nobody harvests any more: no log, no staged marks, nothing to drain. */
 void dirtylog_views_forget_log(struct dirtylog *dl);

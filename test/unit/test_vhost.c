@@ -440,6 +440,39 @@ log_is_taken(void **state)
 	assert_int_equal(open_fds(), fds);
 }
 
+/* A connection that begins with logging on: all of memory is in the first log, once. */
+static void
+begins_while_the_guest_migrates(void **state)
+{
+	struct room *room = *state;
+
+	set_features(room, true);
+	open_queue(room, 0);
+	burst(room, 0, 7);
+	assert_int_equal(set_log_base(room, dup(room->log.fd), LOG_LEN, 0),
+			RTE_VHOST_MSG_RESULT_REPLY);
+	assert_int_equal(frontend_log_count(&room->log), PAGES);
+	frontend_log_clear(&room->log);
+	burst(room, 0, 8);
+	assert_true(frontend_log_is_exactly(&room->log, 8, 1));
+	assert_int_equal(set_log_base(room, dup(room->other.fd), LOG_LEN, 0),
+			RTE_VHOST_MSG_RESULT_REPLY);
+	assert_int_equal(frontend_log_count(&room->other), 0);
+}
+
+/* The same if the log is there before logging is on. */
+static void
+begins_with_a_log(void **state)
+{
+	struct room *room = *state;
+
+	assert_int_equal(set_log_base(room, dup(room->log.fd), LOG_LEN, 0),
+			RTE_VHOST_MSG_RESULT_REPLY);
+	assert_int_equal(frontend_log_count(&room->log), 0);
+	set_features(room, true);
+	assert_int_equal(frontend_log_count(&room->log), PAGES);
+}
+
 /* A log that does not begin at the file's first byte. */
 static void
 log_at_an_offset(void **state)
@@ -448,10 +481,10 @@ log_at_an_offset(void **state)
 	struct frontend_log file;
 
 	assert_int_equal(frontend_log_create(&file, 4096 + LOG_LEN), 0);
+	open_queue(room, 0);
 	set_features(room, true);
 	assert_int_equal(set_log_base(room, dup(file.fd), LOG_LEN, 4096),
 			RTE_VHOST_MSG_RESULT_REPLY);
-	open_queue(room, 0);
 	burst(room, 0, 7);
 	assert_true(frontend_log_is_exactly(&file, 4096 * 8 + 7, 1));
 	assert_true(frontend_log_canary_alive(&file));
@@ -604,8 +637,9 @@ vring_addresses(void **state)
 	compose(room, VHOST_USER_SET_VRING_ADDR, sizeof(addr), &addr);
 	assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
 	asked(room, "quiesce(0) ");
+	/* The next message ends it, whatever it is. */
 	set_vring_addr(room, &addr);
-	asked(room, "quiesce(0) resume(0) ");
+	asked(room, "resume(0) quiesce(0) resume(0) ");
 }
 
 static void
@@ -686,7 +720,7 @@ memory_table(void **state)
 		assert_true(frontend_log_test(&room->log, 20 + i));
 		librte.regions[1] = (struct dirtylog_region){ .gpa = 200 * PAGE, .len = (i + 1) * PAGE };
 		librte.nb_regions = 2;
-		assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_OK);
+		assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
 		asked(room, "resume(all) ");
 		assert_int_equal(dirtylog_region_bitmap(room->dl, 1)->len, (i + 1) * PAGE);
 		assert_int_equal(room->memory->nb_regions, 2);
@@ -708,7 +742,7 @@ memory_table(void **state)
 	logged(room, "memory table refused");
 	/* The last region is gone. */
 	librte.nb_regions = 0;
-	assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_OK);
+	assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
 	asked(room, "resume(all) ");
 	assert_null(room->memory);
 	assert_null(dirtylog_region_bitmap(room->dl, 0));
@@ -728,7 +762,7 @@ mapped_region_beyond_its_file(void **state)
 	librte.regions[0].host = (uint8_t *)(uintptr_t)(16 * PAGE);
 	compose(room, VHOST_USER_SET_MEM_TABLE, 0, NULL);
 	assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
-	assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_OK);
+	assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
 	asked(room, "quiesce(all) resume(all) ");
 	librte.regions[0].len += 1;
 	assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_ERR);
@@ -771,7 +805,7 @@ memory_that_is_too_large(void **state)
 	msg->payload.memory.regions[1].size--;
 	assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
 	asked(room, "quiesce(all) ");
-	assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_OK);
+	assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
 	asked(room, "resume(all) ");
 	/* A region more counts with those that there are. */
 	compose(room, VHOST_USER_ADD_MEM_REG, 8 + 32, NULL);
@@ -1143,7 +1177,7 @@ unknown_dpdk(void **state)
 		assert_int_equal(frontend_log_count(old), 0);
 		assert_int_equal(frontend_log_count(log), 0);
 		library_maps(log);
-		assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_OK);
+		assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
 		/* The library's mapping may go away. */
 		munmap(librte.log_base, log->map_len);
 		burst(room, 0, 80 + i);
@@ -1192,7 +1226,7 @@ unknown_dpdk_fails(void **state)
 	burst(room, 0, 71);
 	assert_int_equal(frontend_log_count(&room->log), 0);
 	librte.log_size = LOG_LEN;
-	assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_OK);
+	assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
 	munmap(librte.log_base, room->log.map_len);
 	assert_true(frontend_log_is_exactly(&room->log, 70, 2));
 }
@@ -1205,6 +1239,8 @@ main(int argc, char **argv)
 		IN_ROOM(attach_and_detach),
 		IN_ROOM(log_is_taken),
 		IN_ROOM(log_at_an_offset),
+		IN_ROOM(begins_while_the_guest_migrates),
+		IN_ROOM(begins_with_a_log),
 		IN_ROOM(log_is_refused),
 		IN_ROOM(logging_without_a_log),
 		IN_ROOM(vring_addresses),

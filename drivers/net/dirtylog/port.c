@@ -139,6 +139,9 @@ add_counters(struct dirtylog_stats *sum, const struct dirtylog_stats *stats)
 	sum->drains += stats->drains;
 	sum->pages_drained += stats->pages_drained;
 	sum->truncated_logs += stats->truncated_logs;
+	sum->truncated_regions += stats->truncated_regions;
+	sum->refused_regions += stats->refused_regions;
+	sum->whole_marks += stats->whole_marks;
 }
 
 /* ---- connections come, change and go, on librte_vhost's thread ---- */

@@ -61,6 +61,9 @@ static const struct row device_rows[] = {
 	{ "log_drains", DEVICE(drains) },
 	{ "log_pages_drained", DEVICE(pages_drained) },
 	{ "log_truncated_logs", DEVICE(truncated_logs) },
+	{ "log_truncated_regions", DEVICE(truncated_regions) },
+	{ "log_refused_regions", DEVICE(refused_regions) },
+	{ "log_whole_marks", DEVICE(whole_marks) },
 };
 
 /* Of the port: how things are now, which a reset leaves. */

@@ -25,6 +25,7 @@ struct dirtylog_vhost {
 	size_t fds_at; /* where the descriptors lie in a message; 0: not known */
 	bool memory_lost; /* and the user knows it */
 	int64_t call_changing; /* the virtqueue that call_fd(true) was called for, or -1 */
+	bool has_table; /* librte_vhost does: it follows a NULL when it is asked without */
 	int64_t quiesced; /* the virtqueue(s) that resume() is owed for, or -1 */
 	/* The ring addresses in force; index is the message's. */
 	struct vhost_vring_addr addrs[MAX_VRINGS];
@@ -187,7 +188,7 @@ addr_changed(const struct dirtylog_vhost *vhost, const struct vhost_vring_addr *
 
 /*
  * What librte_vhost would refuse too, but after everything has stopped for it: a
- * table of more than 8 regions.
+ * table of more than 8 regions, or without a descriptor for each.
  */
 static bool
 table_is_sound(const struct dirtylog_vhost *vhost, struct librte_msg *msg)
@@ -196,10 +197,12 @@ table_is_sound(const struct dirtylog_vhost *vhost, struct librte_msg *msg)
 	uint32_t nb_regions = msg->payload.memory.nb_regions;
 
 	if (fds == NULL || msg->request != VHOST_USER_SET_MEM_TABLE ||
-			msg->size < sizeof(nb_regions) || nb_regions <= VHOST_MSG_MAX_FDS)
+			msg->size < sizeof(nb_regions) || (nb_regions <= VHOST_MSG_MAX_FDS &&
+			(uint32_t)fds->nb_fds == nb_regions))
 		return true;
-	DIRTYLOG_DIAG(ERR, "vid %d: SET_MEM_TABLE with %u regions, more than %d: refused",
-			vhost->vid, nb_regions, VHOST_MSG_MAX_FDS);
+	DIRTYLOG_DIAG(ERR, "vid %d: SET_MEM_TABLE with %u regions and %d descriptors, not one each"
+			" and at most %d: refused", vhost->vid, nb_regions, fds->nb_fds,
+			VHOST_MSG_MAX_FDS);
 	close_fds(fds);
 	return false;
 }
@@ -320,6 +323,8 @@ set_regions(struct dirtylog_vhost *vhost)
 	struct rte_vhost_memory *mem;
 	int ret;
 
+	if (!vhost->has_table)
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	if (rte_vhost_get_mem_table(vhost->vid, &mem) < 0) {
 		DIRTYLOG_DIAG(ERR, "vid %d: no memory table", vhost->vid);
 		return RTE_VHOST_MSG_RESULT_ERR;
@@ -442,10 +447,13 @@ before_message(int vid, void *ctx_msg)
 	case VHOST_USER_REM_MEM_REG:
 		if (!leave_memory(vhost))
 			return RTE_VHOST_MSG_RESULT_ERR;
+		/* If it is refused, the one before may be gone too. */
+		vhost->has_table &= msg->request != VHOST_USER_SET_MEM_TABLE;
 		break;
 	case VHOST_USER_RESET_OWNER:
 		if (!leave_memory(vhost))
 			return RTE_VHOST_MSG_RESULT_ERR;
+		vhost->has_table = false;
 		/* It leaves nothing to resume. */
 		vhost->quiesced = -1;
 		dirtylog_set_logging(vhost->dl, false);
@@ -485,6 +493,8 @@ after_message(int vid, void *ctx_msg)
 			return log_base_mapped(vhost);
 		break;
 	case VHOST_USER_SET_MEM_TABLE:
+		vhost->has_table = true;
+		/* fall through */
 	case VHOST_USER_ADD_MEM_REG:
 	case VHOST_USER_REM_MEM_REG:
 		return set_regions(vhost);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <rte_ethdev.h>
@@ -277,12 +278,48 @@ owner_is_reset(void **state)
 	victim_is_well(victim);
 }
 
+/*
+ * Regions that come and go where there is no table, before the first one and after
+ * the owner was reset: librte_vhost follows a NULL if it is asked for its table then.
+ */
+static void
+regions_without_a_table(void **state)
+{
+	struct victim *victim = *state;
+	struct { uint64_t padding; struct frontend_region region; } one = {
+		.region = { 0, FRONTEND_LOW_LEN, FRONTEND_USER(0), 0 },
+	};
+	static struct frontend frontend;
+	uint32_t request;
+	int fds[8], i;
+
+	for (i = 0; i < 8; i++)
+		assert_true((fds[i] = eventfd(0, EFD_CLOEXEC)) >= 0);
+	for (request = REQ_ADD_MEM_REG; request <= REQ_REM_MEM_REG; request++) {
+		frontend_create(&frontend, FRONTEND_F_V1 | FRONTEND_F_MRG, 256, 2, 0);
+		assert_true(frontend_connect(&frontend, victim->port.path));
+		assert_int_equal(frontend_hello(&frontend), ANSWER_OK);
+		frontend_ask(&frontend, request, &one, sizeof(one), &frontend.ram.regions[0].fd, 1);
+		frontend_disconnect(&frontend);
+		assert_true(frontend_connect(&frontend, victim->port.path));
+		assert_int_equal(frontend_start(&frontend), ANSWER_OK);
+		assert_true(frontend_send(&frontend, REQ_RESET_OWNER, false, NULL, 0, NULL, 0));
+		frontend_ask(&frontend, request, &one, sizeof(one), fds, 8);
+		frontend_disconnect(&frontend);
+		frontend_destroy(&frontend);
+	}
+	for (i = 0; i < 8; i++)
+		close(fds[i]);
+	victim_is_well(victim);
+}
+
 int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(disconnects_at_any_time),
 		cmocka_unit_test(messages_that_mean_nothing),
+		cmocka_unit_test(regions_without_a_table),
 		cmocka_unit_test(two_connections),
 		cmocka_unit_test(bad_memory_tables),
 		cmocka_unit_test(odd_memory),

@@ -801,9 +801,14 @@ memory_that_is_too_large(void **state)
 	assert_int_equal(open_fds(), fds);
 	asked(room, "");
 	assert_true(is_open(room, 0));
-	attach_fds(room, FDS_AT_22_11, 0, NULL);
+	given[0] = memfd_create("regions", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(given[0], 8 * PAGES * PAGE), 0);
+	given[1] = dup(given[0]);
+	attach_fds(room, FDS_AT_22_11, 2, given);
 	msg->payload.memory.regions[1].size--;
 	assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
+	close(given[0]);
+	close(given[1]);
 	asked(room, "quiesce(all) ");
 	assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
 	asked(room, "resume(all) ");

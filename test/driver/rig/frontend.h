@@ -44,6 +44,8 @@ enum frontend_request {
 	REQ_SET_VRING_ENABLE = 18,
 	REQ_SEND_RARP = 19,
 	REQ_NET_SET_MTU = 20,
+	REQ_ADD_MEM_REG = 37,
+	REQ_REM_MEM_REG = 38,
 };
 
 #define FRONTEND_MAX_PACKED 512 /* descriptors */

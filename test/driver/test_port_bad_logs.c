@@ -60,14 +60,11 @@ bad_logs(void **state)
 				assert_int_equal(frontend_set_features(frontend,
 						frontend->features), ANSWER_OK);
 			}
+			/* Not by an acknowledgement, which is shorter than the reply. */
 			if (frontend_set_log(frontend, fd, cases[i].len, cases[i].offset) !=
-					ANSWER_REFUSED)
+					ANSWER_CLOSED)
 				fail_msg("log %u was not refused", i);
-			assert_true(victim_exchange(victim, frontend, 5));
 			if (on) {
-				frontend_log_clear(&good);
-				assert_true(victim_exchange(victim, frontend, 5));
-				assert_true(frontend_log_count(&good) > 0);
 				assert_true(frontend_log_canary_alive(&good));
 				frontend_log_destroy(&good);
 			}
@@ -106,9 +103,8 @@ bad_logs(void **state)
 			answer = frontend_set_log(frontend, frontend->sock, len, 0);
 			break;
 		}
-		if (answer != ANSWER_REFUSED)
+		if (answer != ANSWER_CLOSED)
 			fail_msg("log descriptor %u was not refused", i);
-		assert_true(victim_exchange(victim, frontend, 5));
 		close(pipes[0]);
 		close(pipes[1]);
 		close(fds[0]);
@@ -148,7 +144,9 @@ no_descriptor_is_kept(void **state)
 	frontend = victim_start(victim);
 	for (i = 0; i < 50; i++) {
 		assert_int_equal(frontend_ask(frontend, REQ_SET_LOG_BASE, payload, 16, fds, 1 + i % 8),
-				ANSWER_REFUSED);
+				ANSWER_CLOSED);
+		victim_disconnect(frontend);
+		frontend = victim_start(victim);
 		assert_int_equal(frontend_set_log(frontend, fds[0], 1 << 20, 0), ANSWER_OK);
 		assert_int_equal(frontend_set_call(frontend, 0, frontend->call[0]), ANSWER_OK);
 	}

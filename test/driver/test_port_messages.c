@@ -109,13 +109,16 @@ call_changes_while_packets_flow(void **state)
 	count = 0;
 	assert_int_equal(read(frontend->call[0], &count, sizeof(count)), sizeof(count));
 	calls += count;
-	assert_int_equal(calls, packets + 40);
+	/* Each new descriptor has got one of its own, and the queue's opening one. */
+	assert_in_range(calls, packets + 40 + sender.count / 2, packets + 40 + sender.count + 4);
 
 	/* Without one there are no interrupts; and then there are again. */
 	assert_int_equal(frontend_set_call(frontend, 0, -1), ANSWER_OK);
 	assert_true(pair_exchange(pair, 1));
 	assert_int_equal(frontend_set_call(frontend, 0, frontend->call[0]), ANSWER_OK);
-	assert_int_equal(read(frontend->call[0], &count, sizeof(count)), -1);
+	/* A new descriptor gets one of its own. */
+	assert_int_equal(read(frontend->call[0], &count, sizeof(count)), sizeof(count));
+	assert_int_equal(count, 1);
 	assert_true(pair_exchange(pair, 2));
 	assert_int_equal(read(frontend->call[0], &count, sizeof(count)), sizeof(count));
 	assert_int_equal(count, 40);

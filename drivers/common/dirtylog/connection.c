@@ -9,8 +9,10 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "connection.h"
+#include "datapath/call.h"
 #include "datapath/diag.h"
 #include "datapath/rarp.h"
 #include "datapath/rx_wakeup.h"
@@ -107,11 +109,22 @@ on_send_rarp(void *ctx, uint64_t mac)
 	pthread_mutex_unlock(&connection->lock);
 }
 
+/* Everything is quiesced already, until another table comes. */
+static void
+on_memory_lost(void *ctx)
+{
+	const struct vnet_connection *connection = ctx;
+
+	VNET_DIAG(ERR, "%s: the front-end has taken away memory of its guest: no packets pass until"
+			" it sends another memory table", connection->config.name);
+}
+
 static const struct dirtylog_vhost_ops vhost_ops = {
 	.quiesce = on_quiesce,
 	.resume = on_resume,
 	.call_fd = on_call_fd,
 	.send_rarp = on_send_rarp,
+	.memory_lost = on_memory_lost,
 };
 
 /* ---- librte_vhost's callbacks ---- */
@@ -269,7 +282,7 @@ dump_vring(const struct vnet_vring *vring, unsigned int index, FILE *stream)
 	if (!vring->open)
 		fprintf(stream, ", next available %u, used %u", vring->next_avail,
 				vring->next_used);
-	fprintf(stream, ", interrupts %s\n", vring->call_fd < 0 ? "impossible" : "possible");
+	fprintf(stream, ", interrupts %s\n", vring->can_call ? "possible" : "impossible");
 }
 
 void
@@ -302,6 +315,10 @@ vnet_connection_create(int vid, const struct vnet_connection_config *config,
 
 	if (connection == NULL)
 		return -ENOMEM;
+	ret = vnet_call_init();
+	if (ret < 0)
+		VNET_DIAG(WARNING, "%s: no asynchronous requests here (%s): a hostile front-end may"
+				" hold up interrupts", config->name, strerror(-ret));
 	ret = dirtylog_create(config->log_name, &connection->device.dl);
 	if (ret < 0)
 		goto free;
@@ -323,6 +340,7 @@ destroy:
 	pthread_mutex_destroy(&connection->lock);
 	dirtylog_destroy(connection->device.dl);
 free:
+	vnet_call_fini();
 	free(connection);
 	return ret;
 }
@@ -339,6 +357,7 @@ vnet_connection_destroy(struct vnet_connection *connection)
 		vnet_vring_fini(&connection->vrings[i], &connection->device, i);
 	pthread_mutex_unlock(&connection->lock);
 	dirtylog_destroy(connection->device.dl);
+	vnet_call_fini();
 	pthread_mutex_destroy(&connection->lock);
 	free(connection);
 }

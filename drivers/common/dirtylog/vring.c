@@ -9,13 +9,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/vhost_types.h>
 #include <linux/virtio_config.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "crash_recovery.h"
+#include "datapath/call.h"
 #include "datapath/diag.h"
 #include "datapath/offload.h"
 #include "datapath/packed.h"
@@ -23,6 +24,8 @@
 #include "datapath/rx_wakeup.h"
 #include "datapath/split.h"
 #include "vring.h"
+
+#define EVENT_FD "anon_inode:[eventfd]" /* what it links to in /proc */
 
 static bool
 has(const struct vnet_device *device, unsigned int feature)
@@ -51,7 +54,15 @@ fill_in(const struct vnet_vring *vring, const struct vnet_device *device)
 	vnet_offload_open(queue, device->features);
 	queue->next_avail = vring->next_avail;
 	queue->next_used = vring->next_used;
-	queue->call_fd = vring->call_fd;
+	queue->call_fd = vring->can_call ? vring->call_fd : -1;
+}
+
+/* An interrupt too many is allowed; one too few, and the guest may sleep for ever. */
+static void
+call_once(const struct vnet_vring *vring)
+{
+	if (vring->open && vring->can_call)
+		vnet_call(vring->call_fd);
 }
 
 /*
@@ -162,11 +173,17 @@ vnet_vring_open(struct vnet_vring *vring, const struct vnet_device *device, uint
 				"the ring is outside of guest memory");
 		return;
 	}
-	if (queue->packed && !vring->was_open && has(device, VIRTIO_RING_F_INDIRECT_DESC))
+	/* In order, a device may return a batch at one descriptor: the ring does not tell then. */
+	if (queue->packed && !vring->was_open && has(device, VIRTIO_RING_F_INDIRECT_DESC) &&
+			!has(device, VIRTIO_F_IN_ORDER))
 		find_packed_pos(device, queue);
-	if (vnet_vring_is_guest_rx(index) && !vring->was_open && has(device, VHOST_F_LOG_ALL))
-		vnet_recover_marks(queue, device->dl);
-	if (open_marked(vring, device) < 0) {
+	ret = open_marked(vring, device);
+	if (ret == -EIO) {
+		VNET_DIAG(ERR, "%s virtqueue %u stays closed: guest memory was taken away",
+				device->name, index);
+		return;
+	}
+	if (ret < 0) {
 		VNET_DIAG(ERR, "%s virtqueue %u stays closed: its writes to the ring are to"
 				" be logged at GPA 0x%" PRIx64 ", which is no memory",
 				device->name, index, vring->ring.log_guest_addr);
@@ -177,6 +194,8 @@ vnet_vring_open(struct vnet_vring *vring, const struct vnet_device *device, uint
 	/* Nobody was kicked for what came before. */
 	if (queue->wakeup != NULL)
 		vnet_rx_wakeup_signal(queue->wakeup);
+	/* Nor was the guest called, if who served the queue died before it could. */
+	call_once(vring);
 }
 
 /* ---- closing ---- */
@@ -204,50 +223,62 @@ vnet_vring_hand_back(struct vnet_vring *vring, const struct vnet_device *device,
 /* ---- descriptors ---- */
 
 /*
- * Whether it can be an eventfd: those have no file type. A write to anything
- * else that a front-end passes could end this process, by SIGPIPE for one.
+ * Whether it is an eventfd. Anything else that a front-end passes would be no
+ * good, and its read or write could end or hold this process.
  */
 static bool
 is_event_fd(int fd)
 {
+	char path[sizeof("/proc/self/fd/") + 10], kind[32];
 	struct stat st;
+	ssize_t len;
 
-	return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0;
+	if (fstat(fd, &st) < 0 || (st.st_mode & S_IFMT) != 0)
+		return false;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	len = readlink(path, kind, sizeof(kind));
+	/* Without /proc: it has no file type, as few kinds of files but eventfds. */
+	return len < 0 || ((size_t)len == strlen(EVENT_FD) && memcmp(kind, EVENT_FD, len) == 0);
 }
 
-/* A duplicate of a descriptor that a front-end has sent, or -1 and a log line. */
+/*
+ * A duplicate of a descriptor that a front-end has sent, in place of `old` if
+ * that is one; or -1 and a log line. What bursts do with `old` meanwhile is done
+ * to the one file or the other.
+ */
 static int
-duplicate_event_fd(const struct vnet_device *device, uint16_t index, int fd, const char *what)
+duplicate_event_fd(const struct vnet_device *device, uint16_t index, int fd, int old,
+		const char *what)
 {
 	int own = -1;
 
-	if (fd < 0)
-		return -1;
 	if (!is_event_fd(fd))
 		VNET_DIAG(ERR, "%s virtqueue %u: no %s: the descriptor is no eventfd",
 				device->name, index, what);
-	else if ((own = fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0)
+	else if ((own = old < 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : dup3(fd, old, O_CLOEXEC)) < 0)
 		VNET_DIAG(ERR, "%s virtqueue %u: no %s: %s", device->name, index, what,
 				strerror(errno));
-	/* Whatever it is that the front-end passed: nobody must block on it. */
-	else
-		fcntl(own, F_SETFL, fcntl(own, F_GETFL) | O_NONBLOCK);
 	return own;
 }
 
-/* Replace our duplicate of a call descriptor; the queue may be open. */
+/*
+ * Go over to a call descriptor, or (-1) to none; the queue may be open. QEMU
+ * changes it whenever the guest masks or unmasks a vector, so no burst is waited
+ * for. The old one, if there is no other, is kept: a burst may be at it.
+ */
 static void
 take_call_fd(struct vnet_vring *vring, const struct vnet_device *device, uint16_t index, int fd)
 {
-	int old = vring->call_fd;
+	int own = fd < 0 ? -1 : duplicate_event_fd(device, index, fd, vring->call_fd,
+			"interrupts");
 
-	vring->call_fd = duplicate_event_fd(device, index, fd, "interrupts");
-	if (vring->open) {
-		__atomic_store_n(&vring->queue->call_fd, vring->call_fd, __ATOMIC_RELAXED);
-		dirtylog_wait(device->dl);
-	}
-	if (old >= 0)
-		close(old);
+	vring->can_call = own >= 0;
+	if (own >= 0)
+		vring->call_fd = own;
+	if (vring->open)
+		__atomic_store_n(&vring->queue->call_fd, own, __ATOMIC_RELAXED);
+	/* The last call may have gone to the old one after the front-end had looked there. */
+	call_once(vring);
 }
 
 /* Have the queue's sleeper woken by kicks, if there is one. */
@@ -273,7 +304,7 @@ take_kick_fd(struct vnet_vring *vring, const struct vnet_device *device, uint16_
 
 	if (vnet_vring_is_guest_rx(index))
 		return; /* nobody waits for buffers to transmit to */
-	vring->kick_fd = duplicate_event_fd(device, index, fd, "kicks");
+	vring->kick_fd = fd < 0 ? -1 : duplicate_event_fd(device, index, fd, -1, "kicks");
 	watch_kicks(vring, device, index, vring->kick_fd);
 	if (old >= 0)
 		close(old);

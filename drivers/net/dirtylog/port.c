@@ -32,6 +32,12 @@
 	(1ULL << VIRTIO_NET_F_HOST_UFO) | (1ULL << VIRTIO_NET_F_HOST_ECN) | \
 	(1ULL << VIRTIO_NET_F_GSO))
 
+/*
+ * Front-ends on one socket: the one that is served, and some that come back before
+ * their old connection is seen closed. Each costs descriptors and mappings.
+ */
+#define MAX_LINKS 4
+
 /* Protocol features that this back-end keeps of librte_vhost's. */
 #define PROTOCOL_FEATURES ( \
 	(1ULL << VHOST_USER_PROTOCOL_F_MQ) | \
@@ -182,6 +188,19 @@ static const struct vnet_connection_ops connection_ops = {
 	.vring_state = on_vring_state,
 };
 
+static unsigned int
+nb_links(struct eth_dirtylog_port *port)
+{
+	struct eth_dirtylog_link *link;
+	unsigned int n = 0;
+
+	pthread_mutex_lock(&port->lock);
+	TAILQ_FOREACH(link, &port->links, next)
+		n++;
+	pthread_mutex_unlock(&port->lock);
+	return n;
+}
+
 static int
 new_connection(int vid)
 {
@@ -193,6 +212,11 @@ new_connection(int vid)
 
 	if (port == NULL)
 		return -1;
+	if (nb_links(port) >= MAX_LINKS) {
+		VNET_DIAG(ERR, "%s: %u front-ends are connected to %s: one more is refused",
+				port->name, MAX_LINKS, port->iface);
+		return -EBUSY;
+	}
 	link = calloc(1, sizeof(*link));
 	if (link == NULL)
 		return -ENOMEM;

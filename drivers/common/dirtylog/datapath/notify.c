@@ -76,23 +76,21 @@ vnet_notify_enable_kicks(struct vnet_queue *queue, bool on)
 	bool missed;
 
 	/*
-	 * Before the burst: if the queue is closed now, the ring of its opening is
+	 * Before the burst: if the queue is closed now, the signal of its opening is
 	 * yet to come; if it is open, what is forgotten is looked for below.
 	 */
 	if (on)
-		vnet_rx_wakeup_forget_own(queue->wakeup);
+		vnet_rx_wakeup_forget(queue->wakeup);
 	if (!dirtylog_burst_begin(&queue->marker))
 		return 0;
-	if (on)
-		vnet_rx_wakeup_forget_kick(queue->wakeup);
 	if (queue->packed)
 		enable_packed_kicks(queue, on);
 	else
 		enable_split_kicks(queue, on);
 	/*
-	 * Full fence: orders the store of our wish before the load of the index
-	 * (or the packed flags). The driver stores that, then loads the wish: without the fence each
-	 * could miss the other's, and we would sleep on.
+	 * Full fence: orders the store of our wish before the load of the index (or
+	 * the packed flags). The driver stores that, then loads the wish: without the
+	 * fence each could miss the other's, and we would sleep on.
 	 */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	missed = on && waiting(queue) != 0;

@@ -12,8 +12,7 @@
 #ifndef VNET_NOTIFY_H
 #define VNET_NOTIFY_H
 
-#include <sys/eventfd.h>
-
+#include "datapath/call.h"
 #include "datapath/packed_desc.h"
 #include "datapath/queue.h"
 
@@ -100,10 +99,8 @@ vnet_notify_guest(struct vnet_queue *queue)
 	if (wanted) {
 		int fd = __atomic_load_n(&queue->call_fd, __ATOMIC_RELAXED);
 
-		if (fd >= 0) {
-			eventfd_write(fd, 1);
+		if (fd >= 0 && vnet_call(fd))
 			vnet_count(&queue->stats.notifications, 1);
-		}
 	}
 }
 

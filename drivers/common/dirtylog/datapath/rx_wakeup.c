@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
+#include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "datapath/rx_wakeup.h"
@@ -18,7 +20,7 @@ vnet_rx_wakeup_init(struct vnet_rx_wakeup *wakeup)
 static int
 watch(const struct vnet_rx_wakeup *wakeup, int fd)
 {
-	struct epoll_event event = { .events = EPOLLIN };
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
 
 	return epoll_ctl(wakeup->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
@@ -54,6 +56,20 @@ vnet_rx_wakeup_close(struct vnet_rx_wakeup *wakeup)
 	wakeup->own_fd = -1;
 }
 
+/*
+ * Kicks of long ago would wake the sleeper for nothing: when the queue opens it is
+ * woken anyway. The one read there is that waits for nobody, whatever the flags that
+ * the front-end has set; where a kernel has it not (before 5.8), it stays undone.
+ */
+static void
+drop_kicks(int kick_fd)
+{
+	uint64_t count;
+	struct iovec into = { .iov_base = &count, .iov_len = sizeof(count) };
+
+	preadv2(kick_fd, &into, 1, -1, RWF_NOWAIT);
+}
+
 int
 vnet_rx_wakeup_set_kick(struct vnet_rx_wakeup *wakeup, int kick_fd)
 {
@@ -63,8 +79,10 @@ vnet_rx_wakeup_set_kick(struct vnet_rx_wakeup *wakeup, int kick_fd)
 	if (wakeup->kick_fd >= 0 && wakeup->epoll_fd >= 0)
 		epoll_ctl(wakeup->epoll_fd, EPOLL_CTL_DEL, wakeup->kick_fd, NULL);
 	wakeup->kick_fd = kick_fd;
-	if (kick_fd >= 0 && wakeup->epoll_fd >= 0)
+	if (kick_fd >= 0 && wakeup->epoll_fd >= 0) {
+		drop_kicks(kick_fd);
 		ret = watch(wakeup, kick_fd);
+	}
 	return ret;
 }
 
@@ -75,23 +93,11 @@ vnet_rx_wakeup_signal(const struct vnet_rx_wakeup *wakeup)
 		eventfd_write(wakeup->own_fd, 1);
 }
 
-static void
-forget(int fd)
-{
-	eventfd_t count;
-
-	if (fd >= 0)
-		eventfd_read(fd, &count);
-}
-
 void
-vnet_rx_wakeup_forget_own(const struct vnet_rx_wakeup *wakeup)
+vnet_rx_wakeup_forget(const struct vnet_rx_wakeup *wakeup)
 {
-	forget(wakeup->own_fd);
-}
+	struct epoll_event events[2];
 
-void
-vnet_rx_wakeup_forget_kick(const struct vnet_rx_wakeup *wakeup)
-{
-	forget(wakeup->kick_fd);
+	if (wakeup->epoll_fd >= 0)
+		epoll_wait(wakeup->epoll_fd, events, 2, 0);
 }

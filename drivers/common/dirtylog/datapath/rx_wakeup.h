@@ -7,7 +7,9 @@
  *
  * It is an epoll instance in which the present kick descriptor is, and an
  * eventfd of our own, by which the driver itself wakes the sleeper. The kick
- * descriptor is the virtqueue's.
+ * descriptor is the virtqueue's. The front-end has it too, and could have a
+ * read(2) of it wait: so none is made. Each write to one of the two is an event
+ * (EPOLLET), which is forgotten by asking for it.
  *
  * Opened and closed while no connection has its queue. The kick descriptor is
  * changed while the queue is closed. The queue's thread uses it as notify.c says.
@@ -40,8 +42,7 @@ int vnet_rx_wakeup_set_kick(struct vnet_rx_wakeup *wakeup, int kick_fd);
 /* Wake who sleeps, or who goes to sleep next. */
 void vnet_rx_wakeup_signal(const struct vnet_rx_wakeup *wakeup);
 
-/* Forget what the driver, or the guest, has rung: the application looks now. */
-void vnet_rx_wakeup_forget_own(const struct vnet_rx_wakeup *wakeup);
-void vnet_rx_wakeup_forget_kick(const struct vnet_rx_wakeup *wakeup);
+/* Forget what was written so far: the application looks now. The queue's thread. */
+void vnet_rx_wakeup_forget(const struct vnet_rx_wakeup *wakeup);
 
 #endif /* VNET_RX_WAKEUP_H */

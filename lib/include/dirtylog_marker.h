@@ -220,7 +220,7 @@ struct dirtylog_run {
 };
 
 /** What a run is without a word: no range lies so high. */
-#define DIRTYLOG_RUN_EMPTY { .start = UINT64_C(1) << 63 }
+#define DIRTYLOG_RUN_EMPTY { UINT64_C(1) << 63, 0, 0, NULL, 0 }
 
 /** Begin a run. No other marks until it ends. */
 static inline struct dirtylog_run

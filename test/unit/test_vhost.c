@@ -2,7 +2,7 @@
 
 /*
  * Shows what each vhost-user message does to the log state, and what is
- * refused: the handlers of dirtylog_vhost.c are fed crafted messages, laid out
+ * refused: the handlers of lib/src/vhost.c are fed crafted messages, laid out
  * as librte_vhost passes them, without librte_vhost: its functions are this
  * test's (linked with --wrap). The test is the user of the library too: it
  * closes its queues when it is asked to, and writes down what it is asked.

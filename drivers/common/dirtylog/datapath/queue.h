@@ -4,7 +4,7 @@
  * One virtqueue as its bursts see it.
  *
  * The control thread fills in the ring while the queue is closed
- * (eth_dirtylog_port.c); from opening to closing the queue belongs to the thread
+ * (vring.c); from opening to closing the queue belongs to the thread
  * that polls it.
  */
 

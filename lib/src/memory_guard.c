@@ -59,10 +59,10 @@ dirtylog_memory_guard_losses(struct dirtylog_memory_guard *guard, const char *na
 	}
 	if (nb_lost != 0)
 		DIRTYLOG_DIAG(ERR, "%s: the front-end has truncated the memory of its guest while"
-				" it is in use, region %u (GPA 0x%" PRIx64 ", %" PRIu64 " bytes)"
-				" and %u more: its queues are closed until it sends another"
-				" memory table", name, first, guard->memory->regions[first].gpa,
-				guard->memory->regions[first].len, nb_lost - 1);
+				" it is in use: region %u (GPA 0x%" PRIx64 ", %" PRIu64 " bytes),"
+				" %u in all: its queues are closed until it sends another memory"
+				" table", name, first, guard->memory->regions[first].gpa,
+				guard->memory->regions[first].len, nb_lost);
 	return nb_lost;
 }
 

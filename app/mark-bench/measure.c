@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <rte_cycles.h>
 
@@ -176,43 +178,80 @@ summarise(const struct run *run, uint32_t method, struct cost *cost)
 	return 0;
 }
 
-/* A log in normal pages, as QEMU's; all bits set. */
+/* A log in normal pages, as QEMU's; all bits set. Returns its descriptor or an errno. */
+static int
+create_log(struct guest *guest)
+{
+	int fd = memfd_create("mark-bench", MFD_CLOEXEC);
+	void *log = MAP_FAILED;
+
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)guest->log_len) == 0)
+		log = mmap(NULL, guest->log_len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (log == MAP_FAILED) {
+		close(fd);
+		return -ENOMEM;
+	}
+	guest->log = log;
+	memset(log, UINT8_MAX, guest->log_len);
+	return fd;
+}
+
+/* A dirtylog that marks in the log, of guest memory that nobody needs to have. */
+static int
+create_dirtylog(struct guest *guest, int log_fd)
+{
+	const struct dirtylog_options options = {
+		.placement = DIRTYLOG_PLACEMENT_DIRECT,
+		.max_memory = UINT64_MAX,
+	};
+	const struct dirtylog_region region = { .len = guest->nb_pages << DIRTYLOG_PAGE_SHIFT };
+	struct dirtylog_shm *shm;
+	int ret = dirtylog_create("mark-bench", &guest->dl);
+
+	if (ret != 0)
+		return ret;
+	dirtylog_configure(guest->dl, &options);
+	ret = dirtylog_shm_map(log_fd, 0, guest->log_len, &shm);
+	if (ret != 0)
+		goto destroy;
+	ret = dirtylog_set_regions(guest->dl, &region, 1);
+	if (ret == 0)
+		ret = dirtylog_set_log(guest->dl, shm);
+	if (ret == 0)
+		ret = dirtylog_set_logging(guest->dl, true);
+	dirtylog_shm_unref(shm);
+	if (ret != 0)
+		goto destroy;
+	guest->bitmap = dirtylog_memory(guest->dl)->regions[0].bitmap;
+	return 0;
+destroy:
+	dirtylog_destroy(guest->dl);
+	return ret;
+}
+
 static int
 guest_init(struct guest *guest, uint64_t nb_pages)
 {
-	struct dirtylog_view *view;
-	int ret;
+	int fd, ret;
 
 	memset(guest, 0, sizeof(*guest));
 	guest->nb_pages = nb_pages;
 	guest->log_len = nb_pages / 8;
-	ret = dirtylog_shm_alloc(guest->log_len, false, &guest->shm);
+	fd = create_log(guest);
+	if (fd < 0)
+		return fd;
+	ret = create_dirtylog(guest, fd);
+	close(fd);
 	if (ret != 0)
-		return ret;
-	guest->log = guest->shm->addr;
-	memset(guest->log, UINT8_MAX, guest->log_len);
-	ret = dirtylog_epoch_init(&guest->epoch);
-	if (ret != 0)
-		goto unref;
-	ret = dirtylog_bitmap_create(&guest->epoch, nb_pages << DIRTYLOG_PAGE_SHIFT,
-			&guest->bitmap);
-	if (ret != 0)
-		goto fini;
-	ret = dirtylog_view_create(guest->shm, 0, nb_pages << DIRTYLOG_PAGE_SHIFT, &view);
-	if (ret != 0)
-		goto free_bitmap;
-	dirtylog_bitmap_replace(guest->bitmap, view);
+		goto unmap;
 	ret = -pthread_rwlock_init(&guest->lock, NULL);
-	if (ret != 0)
-		goto free_bitmap;
-	return 0;
-
-free_bitmap:
-	dirtylog_bitmap_unref(guest->bitmap);
-fini:
-	dirtylog_epoch_fini(&guest->epoch);
-unref:
-	dirtylog_shm_unref(guest->shm);
+	if (ret == 0)
+		return 0;
+	dirtylog_destroy(guest->dl);
+unmap:
+	munmap(guest->log, guest->log_len);
 	return ret;
 }
 
@@ -220,9 +259,8 @@ static void
 guest_fini(struct guest *guest)
 {
 	pthread_rwlock_destroy(&guest->lock);
-	dirtylog_bitmap_unref(guest->bitmap);
-	dirtylog_epoch_fini(&guest->epoch);
-	dirtylog_shm_unref(guest->shm);
+	dirtylog_destroy(guest->dl);
+	munmap(guest->log, guest->log_len);
 }
 
 static struct thread *
@@ -242,9 +280,9 @@ thread_create(struct run *run, uint32_t id)
 	thread->id = id;
 	thread->random = UINT64_C(0x9e3779b97f4a7c15) * (id + 1);
 	thread->queue.guest = &run->guest;
-	dirtylog_marker_init(&thread->queue.marker, &run->guest.epoch);
-	dirtylog_marker_set_gate(&thread->queue.marker, &run->guest.epoch,
-			DIRTYLOG_GATE_LOGGING);
+	dirtylog_add_queue(run->guest.dl, &thread->queue.marker);
+	/* It cannot fail: closed so far, and no index. */
+	dirtylog_open(run->guest.dl, &thread->queue.marker, DIRTYLOG_NO_GPA);
 	return thread;
 }
 
@@ -253,7 +291,7 @@ thread_free(struct thread *thread)
 {
 	if (thread == NULL)
 		return;
-	dirtylog_marker_fini(&thread->queue.marker, &thread->run->guest.epoch);
+	dirtylog_remove_queue(thread->run->guest.dl, &thread->queue.marker);
 	free(thread->slots);
 	free(thread);
 }

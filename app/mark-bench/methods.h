@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "dirtylog_marker.h"
+#include "dirtylog.h"
 
 /* Marks of one burst, as many as a datapath has packets. */
 #define BURST 32
@@ -27,9 +27,8 @@ struct guest {
 	uint8_t *log; /* the log's bytes, from GPA 0 on */
 	uint64_t log_len;
 	uint64_t nb_pages; /* one region, from GPA 0 on */
-	struct dirtylog_shm *shm;
-	struct dirtylog_bitmap *bitmap; /* on the same log */
-	struct dirtylog_epoch epoch;
+	struct dirtylog *dl;
+	const struct dirtylog_bitmap *bitmap; /* on the same log */
 	pthread_rwlock_t lock; /* for the method that takes one */
 };
 

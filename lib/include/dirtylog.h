@@ -245,14 +245,6 @@ int dirtylog_check_regions(struct dirtylog *dl, const struct dirtylog_region *re
 const struct dirtylog_memory *dirtylog_memory(struct dirtylog *dl);
 
 /**
- * The bitmap of region `index` of the present table, for dirtylog_mark().
- *
- * Valid until the next dirtylog_set_regions(), or as long as the caller
- * keeps a reference. NULL if there is no such region.
- */
-struct dirtylog_bitmap *dirtylog_region_bitmap(struct dirtylog *dl, uint32_t index);
-
-/**
  * The bitmap of the region that holds a GPA, and the offset in it.
  *
  * @param gpa

@@ -7,10 +7,8 @@
  * A *bitmap* is what the region's users hold, as long as the region lives.
  * What marks really go to is a *view*: a window on shared memory, either on
  * the region's part of the front-end's log or on a staging area of the same
- * layout. A bitmap has no view at first: marks are then cheap no-ops and
- * nothing is dirty. Replacing the view takes effect for every user of the
- * bitmap at once, and after dirtylog_bitmap_replace() returned no mark lands
- * in the old one.
+ * layout. A bitmap has no view while nothing is logged: marks are then cheap
+ * no-ops. Another view takes effect for every user of the bitmap at once.
  *
  * Layout, given by the vhost-user specification ("Migration"): one bit per
  * 4096-byte page, page p is bit p % 8 of byte p / 8, counted from GPA 0. The
@@ -28,10 +26,8 @@
 #ifndef DIRTYLOG_BITMAP_H
 #define DIRTYLOG_BITMAP_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include <rte_byteorder.h>
 
@@ -69,19 +65,9 @@ struct dirtylog_view {
 /** Words in a cache line of a bitmap: one bit of a summary. */
 #define DIRTYLOG_LINE_WORDS 8
 
-/** The replaceable bitmap of one region. Shared: see dirtylog_bitmap_ref(). */
+/** The bitmap of one region. */
 struct dirtylog_bitmap {
 	struct dirtylog_view *view; /**< NULL: marks are no-ops */
-	uint64_t len;               /**< bytes of guest memory */
-	uint32_t refs;
-	struct dirtylog_epoch *epoch;
-	pthread_mutex_t lock; /**< replacing against testing; never taken to mark */
-};
-
-/** A bitmap seen from an offset on. A value; keeps no reference. */
-struct dirtylog_slice {
-	struct dirtylog_bitmap *bitmap;
-	uint64_t base; /**< bytes into the region */
 };
 
 /**
@@ -145,6 +131,17 @@ dirtylog_view_summarise(const struct dirtylog_view *view, const uint64_t *word)
 		__atomic_fetch_or(summary, bit, __ATOMIC_SEQ_CST);
 }
 
+/**
+ * Put a view, or none (NULL), in place of a bitmap's present one, which may be
+ * in use until the next dirtylog_epoch_sync() returned.
+ */
+static inline void
+dirtylog_bitmap_set_view(struct dirtylog_bitmap *bitmap, struct dirtylog_view *view)
+{
+	/* Release: the view's fields are written before a marker can find it. */
+	__atomic_store_n(&bitmap->view, view, __ATOMIC_RELEASE);
+}
+
 /** Free a view that no bitmap uses any more. NULL is allowed. */
 void dirtylog_view_free(struct dirtylog_view *view);
 
@@ -166,6 +163,9 @@ uint64_t dirtylog_view_move(struct dirtylog_view *from, struct dirtylog_view *to
  */
 void dirtylog_view_copy(struct dirtylog_view *from, struct dirtylog_view *to);
 
+/** The pages of a view that are marked. */
+uint64_t dirtylog_view_count(const struct dirtylog_view *view);
+
 /**
  * Mark a range in a view, from a control thread.
  *
@@ -181,94 +181,6 @@ void dirtylog_view_copy(struct dirtylog_view *from, struct dirtylog_view *to);
  *   bytes; 0 marks nothing
  */
 void dirtylog_view_mark(struct dirtylog_view *view, uint64_t offset, uint64_t len);
-
-/**
- * Create the bitmap of a region, without a view, with one reference.
- *
- * @param epoch
- *   the epoch that the region's markers are readers of; must outlive the bitmap
- * @param len
- *   bytes of the region
- * @param[out] bitmap
- *   the bitmap
- * @return 0, -EINVAL (len is 0), -ENOMEM
- */
-int dirtylog_bitmap_create(struct dirtylog_epoch *epoch, uint64_t len,
-		struct dirtylog_bitmap **bitmap);
-
-/** Take a further reference. Any thread. */
-struct dirtylog_bitmap *dirtylog_bitmap_ref(struct dirtylog_bitmap *bitmap);
-
-/**
- * Drop a reference. The last one frees the bitmap and its view, after the
- * bursts that may use it are over. NULL is allowed.
- */
-void dirtylog_bitmap_unref(struct dirtylog_bitmap *bitmap);
-
-/**
- * Put another view in place of the present one and free that one.
- *
- * Returns after the last burst that may have marked in the old view. Control
- * threads only (it waits, see dirtylog_epoch_sync()); concurrent calls are
- * serialised.
- *
- * @param bitmap
- *   of the region
- * @param view
- *   becomes the bitmap's; NULL: stop marking
- */
-void dirtylog_bitmap_replace(struct dirtylog_bitmap *bitmap, struct dirtylog_view *view);
-
-/**
- * The first half of a replacement, for a caller that replaces the views of
- * many bitmaps and waits once: exchange the views, do not wait.
- *
- * @return the old view, which may be in use until the next
- *   dirtylog_epoch_sync() returned, or NULL
- */
-struct dirtylog_view *dirtylog_bitmap_exchange(struct dirtylog_bitmap *bitmap,
-		struct dirtylog_view *view);
-
-/**
- * Test the page at an offset.
- *
- * Control threads: takes the bitmap's lock.
- *
- * @param bitmap
- *   of the region
- * @param offset
- *   bytes from the start of the region
- * @return true if it is marked; false if not, if there is no view, or if the
- *   offset is out of range
- */
-bool dirtylog_bitmap_dirty_at(struct dirtylog_bitmap *bitmap, uint64_t offset);
-
-/** Write a readable description of at most a few lines. Control threads. */
-void dirtylog_bitmap_dump(struct dirtylog_bitmap *bitmap, FILE *stream);
-
-/** The bitmap seen from an offset on; a saturating addition in slices of slices. */
-static inline struct dirtylog_slice
-dirtylog_bitmap_slice_at(struct dirtylog_bitmap *bitmap, uint64_t offset)
-{
-	return (struct dirtylog_slice){ .bitmap = bitmap, .base = offset };
-}
-
-/** A slice of a slice. */
-static inline struct dirtylog_slice
-dirtylog_slice_at(struct dirtylog_slice slice, uint64_t offset)
-{
-	uint64_t base = slice.base + offset;
-
-	slice.base = base < offset ? UINT64_MAX : base;
-	return slice;
-}
-
-/** Test the page at an offset into the slice, as dirtylog_bitmap_dirty_at(). */
-static inline bool
-dirtylog_slice_dirty_at(struct dirtylog_slice slice, uint64_t offset)
-{
-	return dirtylog_bitmap_dirty_at(slice.bitmap, dirtylog_slice_at(slice, offset).base);
-}
 
 #ifdef __cplusplus
 }

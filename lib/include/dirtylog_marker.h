@@ -301,32 +301,6 @@ dirtylog_run_move(struct dirtylog_marker *marker, struct dirtylog_run *run,
 	dirtylog_run_mark(run, addr, len);
 }
 
-/** As dirtylog_mark(), at an offset into a slice. */
-static inline void
-dirtylog_slice_mark(struct dirtylog_marker *marker, struct dirtylog_slice slice,
-		uint64_t offset, uint64_t len)
-{
-	dirtylog_mark(marker, slice.bitmap, dirtylog_slice_at(slice, offset).base, len);
-}
-
-/**
- * Fetch the word that will be tested for a page, once the address is known and
- * long before the mark.
- *
- * dirtylog_mark() fetches it too, which is early enough if the flush comes
- * after a burst of several buffers; so does a run. Call this elsewhere.
- */
-static inline void
-dirtylog_mark_prefetch(const struct dirtylog_bitmap *bitmap, uint64_t offset)
-{
-	const struct dirtylog_view *view = __atomic_load_n(&bitmap->view, __ATOMIC_ACQUIRE);
-
-	/* No test of the range: a prefetch never faults. */
-	if (view != NULL)
-		rte_prefetch0((const void *)((uintptr_t)view->words + sizeof(*view->words) *
-				((view->start + offset) / DIRTYLOG_WORD_SPAN)));
-}
-
 /**
  * Begin a burst.
  *

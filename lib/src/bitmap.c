@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include <rte_common.h>
@@ -347,112 +346,14 @@ dirtylog_view_mark(struct dirtylog_view *view, uint64_t offset, uint64_t len)
 	}
 }
 
-int
-dirtylog_bitmap_create(struct dirtylog_epoch *epoch, uint64_t len,
-		struct dirtylog_bitmap **out)
+uint64_t
+dirtylog_view_count(const struct dirtylog_view *view)
 {
-	struct dirtylog_bitmap *bitmap;
-	int ret;
-
-	if (len == 0)
-		return -EINVAL;
-	bitmap = calloc(1, sizeof(*bitmap));
-	if (bitmap == NULL)
-		return -ENOMEM;
-	ret = -pthread_mutex_init(&bitmap->lock, NULL);
-	if (ret < 0) {
-		free(bitmap);
-		return ret;
-	}
-	bitmap->len = len;
-	bitmap->refs = 1;
-	bitmap->epoch = epoch;
-	*out = bitmap;
-	return 0;
-}
-
-struct dirtylog_bitmap *
-dirtylog_bitmap_ref(struct dirtylog_bitmap *bitmap)
-{
-	__atomic_fetch_add(&bitmap->refs, 1, __ATOMIC_RELAXED);
-	return bitmap;
-}
-
-void
-dirtylog_bitmap_unref(struct dirtylog_bitmap *bitmap)
-{
-	/* Acq_rel: every user's last access comes before the free. */
-	if (bitmap == NULL || __atomic_sub_fetch(&bitmap->refs, 1, __ATOMIC_ACQ_REL) != 0)
-		return;
-	/* Without a view too: a burst that began before may look for one. */
-	dirtylog_epoch_sync(bitmap->epoch);
-	dirtylog_view_free(bitmap->view);
-	pthread_mutex_destroy(&bitmap->lock);
-	free(bitmap);
-}
-
-struct dirtylog_view *
-dirtylog_bitmap_exchange(struct dirtylog_bitmap *bitmap, struct dirtylog_view *view)
-{
-	struct dirtylog_view *old;
-
-	pthread_mutex_lock(&bitmap->lock);
-	old = bitmap->view;
-	/* Release: the view's fields are written before a marker can find it. */
-	__atomic_store_n(&bitmap->view, view, __ATOMIC_RELEASE);
-	pthread_mutex_unlock(&bitmap->lock);
-	return old;
-}
-
-void
-dirtylog_bitmap_replace(struct dirtylog_bitmap *bitmap, struct dirtylog_view *view)
-{
-	struct dirtylog_view *old = dirtylog_bitmap_exchange(bitmap, view);
-
-	if (old == NULL)
-		return;
-	dirtylog_epoch_sync(bitmap->epoch);
-	dirtylog_view_free(old);
-}
-
-bool
-dirtylog_bitmap_dirty_at(struct dirtylog_bitmap *bitmap, uint64_t offset)
-{
-	const struct dirtylog_view *view;
-	bool dirty = false;
-
-	pthread_mutex_lock(&bitmap->lock);
-	view = bitmap->view;
-	if (view != NULL && offset < view->len) {
-		uint64_t page = (view->start + offset) >> DIRTYLOG_PAGE_SHIFT;
-		uint64_t word = __atomic_load_n(&view->words[page / 64], __ATOMIC_RELAXED);
-
-		dirty = (word >> (page % 64)) & 1;
-	}
-	pthread_mutex_unlock(&bitmap->lock);
-	return dirty;
-}
-
-void
-dirtylog_bitmap_dump(struct dirtylog_bitmap *bitmap, FILE *stream)
-{
-	const struct dirtylog_view *view;
 	uint64_t i, dirty = 0;
 
-	pthread_mutex_lock(&bitmap->lock);
-	view = bitmap->view;
-	fprintf(stream, "bitmap of %" PRIu64 " bytes", bitmap->len);
-	if (view == NULL) {
-		fprintf(stream, ": no view, marks are no-ops\n");
-	} else {
-		for (i = 0; i < view_nb_words(view); i++)
-			dirty += (uint64_t)__builtin_popcountll(
-				__atomic_load_n(&view->words[i], __ATOMIC_RELAXED) &
-				word_mask(view, i, 0, view->len));
-		fprintf(stream, ": GPA 0x%" PRIx64 ", %" PRIu64 " pages dirty, view at %p"
-				" in a log of %" PRIu64 " bytes, pages of %" PRIu64 "\n",
-				view->gpa, dirty, (void *)view->words, view->shm->len,
-				view->shm->page_size);
-	}
-	pthread_mutex_unlock(&bitmap->lock);
+	for (i = 0; i < view_nb_words(view); i++)
+		dirty += (uint64_t)__builtin_popcountll(
+			__atomic_load_n(&view->words[i], __ATOMIC_RELAXED) &
+			word_mask(view, i, 0, view->len));
+	return dirty;
 }

@@ -29,6 +29,7 @@
  */
 struct region_views {
 	const struct dirtylog_region *region; /* in the table that users get */
+	struct dirtylog_bitmap bitmap;        /* the region's */
 	struct dirtylog_view *log;     /* NULL: no log, or it does not cover the region */
 	struct dirtylog_view *staging; /* NULL: not needed so far */
 	bool direct;                   /* the placement's answer, where there is a log */

@@ -48,9 +48,6 @@ table_clear(struct memory_table *table)
 	for (i = 0; i < table->nb_regions; i++) {
 		struct region_views *views = &table->views[i];
 
-		/* The views are the table's, whoever still holds the bitmap. */
-		dirtylog_bitmap_exchange(views->region->bitmap, NULL);
-		dirtylog_bitmap_unref(views->region->bitmap);
 		dirtylog_view_free(views->log);
 		dirtylog_view_free(views->staging);
 	}
@@ -198,20 +195,19 @@ dirtylog_check_regions(struct dirtylog *dl, const struct dirtylog_region *region
 
 /* ---- a new one ---- */
 
-/* Add the next region, with its bitmap. Returns 0 or an errno. */
+/* Add the next region. Returns 0 or an errno. */
 static int
-add_region(struct dirtylog *dl, struct memory_table *table, const struct dirtylog_region *region)
+add_region(struct memory_table *table, const struct dirtylog_region *region)
 {
-	struct dirtylog_region *added = &table->memory->regions[table->nb_regions];
-	int ret;
+	uint32_t index = table->nb_regions;
+	struct dirtylog_region *added = &table->memory->regions[index];
 
 	if (region->gpa + (region->len - 1) < region->gpa)
 		return region->len == 0 ? -EINVAL : -EOVERFLOW;
 	*added = *region;
-	ret = dirtylog_bitmap_create(&dl->epoch, region->len, &added->bitmap);
-	if (ret < 0)
-		return ret;
-	table->views[table->nb_regions++].region = added;
+	added->bitmap = &table->views[index].bitmap;
+	table->views[index].region = added;
+	table->nb_regions++;
 	return 0;
 }
 
@@ -252,7 +248,7 @@ table_create(struct dirtylog *dl, const struct dirtylog_region *regions, uint32_
 	if (table == NULL)
 		return -ENOMEM;
 	for (i = 0; i < nb_regions && ret == 0; i++)
-		ret = add_region(dl, table, &regions[i]);
+		ret = add_region(table, &regions[i]);
 	if (ret == 0)
 		ret = look_at_log(dl, table);
 	if (ret == 0)
@@ -426,18 +422,6 @@ dirtylog_memory(struct dirtylog *dl)
 	memory = dl->table->memory;
 	pthread_mutex_unlock(&dl->lock);
 	return memory;
-}
-
-struct dirtylog_bitmap *
-dirtylog_region_bitmap(struct dirtylog *dl, uint32_t index)
-{
-	struct dirtylog_bitmap *bitmap = NULL;
-
-	pthread_mutex_lock(&dl->lock);
-	if (index < dl->table->nb_regions)
-		bitmap = dl->table->views[index].region->bitmap;
-	pthread_mutex_unlock(&dl->lock);
-	return bitmap;
 }
 
 struct dirtylog_bitmap *

@@ -12,7 +12,7 @@ int dirtylog_regions_init(struct dirtylog *dl);
 
 void dirtylog_regions_fini(struct dirtylog *dl);
 
-/* No regions again. Marks in their bitmaps are no-ops from now on. */
+/* No regions again, and none of their bitmaps; all queues are closed. */
 void dirtylog_regions_clear(struct dirtylog *dl);
 
 /* The region that holds a GPA, or NULL. */

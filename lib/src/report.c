@@ -132,6 +132,21 @@ dump_queues(const struct dirtylog *dl, FILE *stream)
 }
 
 static void
+dump_bitmap(const struct region_views *views, FILE *stream)
+{
+	const struct dirtylog_view *view = views->bitmap.view;
+
+	fprintf(stream, "bitmap of %" PRIu64 " bytes", views->region->len);
+	if (view == NULL)
+		fprintf(stream, ": no view, marks are no-ops\n");
+	else
+		fprintf(stream, ": GPA 0x%" PRIx64 ", %" PRIu64 " pages dirty, view at %p"
+				" in a log of %" PRIu64 " bytes, pages of %" PRIu64 "\n",
+				view->gpa, dirtylog_view_count(view), (void *)view->words,
+				view->shm->len, view->shm->page_size);
+}
+
+static void
 dump_regions(const struct dirtylog *dl, FILE *stream)
 {
 	uint32_t i;
@@ -143,7 +158,7 @@ dump_regions(const struct dirtylog *dl, FILE *stream)
 				views->region->gpa, !dl->logging ? "nowhere" :
 				dirtylog_views_wanted(dl, views) == views->log ?
 				"the log" : "staging");
-		dirtylog_bitmap_dump(views->region->bitmap, stream);
+		dump_bitmap(views, stream);
 	}
 }
 

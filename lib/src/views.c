@@ -157,7 +157,7 @@ dirtylog_views_install(struct dirtylog *dl)
 	for (i = 0; i < dl->table->nb_regions; i++) {
 		struct region_views *views = &dl->table->views[i];
 
-		dirtylog_bitmap_exchange(views->region->bitmap, dirtylog_views_wanted(dl, views));
+		dirtylog_bitmap_set_view(&views->bitmap, dirtylog_views_wanted(dl, views));
 	}
 	dirtylog_epoch_sync(&dl->epoch);
 	direct_drainer(dl);

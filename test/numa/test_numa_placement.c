@@ -27,6 +27,7 @@
 
 #include "dirtylog.h"
 #include "frontend_log.h"
+#include "region_bitmap.h"
 #include "test_program.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -215,7 +216,7 @@ give_log(struct room *room)
 static const struct dirtylog_view *
 view_of(struct room *room)
 {
-	return dirtylog_region_bitmap(room->dl, 0)->view;
+	return region_bitmap(room->dl, 0)->view;
 }
 
 static void
@@ -233,7 +234,7 @@ static void
 mark_first_page(struct room *room)
 {
 	assert_true(dirtylog_burst_begin(&room->marker));
-	dirtylog_mark(&room->marker, dirtylog_region_bitmap(room->dl, 0), 0, 1);
+	dirtylog_mark(&room->marker, region_bitmap(room->dl, 0), 0, 1);
 	dirtylog_burst_end(&room->marker);
 }
 

@@ -2,6 +2,7 @@
 
 /* The front-end's messages: the log, the queues, the memory table. */
 
+#include "region_bitmap.h"
 #include "torture.h"
 
 void
@@ -132,7 +133,7 @@ set_table(struct torture *torture, unsigned int nb_regions)
 			"setting the memory table");
 	torture->nb_regions = nb_regions;
 	for (i = 0; i < nb_regions; i++)
-		torture->bitmaps[i] = dirtylog_region_bitmap(torture->dl, i);
+		torture->bitmaps[i] = region_bitmap(torture->dl, i);
 	torture->tables++;
 }
 

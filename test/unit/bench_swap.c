@@ -19,6 +19,7 @@
 
 #include "dirtylog_vhost.h"
 #include "frontend_log.h"
+#include "region_bitmap.h"
 #include "vhost_msg.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
@@ -171,7 +172,7 @@ measure(const char *name, unsigned int swaps, enum dirtylog_placement placement,
 	require(dirtylog_set_regions(dl, &region, 1) == 0, "set_regions");
 	require(dirtylog_vhost_attach(VID, dl, &no_ops, NULL, &vhost) == 0, "attach");
 	require(dirtylog_set_logging(dl, true) == 0, "logging");
-	queue->bitmap = dirtylog_region_bitmap(dl, 0);
+	queue->bitmap = region_bitmap(dl, 0);
 	require(dirtylog_open(dl, &queue->marker, DIRTYLOG_NO_GPA) == 0, "open");
 	require(pthread_create(&queue->thread, NULL, mark_without_a_pause, queue) == 0, "thread");
 	for (i = 0; i < swaps; i++) {

@@ -19,6 +19,7 @@
 
 #include "dirtylog.h"
 #include "frontend_log.h"
+#include "region_bitmap.h"
 #include "test_program.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
@@ -218,7 +219,7 @@ log_comes_after_logging(void **state)
 	device_is(room, "marks go to staging");
 	burst(room, 0, 0);
 	burst(room, 0, HIGH_PAGE + 77);
-	assert_true(dirtylog_bitmap_dirty_at(dirtylog_region_bitmap(room->dl, 0), 0));
+	assert_true(bitmap_dirty_at(region_bitmap(room->dl, 0), 0));
 	/* A queue that closes meanwhile has nowhere to move them: kept. */
 	open_queue(room, 1);
 	close_queue(room, 1);
@@ -443,7 +444,7 @@ regions_added_later_are_logged(void **state)
 	close_queue(room, 0);
 	assert_int_equal(dirtylog_set_regions(room->dl, memory, 2), 0);
 	assert_true(frontend_log_test(&room->log, LOW_PAGES));
-	assert_null(dirtylog_region_bitmap(room->dl, 2));
+	assert_null(region_bitmap(room->dl, 2));
 	assert_null(dirtylog_find(room->dl, LOW_PAGES * PAGE, &(uint64_t){ 0 }));
 }
 
@@ -554,7 +555,7 @@ table_is_refused(void **state)
 	static struct dirtylog_region many[DIRTYLOG_MAX_REGIONS + 1];
 	struct room *room = *state;
 	struct dirtylog_region bad[2] = { { .len = PAGE }, { .gpa = PAGE } };
-	struct dirtylog_bitmap *bitmap = dirtylog_region_bitmap(room->dl, 0);
+	struct dirtylog_bitmap *bitmap = region_bitmap(room->dl, 0);
 	unsigned int i;
 
 	assert_int_equal(set_log(room, &room->log), 0);
@@ -574,7 +575,7 @@ table_is_refused(void **state)
 	assert_int_equal(dirtylog_set_regions(room->dl, many,
 			DIRTYLOG_MAX_REGIONS + 1), -E2BIG);
 	/* The old table stays, and works. */
-	assert_ptr_equal(dirtylog_region_bitmap(room->dl, 0), bitmap);
+	assert_ptr_equal(region_bitmap(room->dl, 0), bitmap);
 	frontend_log_clear(&room->log);
 	open_queue(room, 0);
 	burst(room, 0, HIGH_PAGE);
@@ -585,7 +586,7 @@ table_is_refused(void **state)
 	assert_int_equal(dirtylog_set_regions(room->dl, many,
 			DIRTYLOG_MAX_REGIONS), 0);
 	assert_int_equal(dirtylog_set_regions(room->dl, NULL, 0), 0);
-	assert_null(dirtylog_region_bitmap(room->dl, 0));
+	assert_null(region_bitmap(room->dl, 0));
 	assert_int_equal(dirtylog_open(room->dl, &room->markers[0], 0), -EFAULT);
 }
 
@@ -657,7 +658,6 @@ static void
 removed_queue(void **state)
 {
 	struct room *room = *state;
-	struct dirtylog_bitmap *kept;
 
 	assert_int_equal(set_log(room, &room->log), 0);
 	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
@@ -671,16 +671,6 @@ removed_queue(void **state)
 	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
 	dirtylog_add_queue(room->dl, &room->markers[0]);
 	assert_false(dirtylog_burst_begin(&room->markers[0]));
-
-	/* A bitmap of a table that is gone: marks are no-ops. */
-	kept = dirtylog_bitmap_ref(dirtylog_region_bitmap(room->dl, 1));
-	assert_int_equal(dirtylog_set_regions(room->dl, memory, 1), 0);
-	open_queue(room, 0);
-	assert_true(dirtylog_burst_begin(&room->markers[0]));
-	dirtylog_mark(&room->markers[0], kept, 0, PAGE);
-	assert_int_equal(room->markers[0].nb_marks, 0);
-	dirtylog_burst_end(&room->markers[0]);
-	dirtylog_bitmap_unref(kept);
 }
 
 /* The next connection of a front-end starts from nothing, with the same queues. */

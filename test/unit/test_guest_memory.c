@@ -25,6 +25,7 @@
 
 #include <cmocka.h>
 
+#include "region_bitmap.h"
 #include "test_program.h"
 
 #include <rte_log.h>
@@ -108,7 +109,7 @@ no_more_than_the_machine_has(void **state)
 	assert_int_equal(dirtylog_check_regions(room->dl, regions, 2), 0);
 	assert_int_equal(dirtylog_set_regions(room->dl, regions, 2), 0);
 	assert_int_equal(stats_of(room).refused_regions, 0);
-	bitmap = dirtylog_region_bitmap(room->dl, 1);
+	bitmap = region_bitmap(room->dl, 1);
 
 	assert_int_equal(dirtylog_check_regions(room->dl, regions, 3), -EFBIG);
 	assert_int_equal(stats_of(room).refused_regions, 1);
@@ -118,8 +119,8 @@ no_more_than_the_machine_has(void **state)
 			(unsigned long long)((all + PAGE) >> 20), (unsigned long long)(all >> 20));
 	assert_int_equal(times_logged(room, figures), 2);
 	/* The old table stays. */
-	assert_ptr_equal(dirtylog_region_bitmap(room->dl, 1), bitmap);
-	assert_null(dirtylog_region_bitmap(room->dl, 2));
+	assert_ptr_equal(region_bitmap(room->dl, 1), bitmap);
+	assert_null(region_bitmap(room->dl, 2));
 }
 
 static void
@@ -238,7 +239,7 @@ guest_close(struct guest *guest)
 static bool
 burst(struct guest *guest)
 {
-	struct dirtylog_bitmap *bitmap = dirtylog_region_bitmap(guest->dl, 0);
+	struct dirtylog_bitmap *bitmap = region_bitmap(guest->dl, 0);
 	uint64_t at;
 
 	if (!dirtylog_burst_begin(guest->marker))

@@ -30,7 +30,7 @@ struct room {
 	struct dirtylog_marker marker;
 	struct frontend_log log;
 	struct dirtylog_shm *shm;
-	struct dirtylog_bitmap *bitmap;
+	struct dirtylog_bitmap bitmap;
 };
 
 static int
@@ -46,8 +46,7 @@ setup(void **state)
 	assert_int_equal(frontend_log_create(&room->log, PAGES / 8), 0);
 	assert_int_equal(dirtylog_shm_map(room->log.fd, 0, room->log.len, &room->shm), 0);
 	assert_int_equal(dirtylog_view_create(room->shm, 0, PAGES * PAGE, &view), 0);
-	assert_int_equal(dirtylog_bitmap_create(&room->epoch, PAGES * PAGE, &room->bitmap), 0);
-	dirtylog_bitmap_replace(room->bitmap, view);
+	room->bitmap.view = view;
 	*state = room;
 	return 0;
 }
@@ -57,7 +56,7 @@ teardown(void **state)
 {
 	struct room *room = *state;
 
-	dirtylog_bitmap_unref(room->bitmap);
+	dirtylog_view_free(room->bitmap.view);
 	dirtylog_shm_unref(room->shm);
 	frontend_log_destroy(&room->log);
 	dirtylog_marker_fini(&room->marker, &room->epoch);
@@ -77,17 +76,17 @@ batch_merges_neighbours(void **state)
 	assert_true(marker->logging);
 	/* Buffers that follow each other: one pair, and nothing written so far. */
 	for (i = 0; i < 64; i++)
-		dirtylog_mark(marker, room->bitmap, i * PAGE, 1500);
+		dirtylog_mark(marker, &room->bitmap, i * PAGE, 1500);
 	assert_int_equal(marker->nb_marks, 1);
 	assert_int_equal(marker->marks[0].mask, UINT64_MAX);
 	assert_int_equal(frontend_log_count(&room->log), 0);
 	/* The same page again and again. */
 	for (i = 0; i < 10; i++)
-		dirtylog_mark(marker, room->bitmap, 100 * PAGE + i, 1);
+		dirtylog_mark(marker, &room->bitmap, 100 * PAGE + i, 1);
 	assert_int_equal(marker->nb_marks, 2);
 	/* Alternating words do not merge, and are right all the same. */
-	dirtylog_mark(marker, room->bitmap, 5 * PAGE, 1);
-	dirtylog_mark(marker, room->bitmap, 101 * PAGE, 1);
+	dirtylog_mark(marker, &room->bitmap, 5 * PAGE, 1);
+	dirtylog_mark(marker, &room->bitmap, 101 * PAGE, 1);
 	assert_int_equal(marker->nb_marks, 4);
 	dirtylog_flush(marker);
 	assert_int_equal(marker->nb_marks, 0);
@@ -144,18 +143,15 @@ runs_mark_as_single_marks_do(void **state)
 {
 	struct room *room = *state;
 	struct dirtylog_marker *marker = &room->marker;
-	struct dirtylog_bitmap *bitmaps[3] = { room->bitmap };
+	struct dirtylog_bitmap other, none = { .view = NULL };
+	struct dirtylog_bitmap *bitmaps[3] = { &room->bitmap, &other, &none };
 	struct range ranges[DIRTYLOG_RUN_RANGES];
 	uint8_t *expected = malloc(room->log.len);
-	struct dirtylog_view *view;
 	uint64_t counted, pairs = 0;
 	unsigned int round, i;
 
 	assert_non_null(expected);
-	assert_int_equal(dirtylog_view_create(room->shm, 77 * PAGE, 1000 * PAGE, &view), 0);
-	assert_int_equal(dirtylog_bitmap_create(&room->epoch, 1000 * PAGE, &bitmaps[1]), 0);
-	dirtylog_bitmap_replace(bitmaps[1], view);
-	assert_int_equal(dirtylog_bitmap_create(&room->epoch, 1000 * PAGE, &bitmaps[2]), 0);
+	assert_int_equal(dirtylog_view_create(room->shm, 77 * PAGE, 1000 * PAGE, &other.view), 0);
 	srandom(1);
 	for (round = 0; round < 20000; round++) {
 		unsigned int before = (unsigned int)random() % DIRTYLOG_BATCH;
@@ -166,7 +162,7 @@ runs_mark_as_single_marks_do(void **state)
 		assert_true(dirtylog_burst_begin(marker));
 		/* Whatever was collected already. */
 		for (i = 0; i < before; i++)
-			dirtylog_mark(marker, room->bitmap, i * 64 * PAGE, 1);
+			dirtylog_mark(marker, &room->bitmap, i * 64 * PAGE, 1);
 		run = dirtylog_run_begin(marker);
 		memcpy(expected, room->log.bytes, room->log.len);
 		for (i = 0; i < DIRTYLOG_RUN_RANGES; i++) {
@@ -186,7 +182,7 @@ runs_mark_as_single_marks_do(void **state)
 
 		assert_true(dirtylog_burst_begin(marker));
 		for (i = 0; i < before; i++)
-			dirtylog_mark(marker, room->bitmap, i * 64 * PAGE, 1);
+			dirtylog_mark(marker, &room->bitmap, i * 64 * PAGE, 1);
 		for (i = 0; i < DIRTYLOG_RUN_RANGES; i++)
 			dirtylog_mark(marker, ranges[i].bitmap, ranges[i].offset, ranges[i].len);
 		dirtylog_burst_end(marker);
@@ -196,8 +192,7 @@ runs_mark_as_single_marks_do(void **state)
 	/* Some merged, some not; each of them counted. */
 	assert_true(pairs > 20000 * 4 && counted >= DIRTYLOG_RUN_RANGES / 2);
 	assert_true(frontend_log_canary_alive(&room->log));
-	dirtylog_bitmap_unref(bitmaps[1]);
-	dirtylog_bitmap_unref(bitmaps[2]);
+	dirtylog_view_free(other.view);
 	free(expected);
 }
 
@@ -210,18 +205,18 @@ full_batch_is_written(void **state)
 
 	assert_true(dirtylog_burst_begin(marker));
 	for (i = 0; i < DIRTYLOG_BATCH; i++)
-		dirtylog_mark(marker, room->bitmap, i * 64 * PAGE, 1);
+		dirtylog_mark(marker, &room->bitmap, i * 64 * PAGE, 1);
 	assert_int_equal(marker->nb_marks, DIRTYLOG_BATCH);
 	assert_int_equal(frontend_log_count(&room->log), 0);
 	/* Merging into the last pair needs no room. */
-	dirtylog_mark(marker, room->bitmap, ((DIRTYLOG_BATCH - 1) * 64 + 1) * PAGE, 1);
+	dirtylog_mark(marker, &room->bitmap, ((DIRTYLOG_BATCH - 1) * 64 + 1) * PAGE, 1);
 	assert_int_equal(frontend_log_count(&room->log), 0);
 	/* One more does: what was collected goes out, the new one stays. */
-	dirtylog_mark(marker, room->bitmap, DIRTYLOG_BATCH * 64 * PAGE, 1);
+	dirtylog_mark(marker, &room->bitmap, DIRTYLOG_BATCH * 64 * PAGE, 1);
 	assert_int_equal(marker->nb_marks, 1);
 	assert_int_equal(frontend_log_count(&room->log), DIRTYLOG_BATCH + 1);
 	/* One range that is larger than the batch. */
-	dirtylog_mark(marker, room->bitmap, 0, PAGES * PAGE);
+	dirtylog_mark(marker, &room->bitmap, 0, PAGES * PAGE);
 	dirtylog_burst_end(marker);
 	assert_int_equal(frontend_log_count(&room->log), PAGES);
 	assert_true(frontend_log_canary_alive(&room->log));
@@ -233,7 +228,7 @@ end_of_burst_flushes(void **state)
 	struct room *room = *state;
 
 	assert_true(dirtylog_burst_begin(&room->marker));
-	dirtylog_mark(&room->marker, room->bitmap, 7 * PAGE, 1);
+	dirtylog_mark(&room->marker, &room->bitmap, 7 * PAGE, 1);
 	dirtylog_burst_end(&room->marker);
 	assert_int_equal(room->marker.nb_marks, 0);
 	assert_true(frontend_log_is_exactly(&room->log, 7, 1));
@@ -247,15 +242,15 @@ marked_pages_are_not_written(void **state)
 	struct dirtylog_marker *marker = &room->marker;
 
 	assert_true(dirtylog_burst_begin(marker));
-	dirtylog_mark(marker, room->bitmap, 10 * PAGE, 300 * PAGE);
+	dirtylog_mark(marker, &room->bitmap, 10 * PAGE, 300 * PAGE);
 	dirtylog_burst_end(marker);
 	assert_true(frontend_log_is_exactly(&room->log, 10, 300));
 
 	assert_int_equal(mprotect(room->shm->map_addr, room->shm->map_len, PROT_READ), 0);
 	assert_true(dirtylog_burst_begin(marker));
-	dirtylog_mark(marker, room->bitmap, 10 * PAGE, 300 * PAGE);
+	dirtylog_mark(marker, &room->bitmap, 10 * PAGE, 300 * PAGE);
 	dirtylog_flush(marker);
-	dirtylog_mark(marker, room->bitmap, 11 * PAGE, 1);
+	dirtylog_mark(marker, &room->bitmap, 11 * PAGE, 1);
 	dirtylog_burst_end(marker);
 	assert_int_equal(mprotect(room->shm->map_addr, room->shm->map_len,
 			PROT_READ | PROT_WRITE), 0);
@@ -264,7 +259,7 @@ marked_pages_are_not_written(void **state)
 	frontend_log_clear(&room->log);
 	room->log.bytes[1] = 0x0f;
 	assert_true(dirtylog_burst_begin(marker));
-	dirtylog_mark(marker, room->bitmap, 8 * PAGE, 5 * PAGE);
+	dirtylog_mark(marker, &room->bitmap, 8 * PAGE, 5 * PAGE);
 	dirtylog_burst_end(marker);
 	assert_true(frontend_log_is_exactly(&room->log, 8, 5));
 }
@@ -310,10 +305,10 @@ index_is_marked_by_the_next_burst(void **state)
 	struct room *room = *state;
 	struct dirtylog_marker *marker = &room->marker;
 
-	marker->index_bitmap = room->bitmap;
+	marker->index_bitmap = &room->bitmap;
 	marker->index_offset = 20 * PAGE + 2;
 	assert_true(dirtylog_burst_begin(marker));
-	dirtylog_mark(marker, room->bitmap, 3 * PAGE, 1);
+	dirtylog_mark(marker, &room->bitmap, 3 * PAGE, 1);
 	dirtylog_flush(marker);
 	dirtylog_mark_index(marker);
 	dirtylog_burst_end(marker);
@@ -348,7 +343,7 @@ flags_are_marked_by_the_next_burst(void **state)
 	struct dirtylog_marker *marker = &room->marker;
 	unsigned int i;
 
-	marker->index_bitmap = room->bitmap;
+	marker->index_bitmap = &room->bitmap;
 	for (i = 0; i < 10; i++) {
 		assert_true(dirtylog_burst_begin(marker));
 		dirtylog_mark_flags(marker, (30 + 7 * i) * PAGE + 14);
@@ -388,7 +383,7 @@ index_over_two_pages(void **state)
 	struct room *room = *state;
 	struct dirtylog_marker *marker = &room->marker;
 
-	marker->index_bitmap = room->bitmap;
+	marker->index_bitmap = &room->bitmap;
 	marker->index_offset = 64 * PAGE - 2;
 	assert_true(dirtylog_burst_begin(marker));
 	dirtylog_mark_index(marker);
@@ -425,7 +420,7 @@ mark_half_of_each_word(void *arg)
 		page = (pass % 32) + self->half * 32;
 		dirtylog_burst_begin(self->marker);
 		for (i = 0; i < PAGES; i += 64)
-			dirtylog_mark(self->marker, self->room->bitmap, PAGE *
+			dirtylog_mark(self->marker, &self->room->bitmap, PAGE *
 				(page + (self->half == 0 ? i : PAGES - 64 - i)), 1);
 		dirtylog_burst_end(self->marker);
 		/* Its own bits are there now, whatever the neighbour does. */
@@ -466,21 +461,6 @@ bits_are_set_atomically(void **state)
 	free(other);
 }
 
-/* Prefetching is harmless, whatever the offset. */
-static void
-prefetch(void **state)
-{
-	struct room *room = *state;
-
-	dirtylog_mark_prefetch(room->bitmap, 0);
-	dirtylog_mark_prefetch(room->bitmap, PAGES * PAGE - 1);
-	dirtylog_mark_prefetch(room->bitmap, PAGES * PAGE);
-	dirtylog_mark_prefetch(room->bitmap, UINT64_MAX);
-	dirtylog_bitmap_replace(room->bitmap, NULL);
-	dirtylog_mark_prefetch(room->bitmap, 0);
-	assert_int_equal(frontend_log_count(&room->log), 0);
-}
-
 /* The hot fields of the two sides are on lines of their own. */
 static void
 layout(void **state)
@@ -507,7 +487,6 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(index_over_two_pages, setup, teardown),
 		cmocka_unit_test_setup_teardown(flags_are_marked_by_the_next_burst, setup, teardown),
 		cmocka_unit_test_setup_teardown(bits_are_set_atomically, setup, teardown),
-		cmocka_unit_test_setup_teardown(prefetch, setup, teardown),
 		cmocka_unit_test(layout),
 	};
 

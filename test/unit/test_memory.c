@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "region_bitmap.h"
 #include "test_program.h"
 
 #include "dirtylog.h"
@@ -66,7 +67,7 @@ the_table_is_handed_out(void **state)
 		assert_int_equal(memory->regions[i].len, regions[i].len);
 		assert_ptr_equal(memory->regions[i].host, regions[i].host);
 		assert_non_null(memory->regions[i].bitmap);
-		assert_ptr_equal(memory->regions[i].bitmap, dirtylog_region_bitmap(dl, i));
+		assert_ptr_equal(memory->regions[i].bitmap, region_bitmap(dl, i));
 	}
 	/* One that is refused leaves the table as it is. */
 	other.len = 0;
@@ -77,7 +78,7 @@ the_table_is_handed_out(void **state)
 	memory = dirtylog_memory(dl);
 	assert_int_equal(memory->nb_regions, 1);
 	assert_int_equal(memory->regions[0].gpa, 5 * PAGE);
-	assert_ptr_equal(memory->regions[0].bitmap, dirtylog_region_bitmap(dl, 0));
+	assert_ptr_equal(memory->regions[0].bitmap, region_bitmap(dl, 0));
 	assert_int_equal(dirtylog_set_regions(dl, NULL, 0), 0);
 	assert_null(dirtylog_memory(dl));
 	assert_int_equal(dirtylog_set_regions(dl, regions, 3), 0);

@@ -24,6 +24,7 @@
 
 #include "dirtylog.h"
 #include "frontend_log.h"
+#include "region_bitmap.h"
 #include "test_program.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
@@ -152,7 +153,7 @@ room_with_staged_marks(void)
 	burst(room, 0, 500);
 	burst(room, 1, HIGH_PAGE + 899);
 	assert_int_equal(frontend_log_count(&room->log), 0);
-	assert_true(dirtylog_bitmap_dirty_at(dirtylog_region_bitmap(room->dl, 0), 500 * PAGE));
+	assert_true(bitmap_dirty_at(region_bitmap(room->dl, 0), 500 * PAGE));
 	return room;
 }
 
@@ -562,7 +563,7 @@ mark_everywhere(int fd, uint64_t offset, enum dirtylog_placement placement)
 	assert_int_equal(dirtylog_configure(dl, &options), 0);
 	dirtylog_add_queue(dl, marker);
 	assert_int_equal(dirtylog_set_regions(dl, &guest, 1), 0);
-	bitmap = dirtylog_region_bitmap(dl, 0);
+	bitmap = region_bitmap(dl, 0);
 	assert_int_equal(dirtylog_set_logging(dl, true), 0);
 	assert_int_equal(dirtylog_open(dl, marker, DIRTYLOG_NO_GPA), 0);
 	/* Each time a fresh mapping; the first one warms the code up. */

@@ -18,6 +18,7 @@
 
 #include "dirtylog.h"
 #include "frontend_log.h"
+#include "region_bitmap.h"
 #include "test_program.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
@@ -49,7 +50,7 @@ room_open(enum dirtylog_placement placement)
 	for (i = 0; i < 2; i++)
 		dirtylog_add_queue(room->dl, &room->markers[i]);
 	assert_int_equal(dirtylog_set_regions(room->dl, &region, 1), 0);
-	room->bitmap = dirtylog_region_bitmap(room->dl, 0);
+	room->bitmap = region_bitmap(room->dl, 0);
 	assert_int_equal(frontend_log_create(&room->log, LOG_LEN), 0);
 	for (i = 0; i < 2; i++)
 		assert_int_equal(dirtylog_open(room->dl, &room->markers[i],

@@ -73,7 +73,7 @@ lines_named(const struct dirtylog_view *view)
 struct queue {
 	struct dirtylog_epoch epoch;
 	struct dirtylog_marker marker;
-	struct dirtylog_bitmap *bitmap;
+	struct dirtylog_bitmap bitmap;
 };
 
 static void
@@ -82,16 +82,13 @@ queue_open(struct queue *queue, struct dirtylog_view *view)
 	assert_int_equal(dirtylog_epoch_init(&queue->epoch), 0);
 	dirtylog_marker_init(&queue->marker, &queue->epoch);
 	dirtylog_marker_set_gate(&queue->marker, &queue->epoch, DIRTYLOG_GATE_LOGGING);
-	assert_int_equal(dirtylog_bitmap_create(&queue->epoch, view->len, &queue->bitmap), 0);
-	dirtylog_bitmap_exchange(queue->bitmap, view);
+	queue->bitmap.view = view;
 }
 
 /* The view is the caller's. */
 static void
 queue_close(struct queue *queue)
 {
-	dirtylog_bitmap_exchange(queue->bitmap, NULL);
-	dirtylog_bitmap_unref(queue->bitmap);
 	dirtylog_marker_fini(&queue->marker, &queue->epoch);
 	dirtylog_epoch_fini(&queue->epoch);
 }
@@ -100,7 +97,7 @@ static void
 mark(struct queue *queue, uint64_t page, uint64_t nb_pages)
 {
 	assert_true(dirtylog_burst_begin(&queue->marker));
-	dirtylog_mark(&queue->marker, queue->bitmap, page * PAGE, nb_pages * PAGE);
+	dirtylog_mark(&queue->marker, &queue->bitmap, page * PAGE, nb_pages * PAGE);
 	dirtylog_burst_end(&queue->marker);
 }
 
@@ -337,7 +334,7 @@ movers_and_markers(void **state)
 	struct racer *racers = aligned_alloc(RTE_CACHE_LINE_SIZE, MARKERS * sizeof(*racers));
 	static uint64_t rounds[MARKERS][RACE_PAGES], copies[MARKERS][RACE_PAGES];
 	struct dirtylog_view *staging = staging_view(0, RACE_PAGES), *log_views[3];
-	struct dirtylog_bitmap *bitmap;
+	struct dirtylog_bitmap bitmap = { .view = staging };
 	struct dirtylog_epoch epoch;
 	struct frontend_log log;
 	uint64_t page, moves = 0, moved = 0;
@@ -351,10 +348,8 @@ movers_and_markers(void **state)
 	log_views[1] = log_view(&log, 0, RACE_PAGES / 2 + 77);
 	log_views[2] = log_view(&log, RACE_PAGES / 2 + 77, RACE_PAGES / 2 - 77);
 	assert_int_equal(dirtylog_epoch_init(&epoch), 0);
-	assert_int_equal(dirtylog_bitmap_create(&epoch, RACE_PAGES * PAGE, &bitmap), 0);
-	dirtylog_bitmap_exchange(bitmap, staging);
 	for (i = 0; i < MARKERS; i++) {
-		racers[i].bitmap = bitmap;
+		racers[i].bitmap = &bitmap;
 		racers[i].stride = i == 0 ? 1 : 7919;
 		racers[i].rounds = rounds[i];
 		racers[i].done = false;
@@ -386,8 +381,6 @@ movers_and_markers(void **state)
 	print_message("%" PRIu64 " moves of %" PRIu64 " pages raced with %u markers\n",
 			moves, moved, MARKERS);
 	assert_true(moves > 10);
-	dirtylog_bitmap_exchange(bitmap, NULL);
-	dirtylog_bitmap_unref(bitmap);
 	for (i = 0; i < MARKERS; i++)
 		dirtylog_marker_fini(&racers[i].marker, &epoch);
 	dirtylog_epoch_fini(&epoch);

@@ -26,6 +26,7 @@
 
 #include "dirtylog_vhost.h"
 #include "frontend_log.h"
+#include "region_bitmap.h"
 #include "test_program.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
@@ -189,9 +190,9 @@ counters(void **state)
 	assert_int_equal(dirtylog_open(dl, marker, DIRTYLOG_NO_GPA), 0);
 	for (i = 0; i < 2; i++) {
 		dirtylog_burst_begin(marker);
-		dirtylog_mark(marker, dirtylog_region_bitmap(dl, 0), 0, 5 * PAGE);
-		dirtylog_mark(marker, dirtylog_region_bitmap(dl, 0), 9 * PAGE, 1);
-		dirtylog_mark(marker, dirtylog_region_bitmap(dl, 0), 640 * PAGE, 1);
+		dirtylog_mark(marker, region_bitmap(dl, 0), 0, 5 * PAGE);
+		dirtylog_mark(marker, region_bitmap(dl, 0), 9 * PAGE, 1);
+		dirtylog_mark(marker, region_bitmap(dl, 0), 640 * PAGE, 1);
 		dirtylog_burst_end(marker);
 	}
 	dirtylog_close(dl, marker);

@@ -12,13 +12,13 @@ const char *const placement_names[NB_PLACEMENTS] = {
 };
 
 static void
-usage(const char *program)
+usage(const char *program, int status)
 {
-	fprintf(stderr, "usage: %s [--seconds N] [--seed N] [--threads 1..%d]"
+	fprintf(status == 0 ? stdout : stderr, "usage: %s [--seconds N] [--seed N] [--threads 1..%d]"
 			" [--placement staged|direct|auto] [--log normal|huge]"
 			" [--mistake drop-swap|no-flush-at-stop|mark-before-write]\n",
 			program, MAX_WRITERS);
-	exit(2);
+	exit(status);
 }
 
 void
@@ -31,6 +31,7 @@ parse_options(struct torture *torture, int argc, char **argv)
 		{ "mistake", required_argument, NULL, 'm' },
 		{ "placement", required_argument, NULL, 'p' },
 		{ "log", required_argument, NULL, 'l' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 }
 	};
 	unsigned int i;
@@ -52,7 +53,7 @@ parse_options(struct torture *torture, int argc, char **argv)
 				if (strcmp(optarg, mistake_names[i]) == 0)
 					break;
 			if (i == NB_MISTAKES)
-				usage(argv[0]);
+				usage(argv[0], 2);
 			torture->mistake = (enum mistake)i;
 			break;
 		case 'p':
@@ -60,19 +61,19 @@ parse_options(struct torture *torture, int argc, char **argv)
 				if (strcmp(optarg, placement_names[i]) == 0)
 					break;
 			if (i == NB_PLACEMENTS)
-				usage(argv[0]);
+				usage(argv[0], 2);
 			torture->options.placement = (enum dirtylog_placement)i;
 			break;
 		case 'l':
 			if (strcmp(optarg, "huge") != 0 && strcmp(optarg, "normal") != 0)
-				usage(argv[0]);
+				usage(argv[0], 2);
 			torture->huge_logs = strcmp(optarg, "huge") == 0;
 			break;
 		default:
-			usage(argv[0]);
+			usage(argv[0], option == 'h' ? 0 : 2);
 		}
 	}
 	if (optind != argc || torture->seconds == 0 || torture->nb_writers == 0 ||
 			torture->nb_writers > MAX_WRITERS || torture->seed == 0)
-		usage(argv[0]);
+		usage(argv[0], 2);
 }

@@ -6,7 +6,8 @@
  * Stands for
  *   dirtylog_epoch.h        dirtylog_reader_enter(), dirtylog_reader_leave()
  *   dirtylog_marker.h       dirtylog_burst_begin(): the gate
- *   lib/src                 dirtylog_epoch_sync(), close_locked(), dirtylog_open()
+ *   lib/src                 dirtylog_epoch_sync(), dirtylog_open(),
+ *                           dirtylog_views_close_queue()
  *   the driver              on_quiesce(), on_resume(): the queues are closed one
  *                           after the other, librte_vhost unmaps the guest's
  *                           memory, maps it elsewhere, the queues get the new

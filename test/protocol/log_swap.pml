@@ -9,9 +9,10 @@
  *                           view in dirtylog_mark(), dirtylog_flush(),
  *                           dirtylog_reader_leave()
  *   lib/src                 dirtylog_set_log(), dirtylog_suspend_log(),
- *                           install_views(), drain(), close_locked(),
- *                           dirtylog_epoch_sync(); log_base() before
- *                           librte_vhost's reply, and log_base_mapped() after it
+ *                           dirtylog_views_install(), dirtylog_views_drain(),
+ *                           dirtylog_views_close_queue(), dirtylog_epoch_sync();
+ *                           log_base() before librte_vhost's reply, and
+ *                           log_base_mapped() after it
  *   the front-end           harvests its log; hands over a fresh one, waits for
  *                           the reply, harvests the old one once more, and from
  *                           then on only the new one; stops and, RESTART, starts
@@ -168,7 +169,7 @@ inline epoch_sync()
 #endif
 }
 
-/* drain(), of the log state */
+/* dirtylog_views_drain() */
 inline drain_staging()
 {
 #ifndef STAGED_NOT_MOVED

@@ -8,7 +8,8 @@
  *   dirtylog_marker.h       dirtylog_burst_begin() (the pending index), the
  *                           order write - dirtylog_mark() - dirtylog_flush() -
  *                           store of the used index, dirtylog_burst_end()
- *   lib/src                 close_locked(), mark_index()
+ *   lib/src                 dirtylog_views_close_queue(),
+ *                           dirtylog_marker_mark_last_index()
  *   datapath/split.c        publish()
  *   the front-end           xchg(word, 0) per word, then the copy of the pages;
  *                           GET_VRING_BASE per queue; the last harvest

@@ -9,7 +9,8 @@
  *                           first one's; marks; flush; then the first one's flags
  *   dirtylog_marker.h       dirtylog_burst_begin() (the pending page),
  *                           dirtylog_flush(), dirtylog_mark_flags()
- *   lib/src                 close_locked(), mark_index()
+ *   lib/src                 dirtylog_views_close_queue(),
+ *                           dirtylog_marker_mark_last_index()
  *   the front-end           as in mark_harvest.pml
  *
  * The ring lies on two pages. A burst's first descriptor is on either of them,

@@ -6,9 +6,9 @@
  * Stands for
  *   dirtylog_marker.h       dirtylog_flush(), into staging
  *   lib/src                 dirtylog_view_move(): clear in staging, then set in the
- *                           log; drain(), at a bounded delay and in
- *                           close_locked(); the lock of the log state, held from
- *                           the first clear to the last set
+ *                           log; dirtylog_views_drain(), at a bounded delay and in
+ *                           dirtylog_views_close_queue(); the lock of the log
+ *                           state, held from the first clear to the last set
  *   the front-end           xchg(word, 0), then the copy of the pages;
  *                           GET_VRING_BASE per queue; the last harvest
  *

@@ -12,15 +12,13 @@
 /* Bytes of a descriptor, of either kind of ring. */
 #define ENTRY_LEN ((uint32_t)sizeof(struct vring_desc))
 
-/* Append the pieces of one buffer; more than one where it crosses regions. */
+/*
+ * Append the pieces of one buffer: none if it is empty, more than one where it
+ * crosses regions.
+ */
 static int
 add_buffer(struct vnet_queue *queue, uint64_t gpa, uint32_t len, int n)
 {
-	/* Else chains of them could be walked for long without any progress. */
-	if (len == 0) {
-		vnet_queue_fault(queue, VNET_FAULT_SHORT, 0, 1);
-		return -1;
-	}
 	while (len != 0) {
 		const struct dirtylog_region *region = dirtylog_memory_find(queue->mem, gpa, &queue->hint);
 		struct vnet_iov *iov = &queue->iov[n];
@@ -73,6 +71,19 @@ check_indirect(struct vnet_queue *queue, bool last, uint32_t len)
 	return false;
 }
 
+/*
+ * The end of a chain whose pieces begin at `from`. One that has none is bad: a
+ * packet could take any number of them without any progress.
+ */
+static int
+end_chain(struct vnet_queue *queue, int from, int n)
+{
+	if (n != from)
+		return n;
+	vnet_queue_fault(queue, VNET_FAULT_SHORT, 0, 1);
+	return -1;
+}
+
 int
 vnet_chain_walk(struct vnet_queue *queue, uint16_t head, bool device_writes,
 		int from, uint64_t *len)
@@ -120,7 +131,7 @@ vnet_chain_walk(struct vnet_queue *queue, uint16_t head, bool device_writes,
 			return -1;
 		*len += desc.len;
 		if (!(desc.flags & VRING_DESC_F_NEXT))
-			return n;
+			return end_chain(queue, from, n);
 		index = desc.next;
 	}
 }
@@ -138,6 +149,11 @@ add_packed_table(struct vnet_queue *queue, uint64_t table, uint32_t nb_entries,
 
 		if (entry == NULL)
 			return -1;
+		/* Empty ones count too. */
+		if (i == VNET_MAX_IOV) {
+			vnet_queue_fault(queue, VNET_FAULT_LOOP, i, VNET_MAX_IOV);
+			return -1;
+		}
 		tail = vnet_read_tail(entry);
 		queue->walked++;
 		if (tail.flags & VRING_DESC_F_INDIRECT) {
@@ -211,7 +227,7 @@ vnet_chain_walk_packed(struct vnet_queue *queue, uint16_t index, uint16_t limit,
 	} while (tail.flags & VRING_DESC_F_NEXT);
 	buffer->id = tail.id;
 	buffer->nb_desc = count;
-	return n;
+	return n < 0 ? n : end_chain(queue, from, n);
 }
 
 /* Find the piece that holds a byte; makes `skip` relative to it. */

@@ -12,7 +12,7 @@
 
 /*
  * List the pieces of the chain that starts at a descriptor of the split ring,
- * in queue->iov from index `from` on.
+ * in queue->iov from index `from` on. Descriptors of no bytes have none.
  *
  * device_writes: the direction that every buffer must have.
  * len: receives the bytes of all pieces found.

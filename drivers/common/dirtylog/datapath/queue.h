@@ -155,7 +155,8 @@ struct vnet_queue {
 	 * What keeps the slow paths from doing the same work in each poll: a guest
 	 * would get it for nothing.
 	 */
-	bool broken;                         /* packed: a chain without end, until it is opened anew */
+	/* Its guest's driver has gone wrong beyond repair; until it is opened anew. */
+	bool broken;
 	bool stuck;                          /* a packet of this size waits for buffers: */
 	uint16_t stuck_at;                   /* where it began to look for them */
 	uint16_t stuck_end;                  /* where it found none */

@@ -30,6 +30,7 @@ vnet_split_start(struct vnet_queue *queue)
 	queue->mask = (uint16_t)(size - 1);
 	queue->hint = &queue->mem->regions[0];
 	queue->signalled_valid = false;
+	queue->broken = false;
 	queue->stuck = false;
 	queue->avail_seen = queue->next_avail;
 	/* Beside the index; its page is marked with the index. */
@@ -230,13 +231,24 @@ return_bad(struct vnet_queue *queue, uint16_t n, uint16_t bad_head)
 
 	for (i = 0; i < n; i++)
 		put_used(queue, i, avail_head(queue, i), 0);
-	/* A head beyond the ring names no buffer: there is nothing to return. */
-	if (bad_head < queue->size)
-		put_used(queue, n++, bad_head, 0);
-	else
-		queue->next_avail++;
+	put_used(queue, n++, bad_head, 0);
 	queue->next_avail += n;
 	queue->next_used += n;
+}
+
+/*
+ * Whether a head is a descriptor. If not, it names no buffer that could be
+ * returned: passing it by would leave the used ring one entry behind for good,
+ * which in-order guests and the next back-end do not expect. The ring is given up.
+ */
+static bool
+check_head(struct vnet_queue *queue, uint16_t head)
+{
+	if (head < queue->size)
+		return true;
+	vnet_queue_fault(queue, VNET_FAULT_HEAD, head, queue->size);
+	queue->broken = true;
+	return false;
 }
 
 /*
@@ -271,7 +283,7 @@ transmit_any(struct vnet_queue *queue, const struct rte_mbuf *pkt)
 	int nb_iov = 0;
 
 	/* Before a checksum is computed for it, perhaps. */
-	if (still_stuck(queue, need))
+	if (queue->broken || still_stuck(queue, need))
 		return VNET_WAIT;
 	if (vnet_has_work(pkt) && !vnet_offload_transmit(queue, pkt, &offload))
 		return VNET_DROPPED;
@@ -288,6 +300,8 @@ transmit_any(struct vnet_queue *queue, const struct rte_mbuf *pkt)
 		if (n == 1 && !queue->mergeable)
 			return give_up(queue, n, VNET_DROPPED);
 		head = avail_head(queue, n);
+		if (!check_head(queue, head))
+			return give_up(queue, n, VNET_WAIT);
 		nb_iov = vnet_chain_walk(queue, head, true, nb_iov, &len);
 		if (nb_iov >= 0 && n == 0 && len < queue->header_len) {
 			vnet_queue_fault(queue, VNET_FAULT_SHORT, len, queue->header_len);
@@ -414,8 +428,12 @@ receive_any(struct vnet_queue *queue, struct rte_mbuf *pkt)
 	enum vnet_outcome outcome = VNET_AGAIN;
 	uint64_t len;
 
+	if (queue->broken || !check_head(queue, head))
+		return VNET_WAIT;
 	if (vnet_chain_walk(queue, head, false, 0, &len) >= 0)
 		outcome = vnet_read_iov(queue, len, pkt);
+	if (outcome == VNET_WAIT)
+		vnet_count(&queue->stats.no_mbuf, 1);
 	if (outcome == VNET_AGAIN)
 		return_bad(queue, 0, head);
 	if (outcome != VNET_DONE)
@@ -475,11 +493,8 @@ vnet_split_receive(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t nb
 		if (came < n) {
 			enum vnet_outcome outcome = receive_any(queue, pkts[done]);
 
-			if (outcome == VNET_WAIT) {
-				vnet_count(&queue->stats.no_mbuf, 1);
-				break;
-			}
-			if (outcome == VNET_AGAIN && ++bad == VNET_MAX_BAD)
+			if (outcome == VNET_WAIT ||
+					(outcome == VNET_AGAIN && ++bad == VNET_MAX_BAD))
 				break;
 			if (outcome == VNET_DONE) {
 				done++;

@@ -397,6 +397,47 @@ all_queue_pairs(void **state)
 	disconnect_port(&port, &frontend);
 }
 
+/* Pools whose mbufs have next to no room, or a buffer that cannot be exchanged. */
+static void
+pools_that_are_refused(void **state)
+{
+	static const uint16_t rooms[] = { 0, 1, 63, 64 };
+	struct rte_pktmbuf_extmem memory = { .buf_iova = RTE_BAD_IOVA, .elt_size = 2048,
+		.buf_len = 64 * 2048 };
+	struct rte_mempool *pool;
+	struct port_rig port;
+	unsigned int i;
+	char name[32];
+	int ret;
+
+	(void)state;
+	port_create(&port, 0, 1, ",ext-buffer=1");
+	assert_int_equal(rte_eth_dev_stop(port.id), 0);
+	for (i = 0; i < RTE_DIM(rooms); i++) {
+		snprintf(name, sizeof(name), "refused%u", i);
+		pool = rte_pktmbuf_pool_create(name, 64, 0, 0, RTE_PKTMBUF_HEADROOM + rooms[i],
+				SOCKET_ID_ANY);
+		assert_non_null(pool);
+		ret = rte_eth_rx_queue_setup(port.id, 0, 256, 0, NULL, pool);
+		assert_int_equal(ret, rooms[i] < 64 ? -EINVAL : 0);
+		assert_int_equal(rte_eth_rx_queue_setup(port.id, 0, 256, 0, NULL, port.pool), 0);
+		rte_mempool_free(pool);
+	}
+	memory.buf_ptr = malloc(memory.buf_len);
+	assert_non_null(memory.buf_ptr);
+	pool = rte_pktmbuf_pool_create_extbuf("pinned", 63, 0, 0, 2048, SOCKET_ID_ANY, &memory, 1);
+	assert_non_null(pool);
+	assert_int_equal(rte_eth_rx_queue_setup(port.id, 0, 256, 0, NULL, pool), -EINVAL);
+	port_destroy(&port);
+	/* Without external buffers of ours it is as good as any. */
+	port_create(&port, 0, 1, "");
+	assert_int_equal(rte_eth_dev_stop(port.id), 0);
+	assert_int_equal(rte_eth_rx_queue_setup(port.id, 0, 256, 0, NULL, pool), 0);
+	port_destroy(&port);
+	rte_mempool_free(pool);
+	free(memory.buf_ptr);
+}
+
 /* -- MTU --------------------------------------------------------------------- */
 
 static void
@@ -453,6 +494,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(events_tell),
 		cmocka_unit_test(vid_is_the_connections),
 		cmocka_unit_test(all_queue_pairs),
+		cmocka_unit_test(pools_that_are_refused),
 		cmocka_unit_test(mtu_is_the_front_ends),
 	};
 	const struct program program = {

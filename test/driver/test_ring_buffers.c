@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -412,6 +413,57 @@ survives_without_mbufs(void **state)
 	free(taken);
 }
 
+/* A packet that needs most of a pool is dropped before it takes anything of it. */
+static void
+pool_too_small(void **state)
+{
+	static const struct {
+		unsigned int nb_mbufs;
+		uint16_t room;
+		uint32_t longest;
+	} cases[] = { { 20, 64, 11 * 64 }, { 20, 2048, 11 * 2048 }, { 1, 2048, 2048 },
+		{ 4095, 0, 0 }, { 4095, 1, 1025 } };
+	struct rig *rig = rig_create(&modern);
+	struct rig_side *side = &rig->from_guest;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < RTE_DIM(cases); i++) {
+		uint64_t faults = rig_faults(side);
+		struct rte_mempool *pool;
+		struct rig_chain chains[2];
+		struct rte_mbuf *pkt;
+		char name[32];
+
+		snprintf(name, sizeof(name), "pool_too_small%u", i);
+		pool = rte_pktmbuf_pool_create(name, cases[i].nb_mbufs, 0, 0,
+				RTE_PKTMBUF_HEADROOM + cases[i].room, SOCKET_ID_ANY);
+		assert_non_null(pool);
+		rig_offer(rig, side, 12 + cases[i].longest + 1, SHAPE_ONE, &chains[0]);
+		rig_fill(rig, &chains[0], 1, cases[i].longest + 1);
+		rig_expect_used(rig, side, chains[0].head, 0);
+		if (cases[i].longest != 0) {
+			rig_offer(rig, side, 12 + cases[i].longest, SHAPE_ONE, &chains[1]);
+			rig_fill(rig, &chains[1], 2, cases[i].longest);
+			rig_expect_used(rig, side, chains[1].head, 0);
+		}
+		ring_publish(&side->ring);
+		assert_int_equal(rig_receive(rig, pool, &pkt, 1), cases[i].longest != 0);
+		if (cases[i].longest != 0) {
+			assert_true(packet_is(pkt, 2, cases[i].longest));
+			rte_pktmbuf_free(pkt);
+		}
+		rig_check(rig);
+		assert_int_equal(rig_faults(side), faults + 1);
+		assert_int_equal(side->queue->stats.no_mbuf, 0);
+		assert_int_equal(rte_mempool_in_use_count(pool), 0);
+		rte_mempool_free(pool);
+	}
+	assert_int_equal(side->queue->stats.faults[VNET_FAULT_LONG], RTE_DIM(cases));
+	rig_close(rig);
+	rig_destroy(rig);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -425,6 +477,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(receives_later_packets),
 		cmocka_unit_test(drops_what_never_fits),
 		cmocka_unit_test(survives_without_mbufs),
+		cmocka_unit_test(pool_too_small),
 	};
 	const struct program program = {
 		.name = "ring_buffers",

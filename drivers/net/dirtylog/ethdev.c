@@ -186,9 +186,17 @@ rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc __rte_unus
 		unsigned int socket, const struct rte_eth_rxconf *conf __rte_unused,
 		struct rte_mempool *pool)
 {
-	struct vnet_queue *queue = queue_create(dev, VRING_OF_RX(id), socket, pool);
+	struct vnet_queue *queue;
 	char name[RTE_MEMPOOL_NAMESIZE];
 
+	/* Such an mbuf keeps its own external buffer, and would keep ours too. */
+	if (port_of(dev)->ext_buffers &&
+			(rte_pktmbuf_priv_flags(pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF)) {
+		VNET_DIAG(ERR, "%s: ext-buffer=1 does not go with a pool of pinned external"
+				" buffers", port_of(dev)->name);
+		return -EINVAL;
+	}
+	queue = queue_create(dev, VRING_OF_RX(id), socket, pool);
 	dev->data->rx_queues[id] = queue;
 	if (queue == NULL)
 		return -ENOMEM;
@@ -245,7 +253,7 @@ dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	info->max_mtu = UINT16_MAX;
 	info->max_rx_queues = port->nb_queue_pairs;
 	info->max_tx_queues = port->nb_queue_pairs;
-	info->min_rx_bufsize = 0;
+	info->min_rx_bufsize = VNET_MIN_ROOM;
 	info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
 	info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
 	if (!port->linear_buffers)

@@ -38,10 +38,26 @@ vnet_write_iov(struct vnet_queue *queue, const struct rte_mbuf *pkt,
 				&offload->patches[i].value, sizeof(offload->patches[i].value));
 }
 
+/*
+ * Bytes of the longest packet that the queue takes, given a fresh mbuf of its
+ * pool. One that needs most of the pool would wait for it in vain, or take it
+ * from everybody else.
+ */
+static uint32_t
+longest_packet(const struct vnet_queue *queue, const struct rte_mbuf *pkt)
+{
+	const uint32_t max_mbufs = VNET_MAX_PACKET / VNET_MIN_ROOM + 1;
+	uint32_t nb_mbufs = RTE_MIN(max_mbufs, pkt->pool->size / 2 + 1);
+	uint64_t room = (uint64_t)nb_mbufs * rte_pktmbuf_tailroom(pkt);
+
+	return vnet_ext_buffers_longest(queue, pkt,
+			(uint32_t)RTE_MIN(room, (uint64_t)VNET_MAX_PACKET));
+}
+
 enum vnet_outcome
 vnet_read_iov(struct vnet_queue *queue, uint64_t len, struct rte_mbuf *pkt)
 {
-	uint32_t longest = vnet_ext_buffers_longest(queue, pkt, VNET_MAX_PACKET);
+	uint32_t longest = longest_packet(queue, pkt);
 	struct virtio_net_hdr header;
 
 	if (len <= queue->header_len || len - queue->header_len > longest) {

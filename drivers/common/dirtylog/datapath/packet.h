@@ -37,6 +37,12 @@
 /* Longest packet that a guest can send: 64 KiB and a tagged Ethernet header. */
 #define VNET_MAX_PACKET (UINT16_MAX + RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
 
+/*
+ * Room in an mbuf of a receive queue's pool, at least: what a long packet takes of
+ * the pool, and the time to get it, stay within bounds.
+ */
+#define VNET_MIN_ROOM 64
+
 /* What became of one packet, or one buffer, on the slow way. */
 enum vnet_outcome {
 	VNET_DONE,    /* it went, or came */

@@ -321,6 +321,85 @@ bad_headers(void **state)
 	}
 }
 
+/*
+ * The length of TCP's header as the guest says it: a long packet with one that
+ * cannot be is dropped, any other gets its checksum here, so that with legacy
+ * flags no NIC is told of it.
+ */
+static void
+bad_tcp_lengths(void **state)
+{
+	static const uint8_t words[] = { 0, 1, 4, 15 };
+	unsigned int i, mode, is_long;
+
+	(void)state;
+	for (mode = 0; mode < 2; mode++) {
+		struct rig *rig = offload_create(ALL, mode == 0 ? RX_CHECKSUMS : 0, mode == 1);
+		struct vnet_queue *queue = rig->from_guest.queue;
+		uint64_t faults = 0;
+
+		for (i = 0; i < 2 * RTE_DIM(words); i++) {
+			struct virtio_net_hdr header;
+			struct rte_mbuf *mbuf;
+
+			is_long = i % 2;
+			/* The header ends beyond the packet only where that is short. */
+			frame_make(&frame, frame_kind_of(0), i, words[i / 2] == 15 ? 20 : 500);
+			frame.bytes[frame.l2_len + frame.l3_len + 12] = (uint8_t)(words[i / 2] << 4);
+			frame_make_partial(&frame);
+			header = header_of(&frame, is_long ? 10 : 0);
+			mbuf = receive_one(rig, rig->pool, &header, frame.bytes, frame.len,
+					SHAPE_ONE);
+			if (is_long) {
+				assert_null(mbuf);
+				assert_int_equal(queue->stats.faults[VNET_FAULT_OFFLOAD],
+						++faults);
+				continue;
+			}
+			assert_non_null(mbuf);
+			if (mode == 0) {
+				assert_int_equal(mbuf->ol_flags, RTE_MBUF_F_RX_L4_CKSUM_NONE);
+			} else {
+				assert_int_equal(mbuf->ol_flags, 0);
+				frame_complete(frame.bytes, frame.len, header.csum_start,
+						header.csum_offset);
+			}
+			assert_true(mbuf_holds(mbuf, frame.bytes, frame.len));
+			rte_pktmbuf_free(mbuf);
+		}
+		offload_destroy(rig);
+	}
+}
+
+/* A long packet whose checksum is in it already: none is said to be missing. */
+static void
+long_packets_with_checksums(void **state)
+{
+	unsigned int k, knows;
+
+	(void)state;
+	for (knows = 0; knows < 2; knows++) {
+		struct rig *rig = offload_create(ALL, knows ? RX_CHECKSUMS : 0, false);
+
+		for (k = 0; k < NB_KINDS; k++) {
+			struct virtio_net_hdr header;
+			struct rte_mbuf *mbuf;
+
+			frame_make(&frame, frame_kind_of(k), k, 20000);
+			header = header_of(&frame, SEGMENT);
+			header.flags = 0;
+			mbuf = receive_one(rig, rig->pool, &header, frame.bytes, frame.len,
+					k % NB_SHAPES);
+			assert_non_null(mbuf);
+			assert_int_equal(mbuf->ol_flags, RTE_MBUF_F_RX_LRO);
+			assert_int_equal(mbuf->tso_segsz, SEGMENT);
+			assert_true(mbuf_holds(mbuf, frame.bytes, frame.len));
+			rte_pktmbuf_free(mbuf);
+		}
+		offload_destroy(rig);
+	}
+}
+
 /* Types that were not negotiated are bad; with nothing negotiated no header is read. */
 static void
 types_not_negotiated(void **state)
@@ -482,6 +561,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(tags_are_stripped),
 		cmocka_unit_test(short_packets),
 		cmocka_unit_test(bad_headers),
+		cmocka_unit_test(bad_tcp_lengths),
+		cmocka_unit_test(long_packets_with_checksums),
 		cmocka_unit_test(types_not_negotiated),
 		cmocka_unit_test(bad_header_in_a_burst),
 		cmocka_unit_test(large_buffers),

@@ -300,6 +300,18 @@ is_l4_checksum(const struct virtio_net_hdr *header, uint32_t ptype,
 		(l4 == RTE_PTYPE_L4_UDP && header->csum_offset == UDP_CHECKSUM));
 }
 
+/*
+ * Whether there is a header of TCP or UDP of the length that is told on. TCP's is
+ * what the guest says; a NIC that is given a wrong one may stop its whole port.
+ */
+static bool
+has_l4_header(const struct rte_mbuf *pkt, uint32_t ptype, const struct rte_net_hdr_lens *lens)
+{
+	return lens->l4_len >= ((ptype & RTE_PTYPE_L4_MASK) == RTE_PTYPE_L4_TCP ?
+			sizeof(struct rte_tcp_hdr) : sizeof(struct rte_udp_hdr)) &&
+		(uint32_t)lens->l2_len + lens->l3_len + lens->l4_len <= pkt->pkt_len;
+}
+
 /* What net_vhost does by legacy-ol-flags=1: transmitted again, the packet is as it was. */
 static void
 set_legacy_flags(struct rte_mbuf *pkt, uint32_t ptype, const struct rte_net_hdr_lens *lens,
@@ -323,8 +335,8 @@ vnet_offload_take(const struct vnet_queue *queue, struct virtio_net_hdr header,
 	bool partial = header.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	uint8_t type = header.gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
 	bool is_gso = type != VIRTIO_NET_HDR_GSO_NONE;
-	uint64_t checksum = RTE_MBUF_F_RX_L4_CKSUM_NONE;
-	struct rte_net_hdr_lens lens;
+	uint64_t checksum = partial ? RTE_MBUF_F_RX_L4_CKSUM_NONE : 0;
+	struct rte_net_hdr_lens lens = { .l2_len = 0 };
 	uint32_t ptype, stripped = 0;
 
 	if ((partial && (uint32_t)header.csum_start + header.csum_offset + 2 > pkt->pkt_len) ||
@@ -353,12 +365,13 @@ vnet_offload_take(const struct vnet_queue *queue, struct virtio_net_hdr header,
 	ptype = rte_net_get_ptype(pkt, &lens, RTE_PTYPE_ALL_MASK);
 	if (is_gso && (!is_of_type(ptype, type) ||
 			(partial && !is_l4_checksum(&header, ptype, &lens)) ||
-			(uint32_t)lens.l2_len + lens.l3_len + lens.l4_len > pkt->pkt_len ||
+			!has_l4_header(pkt, ptype, &lens) ||
 			lens.l2_len > MAX_L2_LEN || lens.l3_len > MAX_L3_LEN))
 		return false;
 	pkt->packet_type = ptype;
-	/* Of a tunnel's inner packet, or of a protocol that flags have no name for. */
-	if (partial && !is_l4_checksum(&header, ptype, &lens)) {
+	/* Of a tunnel's inner packet, or of what flags have no name or number for. */
+	if (partial && (!is_l4_checksum(&header, ptype, &lens) ||
+			(queue->legacy_ol_flags && !has_l4_header(pkt, ptype, &lens)))) {
 		complete_checksum(pkt, header.csum_start, header.csum_start + header.csum_offset);
 		return true;
 	}

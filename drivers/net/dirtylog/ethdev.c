@@ -172,6 +172,7 @@ queue_create(struct rte_eth_dev *dev, uint16_t vring, unsigned int socket,
 		return NULL;
 	}
 	queue->name = port_of(dev)->name;
+	queue->fault_log = &port_of(dev)->fault_log;
 	queue->mbuf_port = dev->data->port_id;
 	queue->linear = port_of(dev)->linear_buffers;
 	queue->vring = vring;

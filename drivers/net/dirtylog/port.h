@@ -61,6 +61,7 @@ struct eth_dirtylog_port {
 	struct dirtylog_stats log_past;     /* of connections that are gone */
 	struct dirtylog_stats log_at_reset; /* the log's counters are read from there on */
 	struct vnet_rx_config rx_config;
+	struct vnet_fault_log fault_log;
 	bool registered;                    /* the socket exists */
 	bool started;                       /* the ethdev is */
 	uint16_t next_change;               /* virtqueue to look at first for what changed */

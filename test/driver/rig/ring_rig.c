@@ -25,6 +25,7 @@ create_queue(struct rig *rig, uint16_t vring)
 	memset(queue, 0, sizeof(*queue));
 	queue->vring = vring;
 	queue->name = "port 7";
+	queue->fault_log = &rig->fault_log;
 	queue->mbuf_port = 7;
 	queue->rx_config = rig->options.rx_config;
 	dirtylog_add_queue(rig->dl, &queue->marker);

@@ -68,6 +68,7 @@ struct rig {
 	struct rig_options options;
 	struct guest_ram ram;
 	struct dirtylog *dl;
+	struct vnet_fault_log fault_log; /* of both queues */
 	struct frontend_log log;
 	const struct dirtylog_memory *mem;
 	struct rig_side to_guest;   /* the driver transmits */

@@ -7,6 +7,18 @@
 #include "datapath/diag.h"
 #include "datapath/queue.h"
 
+/* Whether it is time for a line, of which there is one a second. */
+static bool
+may_log(struct vnet_fault_log *log)
+{
+	uint64_t now = rte_rdtsc();
+
+	if (log == NULL || now < __atomic_load_n(&log->next, __ATOMIC_RELAXED))
+		return false;
+	__atomic_store_n(&log->next, now + rte_get_tsc_hz(), __ATOMIC_RELAXED);
+	return true;
+}
+
 __attribute__((cold)) void
 vnet_queue_fault(struct vnet_queue *queue, enum vnet_fault fault,
 		uint64_t value, uint64_t limit)
@@ -22,15 +34,13 @@ vnet_queue_fault(struct vnet_queue *queue, enum vnet_fault fault,
 		[VNET_FAULT_LONG] = "packet too long",
 		[VNET_FAULT_OFFLOAD] = "bad virtio-net header",
 	};
-	uint64_t now = rte_rdtsc();
 
 	vnet_count(&queue->stats.faults[fault], 1);
-	if (now < queue->next_fault_log)
+	if (!may_log(queue->fault_log))
 		return;
-	queue->next_fault_log = now + rte_get_tsc_hz();
 	VNET_DIAG(WARNING, "%s virtqueue %u: the guest's fault: %s (0x%" PRIx64
 			", limit 0x%" PRIx64 "), %" PRIu64 " so far; further ones within a"
-			" second are counted only",
+			" second, of any virtqueue, are counted only",
 			queue->name, queue->vring, what[fault], value, limit,
 			queue->stats.faults[fault]);
 }

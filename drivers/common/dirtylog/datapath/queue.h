@@ -64,6 +64,15 @@ struct vnet_queue_stats {
 
 struct vnet_rx_wakeup;
 
+/*
+ * When a fault is logged again. Of all queues of an owner together: a guest has up
+ * to 256, and the lines are written by the cores that poll. No lock, so two cores
+ * may write a line each at the same moment.
+ */
+struct vnet_fault_log {
+	uint64_t next; /* TSC */
+};
+
 /* A buffer of a packed ring that is found and not returned yet. */
 struct vnet_packed_buffer {
 	uint16_t id;
@@ -144,7 +153,7 @@ struct vnet_queue {
 	struct rte_mempool *ext_buffers;     /* receive queues; or NULL */
 	uint16_t mbuf_port;                  /* rte_mbuf.port of received packets */
 	uint16_t vring;                      /* index of the virtqueue in the device */
-	uint64_t next_fault_log;             /* TSC from which a fault is logged again */
+	struct vnet_fault_log *fault_log;    /* NULL: faults are counted only */
 	struct vnet_rx_config rx_config;
 	struct vnet_queue_stats stats;
 	struct dirtylog_marker_stats marks_past; /* the marker's, of former connections */
@@ -175,7 +184,7 @@ vnet_count(uint64_t *counter, uint64_t n)
 	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
 }
 
-/* Count what the guest did wrong and, at most once a second, say it. */
+/* Count what the guest did wrong and, at most once a second for all queues, say it. */
 void vnet_queue_fault(struct vnet_queue *queue, enum vnet_fault fault,
 		uint64_t value, uint64_t limit);
 

@@ -19,6 +19,7 @@
 
 #include <rte_bus_vdev.h>
 #include <rte_ethdev.h>
+#include <rte_vhost.h>
 
 #include <cmocka.h>
 
@@ -105,6 +106,101 @@ socket_in_use_is_an_error(void **state)
 	pair_destroy(pair);
 }
 
+/* A front-end that listens at a path gets its connection of a port, and sets everything up. */
+static void
+accept_port(struct frontend *frontend, int listener)
+{
+	struct timeval limit = { .tv_sec = 10 };
+
+	frontend_create(frontend, MODERN, 256, 2, 0);
+	setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	frontend->sock = accept(listener, NULL, NULL);
+	assert_true(frontend->sock >= 0);
+	setsockopt(frontend->sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	assert_int_equal(frontend_start(frontend), ANSWER_OK);
+}
+
+/*
+ * A second port with a path that a port here has, in any mode and any words, is
+ * refused; the first one and its guest do not notice, not even when the second
+ * one is closed.
+ */
+static void
+path_of_a_port_here(void **state)
+{
+	static const char *const words[] = { "%s/0", "%s/./0", "%s/../%s/0", "%s//0", "%s/link/0",
+		"%s/other" };
+	char path[64], link[64], other[64], args[160], spelled[128];
+	const char *folder = port_rig_folder();
+	static struct frontend frontend;
+	unsigned int first, i;
+	struct port_rig port;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/0", folder);
+	snprintf(link, sizeof(link), "%s/link", folder);
+	snprintf(other, sizeof(other), "%s/other", folder);
+	assert_int_equal(symlink(folder, link), 0);
+	assert_int_equal(symlink(path, other), 0);
+	for (first = 0; first < 2; first++) {
+		int fd = first == 1 ? listen_at(path) : -1;
+
+		port_create(&port, 0, 1, first == 1 ? ",client=1" : "");
+		if (first == 1) {
+			accept_port(&frontend, fd);
+		} else {
+			frontend_create(&frontend, MODERN, 256, 2, 0);
+			assert_true(frontend_connect(&frontend, path));
+			assert_int_equal(frontend_start(&frontend), ANSWER_OK);
+		}
+		for (i = 0; i < 2 * RTE_DIM(words); i++) {
+			snprintf(spelled, sizeof(spelled), words[i / 2], folder,
+					strrchr(folder, '/') + 1);
+			snprintf(args, sizeof(args), "iface=%s,client=%u", spelled, i % 2);
+			assert_int_equal(configure_in_vain("net_dirtylog8", args), -EADDRINUSE);
+			assert_true(port_exchange(&port, &frontend, 0, i, 40));
+			assert_true(frontend_settle(&frontend));
+			assert_int_equal(access(path, F_OK), 0);
+		}
+		frontend_destroy(&frontend);
+		assert_true(port_wait_link(&port, false));
+		port_destroy(&port);
+		if (first == 1) {
+			close(fd);
+			unlink(path);
+		}
+	}
+	/* Whose port is gone, his path is free. */
+	port_create(&port, 0, 1, "");
+	port_destroy(&port);
+	unlink(link);
+	unlink(other);
+}
+
+/* The same of a path that another driver of this process has given librte_vhost. */
+static void
+path_of_another_driver(void **state)
+{
+	char path[64], args[128];
+	unsigned int first, second;
+	uint64_t features, after;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/8", port_rig_folder());
+	for (first = 0; first < 2; first++) {
+		assert_int_equal(rte_vhost_driver_register(path,
+				first == 1 ? RTE_VHOST_USER_CLIENT : 0), 0);
+		assert_int_equal(rte_vhost_driver_get_features(path, &features), 0);
+		for (second = 0; second < 2; second++) {
+			snprintf(args, sizeof(args), "iface=%s,client=%u", path, second);
+			assert_int_equal(configure_in_vain("net_dirtylog8", args), -EADDRINUSE);
+			assert_int_equal(rte_vhost_driver_get_features(path, &after), 0);
+			assert_int_equal(after, features);
+		}
+		assert_int_equal(rte_vhost_driver_unregister(path), 0);
+	}
+}
+
 /* The port as the socket's client: it comes back whenever somebody listens. */
 static void
 client_mode(void **state)
@@ -119,17 +215,10 @@ client_mode(void **state)
 	snprintf(path, sizeof(path), "%s/0", port_rig_folder());
 	port_create(&port, 0, 1, ",client=1");
 	for (i = 0; i < 3; i++) {
-		struct timeval limit = { .tv_sec = 10 };
-
 		fd = listen_at(path);
-		frontend_create(&frontend, MODERN, 256, 2, 0);
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-		frontend.sock = accept(fd, NULL, NULL);
-		assert_true(frontend.sock >= 0);
-		setsockopt(frontend.sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+		accept_port(&frontend, fd);
 		close(fd);
 		unlink(path);
-		assert_int_equal(frontend_start(&frontend), ANSWER_OK);
 		assert_true(port_exchange(&port, &frontend, 0, i, 40));
 		frontend_destroy(&frontend);
 		assert_true(port_wait_link(&port, false));
@@ -143,6 +232,8 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stale_socket_is_no_error),
 		cmocka_unit_test(socket_in_use_is_an_error),
+		cmocka_unit_test(path_of_a_port_here),
+		cmocka_unit_test(path_of_another_driver),
 		cmocka_unit_test(client_mode),
 	};
 	const struct program program = {

@@ -352,14 +352,82 @@ remove_stale_socket(const char *path)
 	return ret;
 }
 
-int
-eth_dirtylog_port_register(struct eth_dirtylog_port *port)
+static bool
+is_same_file(const char *path, const char *other)
+{
+	struct stat a, b;
+
+	return stat(path, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev &&
+		a.st_ino == b.st_ino;
+}
+
+/* Whether two paths name one socket, which may not be there yet, in whatever words. */
+static bool
+is_same_socket(const char *path, const char *other)
+{
+	char folder[PATH_MAX], other_folder[PATH_MAX];
+	char *name, *other_name;
+
+	if (strcmp(path, other) == 0 || is_same_file(path, other))
+		return true;
+	/* So that a relative one has a slash too; absolute ones are read behind the dot. */
+	snprintf(folder, sizeof(folder), "./%s", path);
+	snprintf(other_folder, sizeof(other_folder), "./%s", other);
+	name = strrchr(folder, '/') + 1;
+	other_name = strrchr(other_folder, '/') + 1;
+	if (strcmp(name, other_name) != 0)
+		return false;
+	*name = '\0';
+	*other_name = '\0';
+	return is_same_file(path[0] == '/' ? folder + 2 : folder,
+			other[0] == '/' ? other_folder + 2 : other_folder);
+}
+
+/*
+ * librte_vhost takes a path twice, and then takes the first socket for the second
+ * one in every call: to register, to undo that, to start. So whatever is there
+ * under our path has to be ours.
+ */
+static int
+claim_path(struct eth_dirtylog_port *port)
+{
+	const struct eth_dirtylog_port *other;
+	int ret = 0;
+
+	pthread_mutex_lock(&ports_lock);
+	TAILQ_FOREACH(other, &ports, next)
+		if (is_same_socket(port->iface, other->iface))
+			break;
+	if (other != NULL) {
+		VNET_DIAG(ERR, "%s: %s is served by %s", port->name, port->iface, other->name);
+		ret = -EADDRINUSE;
+	/* Takes no feature away, and says whether librte_vhost knows the path. */
+	} else if (rte_vhost_driver_disable_features(port->iface, 0) == 0) {
+		VNET_DIAG(ERR, "%s: %s is served by another driver of this process", port->name,
+				port->iface);
+		ret = -EADDRINUSE;
+	} else {
+		TAILQ_INSERT_TAIL(&ports, port, next);
+	}
+	pthread_mutex_unlock(&ports_lock);
+	return ret;
+}
+
+static void
+give_path_up(struct eth_dirtylog_port *port)
+{
+	pthread_mutex_lock(&ports_lock);
+	TAILQ_REMOVE(&ports, port, next);
+	pthread_mutex_unlock(&ports_lock);
+}
+
+/* With a path that nobody else in this process has. Returns as the function below. */
+static int
+open_socket(const struct eth_dirtylog_port *port)
 {
 	uint64_t flags = 0;
 	int ret;
 
-	if (port->registered)
-		return 0;
 	if (port->client)
 		flags |= RTE_VHOST_USER_CLIENT;
 	if (port->postcopy)
@@ -381,24 +449,32 @@ eth_dirtylog_port_register(struct eth_dirtylog_port *port)
 	if (rte_vhost_driver_disable_features(port->iface, features_not_offered(port)) < 0 ||
 			rte_vhost_driver_set_protocol_features(port->iface,
 				protocol_features(port)) < 0 ||
-			rte_vhost_driver_callback_register(port->iface, &device_ops) < 0)
+			rte_vhost_driver_callback_register(port->iface, &device_ops) < 0 ||
+			rte_vhost_driver_start(port->iface) < 0)
 		goto unregister;
-	pthread_mutex_lock(&ports_lock);
-	TAILQ_INSERT_TAIL(&ports, port, next);
-	pthread_mutex_unlock(&ports_lock);
-	if (rte_vhost_driver_start(port->iface) < 0) {
-		pthread_mutex_lock(&ports_lock);
-		TAILQ_REMOVE(&ports, port, next);
-		pthread_mutex_unlock(&ports_lock);
-		goto unregister;
-	}
-	port->registered = true;
 	return 0;
 unregister:
 	rte_vhost_driver_unregister(port->iface);
 failed:
 	VNET_DIAG(ERR, "%s: cannot serve %s", port->name, port->iface);
 	return -EIO;
+}
+
+int
+eth_dirtylog_port_register(struct eth_dirtylog_port *port)
+{
+	int ret;
+
+	if (port->registered)
+		return 0;
+	ret = claim_path(port);
+	if (ret < 0)
+		return ret;
+	ret = open_socket(port);
+	if (ret < 0)
+		give_path_up(port);
+	port->registered = ret == 0;
+	return ret;
 }
 
 /* ---- what the ethdev calls ---- */
@@ -426,9 +502,7 @@ eth_dirtylog_port_fini(struct eth_dirtylog_port *port)
 	if (port->registered) {
 		/* Unlocked: it waits for the callbacks that run. */
 		rte_vhost_driver_unregister(port->iface);
-		pthread_mutex_lock(&ports_lock);
-		TAILQ_REMOVE(&ports, port, next);
-		pthread_mutex_unlock(&ports_lock);
+		give_path_up(port);
 		port->registered = false;
 	}
 	while ((link = TAILQ_FIRST(&port->links)) != NULL)

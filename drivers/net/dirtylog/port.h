@@ -82,8 +82,9 @@ void eth_dirtylog_port_fini(struct eth_dirtylog_port *port);
 
 /*
  * Listen on the socket, or keep connecting to it.
- * Returns 0; -EADDRINUSE: another process listens on it; -EIO: librte_vhost
- * refused, and has said why. Calling it again does nothing.
+ * Returns 0; -EADDRINUSE: another process listens on it, or this one serves it
+ * already; -EIO: librte_vhost refused, and has said why. Calling it again does
+ * nothing.
  */
 int eth_dirtylog_port_register(struct eth_dirtylog_port *port);
 

@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <ethdev_driver.h>
 #include <rte_ethdev.h>
 #include <rte_ether.h>
 #include <rte_vhost.h>
@@ -481,6 +482,28 @@ mtu_is_the_front_ends(void **state)
 	disconnect_port(&port, &frontend);
 }
 
+/* -- NUMA -------------------------------------------------------------------- */
+
+static void
+node_is_the_guests(void **state)
+{
+	struct port_rig port;
+	static struct frontend frontend;
+	int node;
+
+	(void)state;
+	port_create(&port, 0, 1, "");
+	rte_eth_devices[port.id].data->numa_node = 7;
+	frontend_create(&frontend, MODERN, 256, 2, 0);
+	assert_true(frontend_connect(&frontend, port.path));
+	assert_int_equal(frontend_start(&frontend), ANSWER_OK);
+	assert_true(port_wait_link(&port, true));
+	node = rte_vhost_get_numa_node(dirtylog_eth_get_vid(port.id));
+	/* A librte_vhost without libnuma, or a kernel without nodes, does not know. */
+	assert_int_equal(rte_eth_dev_socket_id(port.id), node < 0 ? 7 : node);
+	disconnect_port(&port, &frontend);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -496,6 +519,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(all_queue_pairs),
 		cmocka_unit_test(pools_that_are_refused),
 		cmocka_unit_test(mtu_is_the_front_ends),
+		cmocka_unit_test(node_is_the_guests),
 	};
 	const struct program program = {
 		.name = "ethdev",

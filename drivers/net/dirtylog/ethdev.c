@@ -10,6 +10,7 @@
 #include <ethdev_vdev.h>
 #include <rte_ethdev.h>
 #include <rte_malloc.h>
+#include <rte_vhost.h>
 
 #include "rxtx.h"
 #include "devargs.h"
@@ -46,6 +47,17 @@ follow_mtu(struct rte_eth_dev *dev)
 		dev->data->mtu = mtu;
 }
 
+/* Applications poll, and take mbufs, on the port's node: the one of its guest. */
+static void
+follow_numa_node(struct rte_eth_dev *dev)
+{
+	int vid = eth_dirtylog_port_vid(port_of(dev));
+	int node = vid < 0 ? -1 : rte_vhost_get_numa_node(vid);
+
+	if (node >= 0)
+		dev->data->numa_node = node;
+}
+
 static void
 on_link(void *ctx, bool up)
 {
@@ -56,8 +68,10 @@ on_link(void *ctx, bool up)
 		.link_status = up ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN,
 	};
 
-	if (up)
+	if (up) {
 		follow_mtu(dev);
+		follow_numa_node(dev);
+	}
 	if (rte_eth_linkstatus_set(dev, &link) == 0)
 		rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_LSC, NULL);
 }

@@ -398,6 +398,43 @@ all_queue_pairs(void **state)
 	disconnect_port(&port, &frontend);
 }
 
+static void
+queues_are_described(void **state)
+{
+	struct rte_eth_burst_mode mode = { .flags = 0 };
+	const struct rte_eth_rxconf rxconf = { .rx_deferred_start = 1 };
+	const struct rte_eth_txconf txconf = { .tx_deferred_start = 1 };
+	static struct frontend frontend;
+	struct rte_eth_rxq_info rxq;
+	struct rte_eth_txq_info txq;
+	struct port_rig port;
+
+	(void)state;
+	port_create(&port, 0, 1, ",linear-buffer=1");
+	assert_int_equal(rte_eth_rx_queue_info_get(port.id, 0, &rxq), 0);
+	assert_ptr_equal(rxq.mp, port.pool);
+	assert_int_equal(rxq.scattered_rx, 0);
+	assert_int_equal(rte_eth_rx_burst_mode_get(port.id, 0, &mode), 0);
+	assert_string_equal(mode.info, "No guest yet");
+	port_destroy(&port);
+
+	connect_port(&port, &frontend, MODERN, 1, "");
+	assert_true(port_exchange(&port, &frontend, 0, 0, 1));
+	assert_int_equal(rte_eth_rx_queue_info_get(port.id, 0, &rxq), 0);
+	assert_int_equal(rte_eth_tx_queue_info_get(port.id, 0, &txq), 0);
+	assert_int_equal(rxq.scattered_rx, 1);
+	assert_int_equal(rxq.nb_desc, 256);
+	assert_int_equal(txq.nb_desc, 256);
+	assert_int_equal(rte_eth_tx_burst_mode_get(port.id, 0, &mode), 0);
+	assert_string_equal(mode.info, "Split ring");
+	frontend_destroy(&frontend);
+	/* No queue starts later than its port. */
+	assert_int_equal(rte_eth_dev_stop(port.id), 0);
+	assert_int_equal(rte_eth_rx_queue_setup(port.id, 0, 256, 0, &rxconf, port.pool), -ENOTSUP);
+	assert_int_equal(rte_eth_tx_queue_setup(port.id, 0, 256, 0, &txconf), -ENOTSUP);
+	port_destroy(&port);
+}
+
 /* Pools whose mbufs have next to no room, or a buffer that cannot be exchanged. */
 static void
 pools_that_are_refused(void **state)
@@ -517,6 +554,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(events_tell),
 		cmocka_unit_test(vid_is_the_connections),
 		cmocka_unit_test(all_queue_pairs),
+		cmocka_unit_test(queues_are_described),
 		cmocka_unit_test(pools_that_are_refused),
 		cmocka_unit_test(mtu_is_the_front_ends),
 		cmocka_unit_test(node_is_the_guests),

@@ -7,11 +7,14 @@
  * are compared after each burst, as in the other tests.
  */
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#include <rte_errno.h>
 
 #include <cmocka.h>
 
@@ -57,13 +60,18 @@ checksum_flag(const struct frame *from)
 	return from->kind.udp ? RTE_MBUF_F_TX_UDP_CKSUM : RTE_MBUF_F_TX_TCP_CKSUM;
 }
 
-/* Nothing of it may arrive, and it is counted. */
+/* Nothing of it may arrive, and it is counted; who asks before is told why. */
 static void
-is_dropped(struct rig *rig, struct rte_mbuf *mbuf)
+is_dropped(struct rig *rig, struct rte_mbuf *mbuf, int reason)
 {
 	uint64_t before = rig->to_guest.queue->stats.dropped;
+	struct rte_mbuf *pkts[3] = { mbuf_of(rig->pool, &frame, UINT32_MAX), mbuf, mbuf };
 	struct rig_chain chain;
 
+	rte_errno = 0;
+	assert_int_equal(eth_dirtylog_tx_prepare(rig->to_guest.queue, pkts, 3), 1);
+	assert_int_equal(rte_errno, reason);
+	rte_pktmbuf_free(pkts[0]);
 	rig_offer(rig, &rig->to_guest, 2048, SHAPE_ONE, &chain);
 	ring_publish(&rig->to_guest.ring);
 	assert_int_equal(rig_transmit(rig, &mbuf, 1), 1);
@@ -237,9 +245,11 @@ drops_to_guest(void **state)
 					RTE_MBUF_F_TX_TCP_SEG, 0);
 			mbuf->tso_segsz = SEGMENT;
 			if (k == i)
-				is_dropped(rig, mbuf);
-			else
+				is_dropped(rig, mbuf, ENOTSUP);
+			else if (eth_dirtylog_tx_prepare(rig->to_guest.queue, &mbuf, 1) == 1)
 				offload_send(rig, mbuf, SHAPE_ONE, frame.len, arrived);
+			else
+				fail_msg("it can be sent, and is refused");
 		}
 		offload_destroy(rig);
 	}
@@ -288,7 +298,7 @@ drops_to_guest(void **state)
 			mbuf->data_len = 13;
 			mbuf->pkt_len = 13;
 		}
-		is_dropped(rig, mbuf);
+		is_dropped(rig, mbuf, i == 6 ? ENOTSUP : EINVAL);
 	}
 	offload_destroy(rig);
 }

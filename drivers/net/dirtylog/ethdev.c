@@ -196,14 +196,25 @@ queue_create(struct rte_eth_dev *dev, uint16_t vring, unsigned int socket,
 	return queue;
 }
 
+/* All queues start and stop with the port. */
+static bool
+may_start(const struct rte_eth_dev *dev, const char *direction, uint16_t id, bool deferred)
+{
+	if (deferred)
+		VNET_DIAG(ERR, "%s: %s queue %u: deferred start is not supported",
+				port_of(dev)->name, direction, id);
+	return !deferred;
+}
+
 static int
 rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc __rte_unused,
-		unsigned int socket, const struct rte_eth_rxconf *conf __rte_unused,
-		struct rte_mempool *pool)
+		unsigned int socket, const struct rte_eth_rxconf *conf, struct rte_mempool *pool)
 {
 	struct vnet_queue *queue;
 	char name[RTE_MEMPOOL_NAMESIZE];
 
+	if (!may_start(dev, "receive", id, conf->rx_deferred_start))
+		return -ENOTSUP;
 	/* Such an mbuf keeps its own external buffer, and would keep ours too. */
 	if (port_of(dev)->ext_buffers &&
 			(rte_pktmbuf_priv_flags(pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF)) {
@@ -224,8 +235,10 @@ rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc __rte_unus
 
 static int
 tx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc __rte_unused,
-		unsigned int socket, const struct rte_eth_txconf *conf __rte_unused)
+		unsigned int socket, const struct rte_eth_txconf *conf)
 {
+	if (!may_start(dev, "transmit", id, conf->tx_deferred_start))
+		return -ENOTSUP;
 	dev->data->tx_queues[id] = queue_create(dev, VRING_OF_TX(id), socket, NULL);
 	return dev->data->tx_queues[id] == NULL ? -ENOMEM : 0;
 }
@@ -269,7 +282,8 @@ dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	info->max_rx_queues = port->nb_queue_pairs;
 	info->max_tx_queues = port->nb_queue_pairs;
 	info->min_rx_bufsize = VNET_MIN_ROOM;
-	info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
+	info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_VLAN_INSERT |
+		RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 	info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
 	if (!port->linear_buffers)
 		info->rx_offload_capa |= RTE_ETH_RX_OFFLOAD_SCATTER;
@@ -277,11 +291,57 @@ dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	if (!port->legacy_ol_flags) {
 		info->tx_offload_capa |= RTE_ETH_TX_OFFLOAD_IPV4_CKSUM |
 			RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
-			RTE_ETH_TX_OFFLOAD_TCP_TSO;
+			RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_UDP_TSO;
 		info->rx_offload_capa |= RTE_ETH_RX_OFFLOAD_UDP_CKSUM |
 			RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
 	}
 	return 0;
+}
+
+/* The guest's ring has so many; 0 before it comes. */
+static uint16_t
+nb_desc_of(const struct vnet_queue *queue)
+{
+	return __atomic_load_n(&queue->size, __ATOMIC_RELAXED);
+}
+
+static void
+rxq_info_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_rxq_info *info)
+{
+	const struct vnet_queue *queue = dev->data->rx_queues[id];
+
+	info->mp = queue->pool;
+	info->scattered_rx = !queue->linear;
+	info->nb_desc = nb_desc_of(queue);
+	info->conf.offloads = dev->data->dev_conf.rxmode.offloads;
+}
+
+static void
+txq_info_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_txq_info *info)
+{
+	info->nb_desc = nb_desc_of(dev->data->tx_queues[id]);
+	info->conf.offloads = dev->data->dev_conf.txmode.offloads;
+}
+
+static int
+burst_mode(const struct vnet_queue *queue, struct rte_eth_burst_mode *mode)
+{
+	snprintf(mode->info, sizeof(mode->info), "%s", nb_desc_of(queue) == 0 ? "No guest yet" :
+			__atomic_load_n(&queue->packed, __ATOMIC_RELAXED) ? "Packed ring" :
+			"Split ring");
+	return 0;
+}
+
+static int
+rx_burst_mode_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_burst_mode *mode)
+{
+	return burst_mode(dev->data->rx_queues[id], mode);
+}
+
+static int
+tx_burst_mode_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_burst_mode *mode)
+{
+	return burst_mode(dev->data->tx_queues[id], mode);
 }
 
 /* Any packet passes, whatever its length: there is nothing to set. */
@@ -340,6 +400,10 @@ static const struct eth_dev_ops ops = {
 	.rx_queue_intr_enable = eth_dirtylog_rx_intr_enable,
 	.rx_queue_intr_disable = eth_dirtylog_rx_intr_disable,
 	.get_monitor_addr = get_monitor_addr,
+	.rxq_info_get = rxq_info_get,
+	.txq_info_get = txq_info_get,
+	.rx_burst_mode_get = rx_burst_mode_get,
+	.tx_burst_mode_get = tx_burst_mode_get,
 	.tx_done_cleanup = tx_done_cleanup,
 	.mtu_set = mtu_set,
 	.link_update = link_update,
@@ -431,6 +495,7 @@ probe(struct rte_vdev_device *vdev)
 	dev->dev_ops = &ops;
 	dev->rx_pkt_burst = eth_dirtylog_rx;
 	dev->tx_pkt_burst = eth_dirtylog_tx;
+	dev->tx_pkt_prepare = eth_dirtylog_tx_prepare;
 	dev->rx_queue_count = rx_queue_count;
 	on_link(dev, false);
 	rte_eth_dev_probing_finish(dev);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <rte_errno.h>
+
 #include "datapath/burst.h"
+#include "datapath/packet.h"
 #include "rxtx.h"
 
 uint16_t
@@ -39,4 +42,26 @@ eth_dirtylog_tx(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 
 	free_sent(pkts, done);
 	return done;
+}
+
+uint16_t
+eth_dirtylog_tx_prepare(void *ctx, struct rte_mbuf **pkts, uint16_t nb_pkts)
+{
+	struct vnet_queue *queue = ctx;
+	int ret = 0;
+	uint16_t i;
+
+	/* What the guest can take may change while the queue is closed. */
+	if (!dirtylog_burst_begin(&queue->marker))
+		return nb_pkts;
+	for (i = 0; i < nb_pkts; i++) {
+		if (vnet_has_work(pkts[i]))
+			ret = vnet_offload_check(queue, pkts[i]);
+		if (ret < 0)
+			break;
+	}
+	dirtylog_burst_end(&queue->marker);
+	if (ret < 0)
+		rte_errno = -ret;
+	return i;
 }

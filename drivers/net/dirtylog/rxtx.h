@@ -13,4 +13,10 @@
 uint16_t eth_dirtylog_rx(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
 uint16_t eth_dirtylog_tx(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
 
+/*
+ * Packets up to one that would be dropped, of which rte_errno says why: what it
+ * asks for, or its lengths. While there is no guest nothing speaks against any.
+ */
+uint16_t eth_dirtylog_tx_prepare(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
+
 #endif /* ETH_DIRTYLOG_RXTX_H */

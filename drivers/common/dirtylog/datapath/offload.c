@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <errno.h>
 #include <stddef.h>
 
 #include <rte_ether.h>
@@ -142,102 +143,148 @@ patch(struct vnet_tx_offload *offload, uint32_t offset, uint16_t value)
 	offload->patches[offload->nb_patches++].value = value;
 }
 
-/* The checksum of TCP or UDP: the guest's part of the work, or all of it. */
-static bool
-transmit_checksum(const struct vnet_queue *queue, const struct rte_mbuf *pkt, bool is_gso,
-		bool is_tcp, struct vnet_tx_offload *offload)
-{
-	const uint8_t *ip = rte_pktmbuf_mtod_offset(pkt, const uint8_t *, pkt->l2_len);
-	bool is_ipv4 = pkt->ol_flags & RTE_MBUF_F_TX_IPV4;
-	uint32_t start = pkt->l2_len + pkt->l3_len;
-	uint32_t field = start + (is_tcp ? TCP_CHECKSUM : UDP_CHECKSUM);
-	uint32_t present = pkt->pkt_len - start, len;
-	uint64_t sum;
+/* What the flags of an mbuf ask for. */
+struct tx_wish {
+	bool is_gso;
+	bool is_tcp; /* else UDP, or neither */
+	bool is_l4;  /* a checksum of TCP or UDP */
+	bool is_ipv4;
+	uint32_t start; /* of the header of TCP or UDP */
+	uint32_t field; /* its checksum */
+};
 
-	if (pkt->l3_len < (is_ipv4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr)) ||
-			field + sizeof(uint16_t) > pkt->data_len)
-		return false;
-	len = is_gso ? present : payload_len(ip, is_ipv4, pkt->l3_len, present);
-	sum = sum_pseudo_header(ip, is_ipv4, is_tcp ? IPPROTO_TCP : IPPROTO_UDP, len);
-	if (queue->guest_checksums) {
-		offload->header.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-		offload->header.csum_start = (uint16_t)(start + offload->tag_len);
-		offload->header.csum_offset = (uint16_t)(field - start);
-		patch(offload, field, fold(sum));
-		return true;
-	}
-	/* What stands in the field now does not count. */
-	sum += sum_packet(pkt, start, RTE_MAX(len, field - start + 2));
-	sum += (uint16_t)~load16(rte_pktmbuf_mtod_offset(pkt, const uint8_t *, field));
-	sum = (uint16_t)~fold(sum);
-	/* RFC 768: 0 would mean that there is no checksum. */
-	patch(offload, field, sum == 0 && !is_tcp ? 0xffff : (uint16_t)sum);
-	return true;
+static struct tx_wish
+read_wish(const struct rte_mbuf *pkt)
+{
+	uint64_t flags = pkt->ol_flags, l4 = flags & RTE_MBUF_F_TX_L4_MASK;
+	struct tx_wish wish = {
+		.is_gso = flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG),
+		.is_ipv4 = flags & RTE_MBUF_F_TX_IPV4,
+		.start = pkt->l2_len + pkt->l3_len,
+	};
+
+	wish.is_tcp = wish.is_gso ? (flags & RTE_MBUF_F_TX_TCP_SEG) != 0 :
+			l4 == RTE_MBUF_F_TX_TCP_CKSUM;
+	wish.is_l4 = wish.is_gso || l4 != 0;
+	wish.field = wish.start + (wish.is_tcp ? TCP_CHECKSUM : UDP_CHECKSUM);
+	return wish;
 }
 
-static bool
-transmit_segments(const struct vnet_queue *queue, const struct rte_mbuf *pkt, bool is_tcp,
-		struct vnet_tx_offload *offload)
+static uint8_t
+gso_type_of(const struct tx_wish *wish)
 {
-	uint32_t start = pkt->l2_len + pkt->l3_len;
-	uint8_t type = VIRTIO_NET_HDR_GSO_UDP;
+	if (!wish->is_tcp)
+		return VIRTIO_NET_HDR_GSO_UDP;
+	return wish->is_ipv4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
+}
 
-	if (is_tcp)
-		type = pkt->ol_flags & RTE_MBUF_F_TX_IPV4 ? VIRTIO_NET_HDR_GSO_TCPV4 :
-			VIRTIO_NET_HDR_GSO_TCPV6;
-	if (!(queue->guest_gso_types >> type & 1) || pkt->tso_segsz == 0 ||
-			start + pkt->l4_len > pkt->data_len ||
-			pkt->l4_len < (is_tcp ? sizeof(struct rte_tcp_hdr) :
-				sizeof(struct rte_udp_hdr)))
-		return false;
-	if (is_tcp && queue->guest_ecn &&
-			(rte_pktmbuf_mtod_offset(pkt, const struct rte_tcp_hdr *, start)->tcp_flags &
-			RTE_TCP_CWR_FLAG))
+static int
+check_wish(const struct vnet_queue *queue, const struct rte_mbuf *pkt, const struct tx_wish *wish)
+{
+	uint32_t ip_len = wish->is_ipv4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr);
+	uint32_t l4_len = wish->is_tcp ? sizeof(struct rte_tcp_hdr) : sizeof(struct rte_udp_hdr);
+	uint64_t flags = pkt->ol_flags;
+
+	/* A CRC is nothing that a virtio-net header can ask for. */
+	if (!wish->is_gso && (flags & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_SCTP_CKSUM)
+		return -ENOTSUP;
+	if (wish->is_gso && !(queue->guest_gso_types >> gso_type_of(wish) & 1))
+		return -ENOTSUP;
+	if ((flags & RTE_MBUF_F_TX_VLAN) && pkt->data_len < RTE_ETHER_HDR_LEN)
+		return -EINVAL;
+	if (wish->is_gso && (pkt->tso_segsz == 0 || pkt->l4_len < l4_len ||
+			wish->start + pkt->l4_len > pkt->data_len))
+		return -EINVAL;
+	if (wish->is_l4 && (pkt->l3_len < ip_len ||
+			wish->field + sizeof(uint16_t) > pkt->data_len))
+		return -EINVAL;
+	if ((flags & RTE_MBUF_F_TX_IP_CKSUM) && (pkt->l3_len < sizeof(struct rte_ipv4_hdr) ||
+			wish->start > pkt->data_len))
+		return -EINVAL;
+	return 0;
+}
+
+int
+vnet_offload_check(const struct vnet_queue *queue, const struct rte_mbuf *pkt)
+{
+	const struct tx_wish wish = read_wish(pkt);
+
+	return check_wish(queue, pkt, &wish);
+}
+
+/* The checksum of TCP or UDP: the guest's part of the work, or all of it. */
+static void
+transmit_checksum(const struct vnet_queue *queue, const struct rte_mbuf *pkt,
+		const struct tx_wish *wish, struct vnet_tx_offload *offload)
+{
+	const uint8_t *ip = rte_pktmbuf_mtod_offset(pkt, const uint8_t *, pkt->l2_len);
+	uint32_t present = pkt->pkt_len - wish->start, len;
+	uint32_t in_header = wish->field - wish->start;
+	uint64_t sum;
+
+	len = wish->is_gso ? present : payload_len(ip, wish->is_ipv4, pkt->l3_len, present);
+	sum = sum_pseudo_header(ip, wish->is_ipv4, wish->is_tcp ? IPPROTO_TCP : IPPROTO_UDP, len);
+	if (queue->guest_checksums) {
+		offload->header.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+		offload->header.csum_start = (uint16_t)(wish->start + offload->tag_len);
+		offload->header.csum_offset = (uint16_t)in_header;
+		patch(offload, wish->field, fold(sum));
+		return;
+	}
+	/* What stands in the field now does not count. */
+	sum += sum_packet(pkt, wish->start, RTE_MAX(len, in_header + 2));
+	sum += (uint16_t)~load16(rte_pktmbuf_mtod_offset(pkt, const uint8_t *, wish->field));
+	sum = (uint16_t)~fold(sum);
+	/* RFC 768: 0 would mean that there is no checksum. */
+	patch(offload, wish->field, sum == 0 && !wish->is_tcp ? 0xffff : (uint16_t)sum);
+}
+
+static void
+transmit_segments(const struct vnet_queue *queue, const struct rte_mbuf *pkt,
+		const struct tx_wish *wish, struct vnet_tx_offload *offload)
+{
+	uint8_t type = gso_type_of(wish);
+
+	if (wish->is_tcp && queue->guest_ecn && (rte_pktmbuf_mtod_offset(pkt,
+			const struct rte_tcp_hdr *, wish->start)->tcp_flags & RTE_TCP_CWR_FLAG))
 		type |= VIRTIO_NET_HDR_GSO_ECN;
 	offload->header.gso_type = type;
 	offload->header.gso_size = pkt->tso_segsz;
-	offload->header.hdr_len = (uint16_t)(start + pkt->l4_len + offload->tag_len);
-	return true;
+	offload->header.hdr_len = (uint16_t)(wish->start + pkt->l4_len + offload->tag_len);
 }
 
 /* Guests do not doubt a checksum of IP that a device has seen, but it must be there. */
-static bool
+static void
 transmit_ip_checksum(const struct rte_mbuf *pkt, struct vnet_tx_offload *offload)
 {
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(pkt, const uint8_t *, pkt->l2_len);
 	uint32_t field = offsetof(struct rte_ipv4_hdr, hdr_checksum);
 
-	if (pkt->l3_len < sizeof(struct rte_ipv4_hdr) || pkt->l2_len + pkt->l3_len > pkt->data_len)
-		return false;
 	patch(offload, pkt->l2_len + field, (uint16_t)~fold((uint64_t)rte_raw_cksum(ip, pkt->l3_len) +
 				(uint16_t)~load16(ip + field)));
-	return true;
 }
 
 bool
 vnet_offload_transmit(const struct vnet_queue *queue, const struct rte_mbuf *pkt,
 		struct vnet_tx_offload *offload)
 {
-	uint64_t flags = pkt->ol_flags, l4 = flags & RTE_MBUF_F_TX_L4_MASK;
-	bool is_gso = flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG);
-	bool is_tcp = is_gso ? (flags & RTE_MBUF_F_TX_TCP_SEG) != 0 : l4 == RTE_MBUF_F_TX_TCP_CKSUM;
+	const struct tx_wish wish = read_wish(pkt);
 
+	if (check_wish(queue, pkt, &wish) < 0)
+		return false;
 	memset(offload, 0, sizeof(*offload));
-	if (flags & RTE_MBUF_F_TX_VLAN) {
-		if (pkt->data_len < RTE_ETHER_HDR_LEN)
-			return false;
+	if (pkt->ol_flags & RTE_MBUF_F_TX_VLAN) {
 		offload->tag[0] = rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN);
 		offload->tag[1] = rte_cpu_to_be_16(pkt->vlan_tci);
 		offload->tag_len = sizeof(offload->tag);
 	}
-	/* A CRC is nothing that a virtio-net header can ask for. */
-	if (!is_gso && l4 == RTE_MBUF_F_TX_SCTP_CKSUM)
-		return false;
-	if (is_gso && !transmit_segments(queue, pkt, is_tcp, offload))
-		return false;
-	if ((is_gso || l4 != 0) && !transmit_checksum(queue, pkt, is_gso, is_tcp, offload))
-		return false;
-	return !(flags & RTE_MBUF_F_TX_IP_CKSUM) || transmit_ip_checksum(pkt, offload);
+	if (wish.is_gso)
+		transmit_segments(queue, pkt, &wish, offload);
+	if (wish.is_l4)
+		transmit_checksum(queue, pkt, &wish, offload);
+	if (pkt->ol_flags & RTE_MBUF_F_TX_IP_CKSUM)
+		transmit_ip_checksum(pkt, offload);
+	return true;
 }
 
 /* Store a byte of a packet, which must be there. */

@@ -39,9 +39,14 @@ struct vnet_tx_offload {
 void vnet_offload_open(struct vnet_queue *queue, uint64_t features);
 
 /*
- * Find out what to do for a packet that has VNET_TX_WORK.
- * Returns false if it cannot be brought to this guest: it wants what the guest
- * cannot take, or its header lengths are wrong.
+ * Whether a packet that has VNET_TX_WORK can be brought to this guest. Returns 0;
+ * -ENOTSUP: it wants what the guest cannot take; -EINVAL: its lengths are wrong.
+ */
+int vnet_offload_check(const struct vnet_queue *queue, const struct rte_mbuf *pkt);
+
+/*
+ * Find out what to do for a packet that has VNET_TX_WORK. Returns false if it
+ * cannot be brought to this guest: see vnet_offload_check().
  */
 bool vnet_offload_transmit(const struct vnet_queue *queue, const struct rte_mbuf *pkt,
 		struct vnet_tx_offload *offload);

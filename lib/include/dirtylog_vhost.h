@@ -82,8 +82,8 @@ struct dirtylog_vhost_ops {
 	 */
 	void (*send_rarp)(void *ctx, uint64_t mac);
 	/**
-	 * Optional. A message for which there is no other callback, before
-	 * librte_vhost handles it: a connection has one pair of handlers only,
+	 * Optional. A message for which there is no other callback (and
+	 * SET_VRING_CALL, before call_fd()), before librte_vhost handles it: a connection has one pair of handlers only,
 	 * so the user has none of its own. For what librte_vhost does not know,
 	 * such as a block device's GET_CONFIG.
 	 *

@@ -429,6 +429,7 @@ before_message(int vid, void *ctx_msg)
 {
 	struct dirtylog_vhost *vhost = vhost_of(vid);
 	struct librte_msg *msg = ctx_msg;
+	enum rte_vhost_msg_result result;
 	struct vhost_vring_addr addr;
 
 	if (vhost == NULL)
@@ -467,6 +468,10 @@ before_message(int vid, void *ctx_msg)
 		vhost->ops->quiesce(vhost->ctx, msg->payload.state.index);
 		break;
 	case VHOST_USER_SET_VRING_CALL:
+		/* Of a virtqueue that the user does not have, perhaps. */
+		result = pass_message(vhost, msg);
+		if (result != RTE_VHOST_MSG_RESULT_NOT_HANDLED)
+			return result;
 		change_call(vhost, (int64_t)(msg->payload.u64 & VHOST_VRING_INDEX_MASK));
 		break;
 	case VHOST_USER_SET_FEATURES:

@@ -7,6 +7,7 @@
  * end.
  */
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -183,6 +184,45 @@ ring_grows_out_of_memory(void **state)
 	victim_is_well(victim);
 }
 
+static unsigned int
+open_fds(void)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	assert_non_null(folder);
+	while (readdir(folder) != NULL)
+		n++;
+	closedir(folder);
+	return n;
+}
+
+/* The front-end is told how many pairs there are; of those beyond it nothing is kept. */
+static void
+descriptors_that_nobody_has(void **state)
+{
+	static const uint32_t requests[] = { REQ_SET_VRING_CALL, REQ_SET_VRING_KICK,
+		REQ_SET_VRING_ERR };
+	struct victim *victim = *state;
+	struct frontend *frontend = victim_start(victim);
+	uint64_t nb_pairs = 0, ring;
+	unsigned int before, i;
+
+	assert_true(frontend_send(frontend, REQ_GET_QUEUE_NUM, false, NULL, 0, NULL, 0));
+	assert_int_equal(frontend_reply(frontend, REQ_GET_QUEUE_NUM, &nb_pairs, sizeof(nb_pairs)),
+			sizeof(nb_pairs));
+	assert_int_equal(nb_pairs, victim->port.nb_queues);
+	before = open_fds();
+	for (ring = 2 * nb_pairs; ring < 256; ring++)
+		for (i = 0; i < RTE_DIM(requests); i++)
+			assert_int_equal(frontend_ask(frontend, requests[i], &ring, sizeof(ring),
+					&frontend->call[0], 1), ANSWER_OK);
+	assert_int_equal(open_fds(), before);
+	assert_true(victim_exchange(victim, frontend, 40));
+	victim_disconnect(frontend);
+	victim_is_well(victim);
+}
+
 static void
 rings_that_nobody_has(void **state)
 {
@@ -325,6 +365,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(bad_ring_sizes),
 		cmocka_unit_test(ring_grows_out_of_memory),
 		cmocka_unit_test(rings_that_nobody_has),
+		cmocka_unit_test(descriptors_that_nobody_has),
 		cmocka_unit_test(bad_ring_base),
 		cmocka_unit_test(refused_call_descriptor),
 		cmocka_unit_test(bad_call_descriptors),

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compat.h"
 #include "connection.h"
 #include "datapath/call.h"
 #include "datapath/diag.h"
@@ -25,6 +26,7 @@ struct vnet_connection {
 	struct dirtylog_vhost *vhost;
 	struct vnet_device device;
 	uint16_t mtu;
+	bool reported_unserved; /* that it uses virtqueues which nobody serves */
 	uint16_t nb_vrings;
 	struct vnet_vring vrings[];
 };
@@ -87,6 +89,16 @@ on_call_fd(void *ctx, uint32_t vring, bool changing)
 	pthread_mutex_unlock(&connection->lock);
 }
 
+/* Once: there may be many. */
+static void
+report_unserved(struct vnet_connection *connection, unsigned int vring)
+{
+	connection->reported_unserved = true;
+	VNET_DIAG(WARNING, "%s: the front-end uses virtqueue %u, which nobody serves: the port"
+			" has queues=%u", connection->config.name, vring,
+			connection->config.nb_queue_pairs);
+}
+
 /* The guest has arrived, and the front-end says that it will not announce itself. */
 static void
 on_send_rarp(void *ctx, uint64_t mac)
@@ -119,12 +131,58 @@ on_memory_lost(void *ctx)
 			" it sends another memory table", connection->config.name);
 }
 
+/* Requests that are answered here: see vhost-user's specification. */
+enum {
+	SET_VRING_KICK = 12,
+	SET_VRING_CALL = 13,
+	SET_VRING_ERR = 14,
+	GET_QUEUE_NUM = 17,
+};
+
+/*
+ * A descriptor for a virtqueue. librte_vhost keeps up to three of each of 256,
+ * whether or not they are served: of those that are not, none is kept.
+ */
+static enum rte_vhost_msg_result
+take_vring_fd(struct vnet_connection *connection, const struct dirtylog_vhost_msg *msg)
+{
+	unsigned int vring = *(const uint8_t *)msg->payload; /* the lowest byte of a le64 */
+
+	/* Where the library cannot find descriptors, answering would not close them. */
+	if (vring < connection->nb_vrings || dirtylog_compat_message_fds_at() == 0)
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	if (!connection->reported_unserved)
+		report_unserved(connection, vring);
+	return RTE_VHOST_MSG_RESULT_OK;
+}
+
+static enum rte_vhost_msg_result
+on_message(void *ctx, struct dirtylog_vhost_msg *msg)
+{
+	struct vnet_connection *connection = ctx;
+	uint64_t nb_queue_pairs = connection->config.nb_queue_pairs;
+
+	switch (msg->request) {
+	case GET_QUEUE_NUM:
+		/* librte_vhost says 128, and flows vanish in the queues beyond ours. */
+		memcpy(msg->payload, &nb_queue_pairs, sizeof(nb_queue_pairs));
+		msg->size = sizeof(nb_queue_pairs);
+		return RTE_VHOST_MSG_RESULT_REPLY;
+	case SET_VRING_KICK:
+	case SET_VRING_CALL:
+	case SET_VRING_ERR:
+		return take_vring_fd(connection, msg);
+	}
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
 static const struct dirtylog_vhost_ops vhost_ops = {
 	.quiesce = on_quiesce,
 	.resume = on_resume,
 	.call_fd = on_call_fd,
 	.send_rarp = on_send_rarp,
 	.memory_lost = on_memory_lost,
+	.message = on_message,
 };
 
 /* ---- librte_vhost's callbacks ---- */
@@ -203,10 +261,8 @@ vnet_connection_vring_state_changed(int vid, uint16_t index, int enable)
 	if (connection == NULL)
 		return 0;
 	if (index >= connection->nb_vrings) {
-		if (enable)
-			VNET_DIAG(WARNING, "%s: the front-end uses virtqueue %u, which nobody"
-					" serves: the port has queues=%u", connection->config.name,
-					index, connection->config.nb_queue_pairs);
+		if (enable && !connection->reported_unserved)
+			report_unserved(connection, index);
 		return 0;
 	}
 	pthread_mutex_lock(&connection->lock);

@@ -3,7 +3,7 @@
 /*
  *	vhost_blk [EAL options] -- SOCKET DISK
  *
- * SOCKET: where to listen for a front-end (vhost-user-blk). DISK: a file, of
+ * SOCKET: where to listen for front-ends (vhost-user-blk), which share the disk. DISK: a file, of
  * whole sectors; mapped shared, so put it in memory (/dev/shm), and give both
  * ends of a migration the same one.
  *
@@ -17,11 +17,14 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
@@ -29,6 +32,34 @@
 #include "vhost_blk.h"
 
 #define IDLE_US 50
+
+/* Front-ends cause them, as many as they like; the disk that gets them is ours. */
+#define COMPLAINTS_PER_SECOND 10
+
+void
+complain(const char *format, ...)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static unsigned int n;
+	static time_t second;
+	struct timespec now;
+	va_list args;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	pthread_mutex_lock(&lock);
+	if (now.tv_sec != second) {
+		second = now.tv_sec;
+		n = 0;
+	}
+	if (n++ < COMPLAINTS_PER_SECOND) {
+		fputs("vhost_blk: ", stderr);
+		va_start(args, format);
+		vfprintf(stderr, format, args);
+		va_end(args);
+		fputc('\n', stderr);
+	}
+	pthread_mutex_unlock(&lock);
+}
 
 static int
 map_disk(struct vhost_blk *blk, const char *path)
@@ -60,10 +91,41 @@ poll_requests(void *arg)
 {
 	struct vhost_blk *blk = arg;
 
-	while (!__atomic_load_n(&blk->quit, __ATOMIC_RELAXED))
-		if (requests_poll(blk) == 0)
+	while (!__atomic_load_n(&blk->quit, __ATOMIC_RELAXED)) {
+		unsigned int i, n = 0;
+
+		/* In turns, a burst each: none can have it all. */
+		for (i = 0; i < MAX_FRONT_ENDS; i++)
+			n += requests_poll(&blk->front_ends[i]);
+		if (n == 0)
 			usleep(IDLE_US);
+	}
 	return NULL;
+}
+
+static int
+init_front_ends(struct vhost_blk *blk)
+{
+	unsigned int i;
+
+	for (i = 0; i < MAX_FRONT_ENDS; i++) {
+		blk->front_ends[i].blk = blk;
+		blk->front_ends[i].call.fd = -1;
+		if (migration_init(&blk->front_ends[i]) < 0) {
+			fprintf(stderr, "vhost_blk: no memory\n");
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static void
+fini_front_ends(struct vhost_blk *blk)
+{
+	unsigned int i;
+
+	for (i = 0; i < MAX_FRONT_ENDS; i++)
+		migration_fini(&blk->front_ends[i]);
 }
 
 static void
@@ -110,7 +172,9 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: vhost_blk [EAL options] -- SOCKET DISK\n");
 		return 2;
 	}
-	if (map_disk(&blk, argv[2]) < 0 || migration_init(&blk) < 0 ||
+	/* Whoever reads the output, or the other end of a socket, may go at any time. */
+	signal(SIGPIPE, SIG_IGN);
+	if (map_disk(&blk, argv[2]) < 0 || init_front_ends(&blk) < 0 ||
 			pthread_create(&thread, NULL, poll_requests, &blk) != 0)
 		return EXIT_FAILURE;
 	ret = backend_start(&blk, argv[1]);
@@ -120,8 +184,7 @@ main(int argc, char **argv)
 	}
 	__atomic_store_n(&blk.quit, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
-	dirtylog_remove_queue(blk.log, &blk.marker);
-	dirtylog_destroy(blk.log);
+	fini_front_ends(&blk);
 	rte_eal_cleanup();
 	return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -13,27 +13,39 @@ static const struct dirtylog_vhost_ops ops = {
 	.message = backend_message,
 };
 
+/* Once for each place, not for each connection: see dirtylog_reset(). */
 int
-migration_init(struct vhost_blk *blk)
+migration_init(struct front_end *fe)
 {
-	int ret = dirtylog_create("vhost_blk", &blk->log);
+	int ret = dirtylog_create("vhost_blk", &fe->log);
 
 	if (ret == 0)
-		dirtylog_add_queue(blk->log, &blk->marker);
+		dirtylog_add_queue(fe->log, &fe->marker);
 	return ret;
 }
 
-int
-migration_attach(struct vhost_blk *blk, int vid)
+/* Nobody polls the marker any more. */
+void
+migration_fini(struct front_end *fe)
 {
-	return dirtylog_vhost_attach(vid, blk->log, &ops, blk, &blk->messages);
+	if (fe->log == NULL)
+		return;
+	dirtylog_remove_queue(fe->log, &fe->marker);
+	dirtylog_destroy(fe->log);
+	fe->log = NULL;
+}
+
+int
+migration_attach(struct front_end *fe, int vid)
+{
+	return dirtylog_vhost_attach(vid, fe->log, &ops, fe, &fe->messages);
 }
 
 /* Inside a burst: guest memory was written, in one region. */
 void
-migration_wrote(struct vhost_blk *blk, const struct dirtylog_region *region, const void *host,
+migration_wrote(struct front_end *fe, const struct dirtylog_region *region, const void *host,
 		uint64_t len)
 {
-	dirtylog_mark(&blk->marker, region->bitmap,
+	dirtylog_mark(&fe->marker, region->bitmap,
 			(uint64_t)((const uint8_t *)host - region->host), len);
 }

@@ -16,6 +16,13 @@
  * The messages of librte_vhost are handled by one event thread for all
  * sockets, with the library's queue locks held. A callback must not wait for
  * anything that a burst does not finish by itself.
+ *
+ * While a connection is attached librte_vhost has no log of its own, so what it
+ * offers to mark with does nothing, and does not say so: rte_vhost_log_write()
+ * and rte_vhost_log_used_vring(). Neither are pages marked that
+ * rte_vhost_enqueue_burst(), rte_vhost_dequeue_burst() and
+ * rte_vhost_enable_guest_notification() write. Use a marker, or
+ * dirtylog_mark_gpa().
  */
 
 #ifndef DIRTYLOG_VHOST_H

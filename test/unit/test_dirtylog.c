@@ -3,9 +3,8 @@
 /*
  * Shows where a device's marks go, message by message of a migration, seen
  * from the front-end's log: staging while logging is on without a log, swaps,
- * leaving a log, a changed memory table, stop, restart, cancel; that each mark
- * is in a log that the front-end still reads; and that what is refused changes
- * nothing.
+ * leaving a log, stop, restart, cancel; that each mark is in a log that the
+ * front-end still reads; and that what is refused changes nothing.
  */
 
 #include <errno.h>
@@ -13,140 +12,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
-#include "dirtylog.h"
-#include "frontend_log.h"
-#include "region_bitmap.h"
+#include "dirtylog_room.h"
 #include "test_program.h"
-
-#define PAGE DIRTYLOG_PAGE_SIZE
-
-/* Two regions that share a word, as below and above a hole: 10 + 90 pages. */
-#define LOW_PAGES 10
-#define HIGH_PAGE 13
-#define HIGH_PAGES 90
-/* The log of just this memory: a tail that is no whole word. */
-#define LOG_LEN ((HIGH_PAGE + HIGH_PAGES - 1) / 8 + 1)
-/* The page of each queue's index. */
-#define INDEX_PAGE(queue) (2 + (queue))
-
-static const struct dirtylog_region memory[] = {
-	{ .gpa = 0, .len = LOW_PAGES * PAGE },
-	{ .gpa = HIGH_PAGE * PAGE, .len = HIGH_PAGES * PAGE },
-};
-
-struct room {
-	struct dirtylog *dl;
-	struct dirtylog_marker markers[2];
-	struct frontend_log log, other;
-};
-
-static int
-setup(void **state)
-{
-	struct room *room = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*room));
-	unsigned int i;
-
-	assert_non_null(room);
-	memset(room, 0, sizeof(*room));
-	assert_int_equal(dirtylog_create("unit", &room->dl), 0);
-	for (i = 0; i < 2; i++)
-		dirtylog_add_queue(room->dl, &room->markers[i]);
-	assert_int_equal(dirtylog_set_regions(room->dl, memory, 2), 0);
-	assert_int_equal(frontend_log_create(&room->log, LOG_LEN), 0);
-	assert_int_equal(frontend_log_create(&room->other, LOG_LEN), 0);
-	*state = room;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct room *room = *state;
-	unsigned int i;
-
-	for (i = 0; i < 2; i++)
-		dirtylog_remove_queue(room->dl, &room->markers[i]);
-	dirtylog_destroy(room->dl);
-	assert_true(frontend_log_canary_alive(&room->log));
-	assert_true(frontend_log_canary_alive(&room->other));
-	frontend_log_destroy(&room->log);
-	frontend_log_destroy(&room->other);
-	free(room);
-	return 0;
-}
-
-static void
-open_queue(struct room *room, unsigned int queue)
-{
-	assert_int_equal(dirtylog_open(room->dl, &room->markers[queue],
-			INDEX_PAGE(queue) * PAGE + 2), 0);
-}
-
-static void
-close_queue(struct room *room, unsigned int queue)
-{
-	dirtylog_close(room->dl, &room->markers[queue]);
-}
-
-static int
-set_log(struct room *room, const struct frontend_log *log)
-{
-	struct dirtylog_shm *shm;
-	int ret;
-
-	assert_int_equal(dirtylog_shm_map(log->fd, 0, log->len, &shm), 0);
-	ret = dirtylog_set_log(room->dl, shm);
-	/* The device has a reference, and each view; or nobody has, if refused. */
-	if (ret < 0)
-		assert_int_equal(shm->refs, 1);
-	dirtylog_shm_unref(shm);
-	return ret;
-}
-
-/* A burst that writes one page and publishes nothing. */
-static void
-burst(struct room *room, unsigned int queue, uint64_t page)
-{
-	struct dirtylog_marker *marker = &room->markers[queue];
-	struct dirtylog_bitmap *bitmap;
-	uint64_t offset;
-
-	bitmap = dirtylog_find(room->dl, page * PAGE + 100, &offset);
-	assert_non_null(bitmap);
-	assert_true(dirtylog_burst_begin(marker));
-	if (marker->logging)
-		dirtylog_mark(marker, bitmap, offset, 1);
-	dirtylog_flush(marker);
-	dirtylog_burst_end(marker);
-}
-
-/* A burst that stores its used index last. */
-static void
-publishing_burst(struct room *room, unsigned int queue)
-{
-	assert_true(dirtylog_burst_begin(&room->markers[queue]));
-	dirtylog_mark_index(&room->markers[queue]);
-	dirtylog_burst_end(&room->markers[queue]);
-}
-
-static void
-device_is(struct room *room, const char *text)
-{
-	char *dump = NULL;
-	size_t len = 0;
-	FILE *stream = open_memstream(&dump, &len);
-
-	assert_non_null(stream);
-	dirtylog_dump(room->dl, stream);
-	fclose(stream);
-	if (strstr(dump, text) == NULL)
-		fail_msg("\"%s\" is not in the dump:\n%s", text, dump);
-	free(dump);
-}
 
 static void
 nothing_without_logging(void **state)
@@ -420,176 +291,6 @@ cancel_leaves_the_marks(void **state)
 	assert_true(frontend_log_is_exactly(&room->other, 9, 1));
 }
 
-static void
-regions_added_later_are_logged(void **state)
-{
-	struct room *room = *state;
-	const struct dirtylog_region more[] = {
-		{ .gpa = 0, .len = LOW_PAGES * PAGE },
-		{ .gpa = LOW_PAGES * PAGE, .len = (HIGH_PAGE - LOW_PAGES) * PAGE }, /* fills the hole */
-		{ .gpa = HIGH_PAGE * PAGE, .len = HIGH_PAGES * PAGE },
-	};
-
-	assert_int_equal(set_log(room, &room->log), 0);
-	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
-	assert_int_equal(dirtylog_set_regions(room->dl, more, 3), 0);
-	assert_int_equal(frontend_log_count(&room->log), 0);
-	open_queue(room, 0);
-	burst(room, 0, LOW_PAGES);
-	burst(room, 0, HIGH_PAGE - 1);
-	assert_true(frontend_log_test(&room->log, LOW_PAGES));
-	assert_true(frontend_log_test(&room->log, HIGH_PAGE - 1));
-	assert_int_equal(frontend_log_count(&room->log), 2);
-	/* And when one goes: its marks stay in the log. */
-	close_queue(room, 0);
-	assert_int_equal(dirtylog_set_regions(room->dl, memory, 2), 0);
-	assert_true(frontend_log_test(&room->log, LOW_PAGES));
-	assert_null(region_bitmap(room->dl, 2));
-	assert_null(dirtylog_find(room->dl, LOW_PAGES * PAGE, &(uint64_t){ 0 }));
-}
-
-/* Memory grows beyond the log: marks there wait for a larger one. */
-static void
-regions_beyond_the_log(void **state)
-{
-	struct room *room = *state;
-	const struct dirtylog_region more[] = {
-		memory[0],
-		memory[1],
-		{ .gpa = 4096 * PAGE, .len = 64 * PAGE },
-	};
-	struct frontend_log larger;
-
-	assert_int_equal(set_log(room, &room->log), 0);
-	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
-	assert_int_equal(dirtylog_set_regions(room->dl, more, 3), 0);
-	open_queue(room, 0);
-	burst(room, 0, 1);
-	burst(room, 0, 4096 + 63);
-	assert_true(frontend_log_is_exactly(&room->log, 1, 1));
-	/* One byte less than needed is refused, and nothing is lost by it. */
-	assert_int_equal(frontend_log_create(&larger, (4096 + 64) / 8 - 1), 0);
-	assert_int_equal(set_log(room, &larger), -ERANGE);
-	assert_int_equal(frontend_log_count(&larger), 0);
-	frontend_log_destroy(&larger);
-	burst(room, 0, 2);
-	assert_true(frontend_log_is_exactly(&room->log, 1, 2));
-	assert_int_equal(frontend_log_create(&larger, (4096 + 64) / 8), 0);
-	assert_int_equal(set_log(room, &larger), 0);
-	assert_true(frontend_log_is_exactly(&larger, 4096 + 63, 1));
-	burst(room, 0, 4096);
-	assert_true(frontend_log_test(&larger, 4096));
-	/* Shrinking: the table first, then a smaller log. */
-	assert_int_equal(set_log(room, &room->other), -ERANGE);
-	close_queue(room, 0);
-	assert_int_equal(dirtylog_set_regions(room->dl, memory, 2), 0);
-	assert_int_equal(set_log(room, &room->other), 0);
-	frontend_log_destroy(&larger);
-}
-
-/* Staged marks follow their GPA into the new table, whatever its cut. */
-static void
-staged_marks_survive_a_new_table(void **state)
-{
-	struct room *room = *state;
-	const struct dirtylog_region recut[] = {
-		{ .gpa = (HIGH_PAGE + 30) * PAGE, .len = (HIGH_PAGES - 30) * PAGE },
-		{ .gpa = HIGH_PAGE * PAGE, .len = 30 * PAGE },
-		{ .gpa = 5 * PAGE, .len = 5 * PAGE },
-	};
-
-	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
-	open_queue(room, 0);
-	burst(room, 0, 4); /* not in the new table */
-	burst(room, 0, 5);
-	burst(room, 0, HIGH_PAGE + 29);
-	burst(room, 0, HIGH_PAGE + 30);
-	close_queue(room, 0); /* marks page 2, not in the new table either */
-	assert_int_equal(dirtylog_set_regions(room->dl, recut, 3), 0);
-	assert_int_equal(set_log(room, &room->log), 0);
-	/* Marks went with memory: all of what there is is marked, and what comes back. */
-	assert_int_equal(frontend_log_count(&room->log), HIGH_PAGES + 5);
-	frontend_log_clear(&room->log);
-	assert_int_equal(dirtylog_set_regions(room->dl, memory, 2), 0);
-	assert_true(frontend_log_test(&room->log, 4));
-	assert_false(frontend_log_test(&room->log, 5));
-	assert_int_equal(dirtylog_set_regions(room->dl, recut, 3), 0);
-	frontend_log_clear(&room->log);
-
-	/* With a log that is left, into the next one. */
-	assert_int_equal(dirtylog_set_logging(room->dl, false), 0);
-	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
-	assert_int_equal(set_log(room, &room->log), 0);
-	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
-	assert_int_equal(dirtylog_open(room->dl, &room->markers[0],
-			DIRTYLOG_NO_GPA), 0);
-	burst(room, 0, 9);
-	close_queue(room, 0);
-	assert_int_equal(dirtylog_set_regions(room->dl, memory, 2), 0);
-	assert_int_equal(set_log(room, &room->other), 0);
-	assert_true(frontend_log_is_exactly(&room->other, 9, 1));
-}
-
-/* What a control thread wrote itself: into the log, or where the next one finds it. */
-static void
-control_thread_marks(void **state)
-{
-	struct room *room = *state;
-
-	/* Nothing is logged: nothing to do. */
-	assert_int_equal(dirtylog_mark_gpa(room->dl, 3 * PAGE, 4), 0);
-	assert_int_equal(dirtylog_mark_gpa(room->dl, LOW_PAGES * PAGE, 4), -EFAULT);
-	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
-	assert_int_equal(dirtylog_mark_gpa(room->dl, 7 * PAGE + 4092, 4), 0);
-	assert_int_equal(set_log(room, &room->log), 0);
-	assert_true(frontend_log_is_exactly(&room->log, 7, 1));
-	frontend_log_clear(&room->log);
-	assert_int_equal(dirtylog_mark_gpa(room->dl, HIGH_PAGE * PAGE + 4094, 4), 0);
-	assert_true(frontend_log_is_exactly(&room->log, HIGH_PAGE, 2));
-	assert_int_equal(dirtylog_mark_gpa(room->dl, UINT64_MAX, 4), -EFAULT);
-}
-
-static void
-table_is_refused(void **state)
-{
-	static struct dirtylog_region many[DIRTYLOG_MAX_REGIONS + 1];
-	struct room *room = *state;
-	struct dirtylog_region bad[2] = { { .len = PAGE }, { .gpa = PAGE } };
-	struct dirtylog_bitmap *bitmap = region_bitmap(room->dl, 0);
-	unsigned int i;
-
-	assert_int_equal(set_log(room, &room->log), 0);
-	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
-	open_queue(room, 1);
-	assert_int_equal(dirtylog_set_regions(room->dl, memory, 1), -EBUSY);
-	close_queue(room, 1);
-	assert_int_equal(dirtylog_set_regions(room->dl, bad, 2), -EINVAL);
-	bad[1].gpa = 0;
-	assert_int_equal(dirtylog_set_regions(room->dl, bad, 2), -EINVAL);
-	bad[1] = (struct dirtylog_region){ .gpa = UINT64_MAX - PAGE + 1, .len = PAGE + 1 };
-	assert_int_equal(dirtylog_set_regions(room->dl, bad, 2), -EOVERFLOW);
-	bad[1] = (struct dirtylog_region){ .gpa = PAGE, .len = UINT64_MAX };
-	assert_int_equal(dirtylog_set_regions(room->dl, bad, 2), -EOVERFLOW);
-	for (i = 0; i <= DIRTYLOG_MAX_REGIONS; i++)
-		many[i] = (struct dirtylog_region){ .gpa = i * PAGE, .len = PAGE };
-	assert_int_equal(dirtylog_set_regions(room->dl, many,
-			DIRTYLOG_MAX_REGIONS + 1), -E2BIG);
-	/* The old table stays, and works. */
-	assert_ptr_equal(region_bitmap(room->dl, 0), bitmap);
-	frontend_log_clear(&room->log);
-	open_queue(room, 0);
-	burst(room, 0, HIGH_PAGE);
-	assert_true(frontend_log_is_exactly(&room->log, HIGH_PAGE, 1));
-	close_queue(room, 0);
-	/* At the limit, and none at all. */
-	assert_int_equal(dirtylog_set_logging(room->dl, false), 0);
-	assert_int_equal(dirtylog_set_regions(room->dl, many,
-			DIRTYLOG_MAX_REGIONS), 0);
-	assert_int_equal(dirtylog_set_regions(room->dl, NULL, 0), 0);
-	assert_null(region_bitmap(room->dl, 0));
-	assert_int_equal(dirtylog_open(room->dl, &room->markers[0], 0), -EFAULT);
-}
-
 /* A log that is refused leaves everything as it was, with a log and without. */
 static void
 log_is_refused(void **state)
@@ -729,7 +430,6 @@ destroy_with_everything(void **state)
 int
 main(int argc, char **argv)
 {
-#define IN_ROOM(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		IN_ROOM(nothing_without_logging),
 		IN_ROOM(migration),
@@ -741,11 +441,6 @@ main(int argc, char **argv)
 		IN_ROOM(leave_and_cancel),
 		IN_ROOM(restart_during_migration),
 		IN_ROOM(cancel_leaves_the_marks),
-		IN_ROOM(regions_added_later_are_logged),
-		IN_ROOM(regions_beyond_the_log),
-		IN_ROOM(staged_marks_survive_a_new_table),
-		IN_ROOM(control_thread_marks),
-		IN_ROOM(table_is_refused),
 		IN_ROOM(log_is_refused),
 		IN_ROOM(open_checks_the_index),
 		IN_ROOM(removed_queue),

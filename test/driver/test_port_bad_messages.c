@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <rte_ethdev.h>
@@ -279,6 +280,36 @@ owner_is_reset(void **state)
 }
 
 /*
+ * Messages of protocol features that are not offered: librte_vhost has handlers for
+ * them, which go by what the front-end says of a file.
+ */
+static void
+features_that_are_not_offered(void **state)
+{
+	struct victim *victim = *state;
+	/* As SET_INFLIGHT_FD has it: a file of one page, and queues that need more. */
+	const struct {
+		uint64_t mmap_size, mmap_offset;
+		uint16_t num_queues, queue_size;
+		uint32_t padding;
+	} inflight = { 1 << 20, 0, 256, 65535, 0 };
+	uint32_t request;
+	int fd = memfd_create("inflight", MFD_CLOEXEC);
+
+	assert_true(fd >= 0 && ftruncate(fd, 4096) == 0);
+	for (request = 28; request <= 32; request++) {
+		struct frontend *frontend = victim_start(victim);
+		enum frontend_answer answer = frontend_ask(frontend, request, &inflight,
+				sizeof(inflight), &fd, request == 32);
+
+		assert_int_not_equal(answer, ANSWER_OK);
+		victim_disconnect(frontend);
+	}
+	close(fd);
+	victim_is_well(victim);
+}
+
+/*
  * Regions that come and go where there is no table, before the first one and after
  * the owner was reset: librte_vhost follows a NULL if it is asked for its table then.
  */
@@ -320,6 +351,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(disconnects_at_any_time),
 		cmocka_unit_test(messages_that_mean_nothing),
 		cmocka_unit_test(regions_without_a_table),
+		cmocka_unit_test(features_that_are_not_offered),
 		cmocka_unit_test(two_connections),
 		cmocka_unit_test(bad_memory_tables),
 		cmocka_unit_test(odd_memory),

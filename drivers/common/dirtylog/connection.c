@@ -137,6 +137,11 @@ enum {
 	SET_VRING_CALL = 13,
 	SET_VRING_ERR = 14,
 	GET_QUEUE_NUM = 17,
+	POSTCOPY_ADVISE = 28,
+	POSTCOPY_LISTEN = 29,
+	POSTCOPY_END = 30,
+	GET_INFLIGHT_FD = 31,
+	SET_INFLIGHT_FD = 32,
 };
 
 /*
@@ -172,6 +177,21 @@ on_message(void *ctx, struct dirtylog_vhost_msg *msg)
 	case SET_VRING_CALL:
 	case SET_VRING_ERR:
 		return take_vring_fd(connection, msg);
+	/*
+	 * Of protocol features that are not offered. librte_vhost would handle them all
+	 * the same, by sizes and files that the front-end names.
+	 */
+	case POSTCOPY_ADVISE:
+	case POSTCOPY_LISTEN:
+	case POSTCOPY_END:
+		if (connection->config.postcopy)
+			break;
+		/* fall through */
+	case GET_INFLIGHT_FD:
+	case SET_INFLIGHT_FD:
+		VNET_DIAG(ERR, "%s: message %u belongs to a protocol feature that is not offered:"
+				" refused", connection->config.name, msg->request);
+		return RTE_VHOST_MSG_RESULT_ERR;
 	}
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }

@@ -224,6 +224,7 @@ new_connection(int vid)
 		.name = port->name,
 		.log_name = port->iface,
 		.nb_queue_pairs = port->nb_queue_pairs,
+		.postcopy = port->postcopy,
 		.log_options = port->log_options,
 		.ops = &connection_ops,
 		.ctx = port,

@@ -147,7 +147,7 @@ start_one(struct guest_cpu *c)
 
 int
 guest_cpus_start(struct guest_cpus *g, const struct options *o, struct guest_queue *queues,
-		 unsigned int n_queues, struct page_mover *mover)
+		unsigned int n_queues, struct page_mover *mover)
 {
 	unsigned int polling = o->n_cpus > 0 ? o->n_cpus : 1, i;
 	int ret;
@@ -216,8 +216,10 @@ guest_cpus_agree(const struct guest_cpus *g)
 	/* A CPU that only moves pages has no part in commands, and may be asleep. */
 	for (i = 0; i < g->n; i++)
 		if (g->cpu[i].polls &&
-		    (__atomic_load_n(&g->cpu[i].command_seen, __ATOMIC_ACQUIRE) != command ||
-		     __atomic_load_n(&g->cpu[i].epoch_seen, __ATOMIC_ACQUIRE) != epoch))
+				(__atomic_load_n(&g->cpu[i].command_seen,
+						 __ATOMIC_ACQUIRE) != command ||
+						__atomic_load_n(&g->cpu[i].epoch_seen,
+								__ATOMIC_ACQUIRE) != epoch))
 			return false;
 	return true;
 }

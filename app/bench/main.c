@@ -20,8 +20,7 @@
 #include "page_mover.h"
 #include "report.h"
 
-enum { EXIT_LOST = 1, EXIT_USAGE = 2, EXIT_BACK_END = 3, EXIT_MACHINE = 4,
-       EXIT_UNSUPPORTED = 5 };
+enum { EXIT_LOST = 1, EXIT_USAGE = 2, EXIT_BACK_END = 3, EXIT_MACHINE = 4, EXIT_UNSUPPORTED = 5 };
 
 /* All that a run consists of; it lives as long as the process. */
 struct bench {
@@ -134,13 +133,21 @@ run(struct bench *b)
 	b->results.protocol_features = b->frontend.protocol_features;
 	b->results.ram_mib = b->guest.ram.size >> 20;
 
-	b->monitor = (struct monitor) {
-		.frontend = &b->frontend, .cpus = &b->cpus, .results = &b->results,
-		.step = "start", .progress = !b->o.quiet && isatty(STDERR_FILENO),
+	b->monitor = (struct monitor){
+		.frontend = &b->frontend,
+		.cpus = &b->cpus,
+		.results = &b->results,
+		.step = "start",
+		.progress = !b->o.quiet && isatty(STDERR_FILENO),
 	};
-	b->migration = (struct migration) {
-		.o = &b->o, .frontend = &b->frontend, .cpus = &b->cpus, .mover = &b->mover,
-		.check = &b->check, .monitor = &b->monitor, .results = &b->results,
+	b->migration = (struct migration){
+		.o = &b->o,
+		.frontend = &b->frontend,
+		.cpus = &b->cpus,
+		.mover = &b->mover,
+		.check = &b->check,
+		.monitor = &b->monitor,
+		.results = &b->results,
 	};
 	ret = guest_cpus_start(&b->cpus, &b->o, b->guest.queues, b->guest.n_queues, &b->mover);
 	if (ret == 0) {

@@ -8,11 +8,11 @@
 
 int
 mark_check_create(struct mark_check *c, struct guest_queue *queues, unsigned int n_queues,
-		  uint64_t words)
+		uint64_t words)
 {
 	unsigned int i;
 
-	*c = (struct mark_check) { .queues = queues, .n_queues = n_queues, .words = words };
+	*c = (struct mark_check){ .queues = queues, .n_queues = n_queues, .words = words };
 	for (i = 0; i < SEEN_SETS; i++) {
 		c->marked[i] = calloc(words, sizeof(uint64_t));
 		if (c->marked[i] == NULL) {
@@ -66,7 +66,8 @@ check(struct mark_check *c, uint64_t epoch, const uint64_t *after)
 			c->late += (unsigned int)__builtin_popcountll(seen & all & ~timely);
 			if ((seen & ~all) != 0) {
 				c->missing += (unsigned int)__builtin_popcountll(seen & ~all);
-				c->missing_page = w * 64 + (unsigned int)__builtin_ctzll(seen & ~all);
+				c->missing_page = w * 64 +
+						(unsigned int)__builtin_ctzll(seen & ~all);
 			}
 		}
 	}

@@ -20,15 +20,15 @@ struct mark_check {
 	struct guest_queue *queues;
 	unsigned int n_queues;
 	uint64_t words;
-	uint64_t *marked[SEEN_SETS];	/* by harvest; the sweeps of one epoch fill one */
+	uint64_t *marked[SEEN_SETS]; /* by harvest; the sweeps of one epoch fill one */
 	uint64_t epoch;
-	uint64_t first_epoch;		/* what was seen before it began may be older than the log */
+	uint64_t first_epoch; /* what was seen before it began may be older than the log */
 	uint64_t late, missing;
-	uint64_t missing_page;		/* one of them */
+	uint64_t missing_page; /* one of them */
 };
 
 int mark_check_create(struct mark_check *c, struct guest_queue *queues, unsigned int n_queues,
-		      uint64_t words);
+		uint64_t words);
 
 /* Logging begins in this epoch. */
 void mark_check_begin(struct mark_check *c, uint64_t epoch);

@@ -9,12 +9,12 @@
 
 #define MS 1000000ull
 #define NEVER UINT64_MAX
-#define JOB_LIMIT_S 600		/* of one sweep or copy; a bandwidth limit can make it long */
+#define JOB_LIMIT_S 600 /* of one sweep or copy; a bandwidth limit can make it long */
 #define CANCELLED_NS (20 * MS)
-#define QUIET_NS (2 * MS)	/* a disabled ring that was quiet so long is at rest */
-#define LAST_RING_NS (200 * MS)	/* limit of the wait for the last ring */
-#define AFTER_STOP_NS (20 * MS)	/* time for a back-end to betray that it goes on after the stop */
-#define POISON_PER_EPOCH 512	/* received buffers per ring that the guest overwrites each round */
+#define QUIET_NS (2 * MS)       /* a disabled ring that was quiet so long is at rest */
+#define LAST_RING_NS (200 * MS) /* limit of the wait for the last ring */
+#define AFTER_STOP_NS (20 * MS) /* time for a back-end to betray that it goes on after the stop */
+#define POISON_PER_EPOCH 512    /* received buffers per ring that the guest overwrites each round */
 
 static double
 ms_since(uint64_t t)
@@ -93,8 +93,8 @@ new_log(struct migration *m, unsigned int n_regions, struct dirty_log *log)
 	const struct options *o = m->o;
 
 	return dirty_log_create(log, guest_ram_gpa_pages(&m->frontend->guest->ram, n_regions),
-				o->log_swap == SWAP_CH ? LOG_SIZE_CH : LOG_SIZE_QEMU, o->log_hugepages,
-				o->log_offset);
+			o->log_swap == SWAP_CH ? LOG_SIZE_CH : LOG_SIZE_QEMU, o->log_hugepages,
+			o->log_offset);
 }
 
 /* Gives the back-end another log. The present one becomes the old one: it is to be swept. */
@@ -187,7 +187,7 @@ end_round(struct migration *m, double copy_ms)
 	}
 	monitor_packets(m->monitor, packets);
 	round = &r->rounds[r->n_rounds++];
-	*round = (struct round_result) {
+	*round = (struct round_result){
 		.attempt = m->monitor->attempt,
 		.t = (double)(m->round_ns - m->monitor->started_ns) * 1e-9,
 		.seconds = (double)(now_ns() - m->round_ns) * 1e-9,
@@ -195,7 +195,9 @@ end_round(struct migration *m, double copy_ms)
 		.guest_pages = m->mover->guest_pages,
 		.copied_pages = m->mover->copied_pages,
 		.stray_pages = m->mover->stray_pages,
-		.swap_ms = m->swap_ms, .sweep_ms = m->sweep_ms, .copy_ms = copy_ms,
+		.swap_ms = m->swap_ms,
+		.sweep_ms = m->sweep_ms,
+		.copy_ms = copy_ms,
 	};
 	for (way = 0; way < N_WAYS; way++)
 		round->packets[way] = packets[way] - m->round_packets[way];
@@ -288,7 +290,7 @@ rounds_by_time(struct migration *m)
 	while (ret == 0 && now < end) {
 		due += interval;
 		if (due < now)
-			due = now;	/* copying took longer than the interval */
+			due = now; /* copying took longer than the interval */
 		ret = wait_for_harvest(m, due < end ? due : end);
 		if (ret == 0)
 			ret = harvest(m, GUEST_RUN);
@@ -342,7 +344,7 @@ migration_run(struct migration *m)
 	m->results->converged = false;
 	page_mover_none_dirty(m->mover);
 	__atomic_store_n(&m->cpus->control.poison, m->o->poison ? UINT32_MAX : POISON_PER_EPOCH,
-			 __ATOMIC_RELAXED);
+			__ATOMIC_RELAXED);
 	ret = start_logging(m);
 	if (ret < 0)
 		return ret;
@@ -407,7 +409,8 @@ wait_for_rest(struct migration *m)
 		if (count_pending(m->frontend, &all) > 0)
 			quiet = now_ns();
 		if (now_ns() > deadline) {
-			warnx("%s: the back-end goes on with rings that are disabled", m->monitor->step);
+			warnx("%s: the back-end goes on with rings that are disabled",
+					m->monitor->step);
 			return -EPROTO;
 		}
 	} while (now_ns() - quiet < QUIET_NS);
@@ -455,7 +458,8 @@ last_ring(struct migration *m, uint64_t *waited_ns)
 		if (n != before)
 			changed = now_ns();
 		before = n;
-		if (all || (n > 0 && now_ns() - changed > LAST_RING_NS / 10) || now_ns() - t > LAST_RING_NS)
+		if (all || (n > 0 && now_ns() - changed > LAST_RING_NS / 10) ||
+				now_ns() - t > LAST_RING_NS)
 			break;
 		ret = monitor_wait(m->monitor, now_ns() + MS / 2, -1);
 	}

@@ -23,12 +23,12 @@ struct migration {
 	struct monitor *monitor;
 	struct results *results;
 
-	struct dirty_log log;		/* in force: the back-end marks in it */
-	struct dirty_log old;		/* the one before: nothing may be marked in it */
+	struct dirty_log log; /* in force: the back-end marks in it */
+	struct dirty_log old; /* the one before: nothing may be marked in it */
 	uint64_t began_ns, next_swap_ns;
-	uint64_t round_packets[N_WAYS];	/* at the beginning of the round */
+	uint64_t round_packets[N_WAYS]; /* at the beginning of the round */
 	uint64_t round_ns;
-	double swap_ms, sweep_ms;	/* of the round */
+	double swap_ms, sweep_ms; /* of the round */
 };
 
 /* Logging on, the first full copy, the rounds. */

@@ -13,7 +13,7 @@
 
 #define SAMPLE_NS 10000000ull
 #define PROGRESS_NS 200000000ull
-#define AGREE_NS 20000	/* how long the control thread leaves its CPU to a guest thread */
+#define AGREE_NS 20000 /* how long the control thread leaves its CPU to a guest thread */
 
 void
 monitor_packets(const struct monitor *m, uint64_t packets[N_WAYS])
@@ -24,7 +24,7 @@ monitor_packets(const struct monitor *m, uint64_t packets[N_WAYS])
 	packets[WAY_RX] = packets[WAY_TX] = 0;
 	for (i = 0; i < f->guest->n_queues; i++)
 		packets[f->guest->queues[i].tx ? WAY_TX : WAY_RX] +=
-			__atomic_load_n(&f->guest->queues[i].packets, __ATOMIC_RELAXED);
+				__atomic_load_n(&f->guest->queues[i].packets, __ATOMIC_RELAXED);
 }
 
 double
@@ -64,9 +64,11 @@ show_progress(struct monitor *m, uint64_t now)
 	monitor_packets(m, packets);
 	if (m->progress && us > 0)
 		fprintf(stderr, "\r\033[K%6.2f s  %-10s round %-4u rx %6.2f  tx %6.2f Mpps  %s",
-			monitor_seconds(m), phase_name((enum phase)m->cpus->control.phase), m->round,
-			(double)(packets[WAY_RX] - m->progress_packets[WAY_RX]) / us,
-			(double)(packets[WAY_TX] - m->progress_packets[WAY_TX]) / us, m->step);
+				monitor_seconds(m), phase_name((enum phase)m->cpus->control.phase),
+				m->round,
+				(double)(packets[WAY_RX] - m->progress_packets[WAY_RX]) / us,
+				(double)(packets[WAY_TX] - m->progress_packets[WAY_TX]) / us,
+				m->step);
 	memcpy(m->progress_packets, packets, sizeof(packets));
 	m->progress_ns = now;
 }
@@ -83,7 +85,8 @@ monitor_start(struct monitor *m)
 {
 	uint64_t now = now_ns();
 
-	m->started_ns = m->phase_ns = m->next_sample_ns = m->next_progress_ns = m->progress_ns = now;
+	m->started_ns = m->phase_ns = m->next_sample_ns = m->next_progress_ns = m->progress_ns =
+			now;
 	m->moved_ns[WAY_RX] = m->moved_ns[WAY_TX] = now;
 }
 
@@ -108,7 +111,7 @@ add_slice(struct monitor *m, uint64_t now)
 		r->room_slices = room;
 	}
 	s = &r->slices[r->n_slices++];
-	*s = (struct slice) {
+	*s = (struct slice){
 		.phase = (enum phase)m->cpus->control.phase,
 		.attempt = m->attempt,
 		.interval_ms = m->interval_ms,
@@ -121,7 +124,8 @@ add_slice(struct monitor *m, uint64_t now)
 	}
 	if (ns > 0)
 		s->away = (double)(away - m->phase_away) * 1e9 /
-			(double)m->cpus->cycles_per_second / ns / guest_cpus_polling(m->cpus);
+				(double)m->cpus->cycles_per_second / ns /
+				guest_cpus_polling(m->cpus);
 	m->phase_away = away;
 }
 
@@ -152,7 +156,8 @@ check_back_end(struct monitor *m)
 			continue;
 		end_progress(m);
 		warnx("%s: ring %u (the guest %s): %s", m->step, i,
-		      f->guest->queues[i].tx ? "sends" : "receives", f->guest->queues[i].violation);
+				f->guest->queues[i].tx ? "sends" : "receives",
+				f->guest->queues[i].violation);
 		return -EPROTO;
 	}
 	n = recv(f->vu.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
@@ -177,14 +182,15 @@ check_stall(struct monitor *m, uint64_t now)
 	monitor_packets(m, packets);
 	for (way = 0; way < N_WAYS; way++) {
 		if (packets[way] != m->moved_packets[way] || !f->guest->queues[way].active ||
-		    m->cpus->control.command != GUEST_RUN) {
+				m->cpus->control.command != GUEST_RUN) {
 			m->moved_packets[way] = packets[way];
 			m->moved_ns[way] = now;
 		} else if (now - m->moved_ns[way] > f->vu.timeout_ms * 1000000ull) {
 			end_progress(m);
 			warnx("%s: the back-end %s for %u ms", m->step,
-			      way == WAY_RX ? "sent the guest no packet" : "took no packet of the guest",
-			      f->vu.timeout_ms);
+					way == WAY_RX ? "sent the guest no packet" :
+							"took no packet of the guest",
+					f->vu.timeout_ms);
 			return -ETIMEDOUT;
 		}
 	}
@@ -260,8 +266,8 @@ monitor_command(struct monitor *m, enum guest_command command, uint64_t epoch)
 	while (!guest_cpus_agree(m->cpus)) {
 		if (now_ns() > deadline) {
 			end_progress(m);
-			warnx("%s: this machine gave the guest's threads no time for %u ms", m->step,
-			      m->frontend->vu.timeout_ms);
+			warnx("%s: this machine gave the guest's threads no time for %u ms",
+					m->step, m->frontend->vu.timeout_ms);
 			return -EBUSY;
 		}
 		nanosleep(&pause, NULL);

@@ -16,14 +16,14 @@ struct monitor {
 	struct frontend *frontend;
 	struct guest_cpus *cpus;
 	struct results *results;
-	const char *step;	/* what is going on, for messages */
+	const char *step; /* what is going on, for messages */
 	unsigned int round;
-	unsigned int attempt;	/* counts the migrations: those before the last were cancelled */
-	unsigned int interval_ms;	/* from harvest to harvest in this attempt */
+	unsigned int attempt;     /* counts the migrations: those before the last were cancelled */
+	unsigned int interval_ms; /* from harvest to harvest in this attempt */
 	bool progress;
-	uint64_t phase_packets[N_WAYS], phase_away;	/* when the phase began */
+	uint64_t phase_packets[N_WAYS], phase_away; /* when the phase began */
 	uint64_t started_ns, phase_ns, next_sample_ns, next_progress_ns;
-	uint64_t moved_ns[N_WAYS], moved_packets[N_WAYS];	/* when packets were seen last */
+	uint64_t moved_ns[N_WAYS], moved_packets[N_WAYS]; /* when packets were seen last */
 	uint64_t progress_packets[N_WAYS], progress_ns;
 };
 

@@ -10,9 +10,10 @@
 #include "options.h"
 #include "phase.h"
 
-#define PLUG_SIZE (16u << 20)	/* the memory that --log-swap qemu plugs and unplugs */
-#define CH_CUT (3u * 32768)	/* memory of three bytes of the log: makes its size odd */
+#define PLUG_SIZE (16u << 20) /* the memory that --log-swap qemu plugs and unplugs */
+#define CH_CUT (3u * 32768)   /* memory of three bytes of the log: makes its size odd */
 
+/* clang-format off */
 static const char usage[] =
 "dirtylog-bench: VMM and guest of a vhost-user-net back-end; measures its packet rate\n"
 "while the guest migrates, and checks that no page of guest memory is lost.\n"
@@ -78,6 +79,7 @@ static const char usage[] =
 "exit status: 0 every page arrived; 1 pages differ or marks are missing;\n"
 "2 wrong usage; 3 the back-end misbehaved; 4 this machine lacks something;\n"
 "5 the back-end does not offer what the options need\n";
+/* clang-format on */
 
 enum kind { FLAG, OFF, NUMBER, SECONDS, WORD, TEXT, SIZE, CPUS, INTERVALS, HELP };
 
@@ -148,7 +150,7 @@ static const struct rule rules[] = {
 
 static int
 parse_number(const char *name, const char *text, unsigned long min, unsigned long max,
-	     unsigned int *value)
+		unsigned int *value)
 {
 	unsigned long v;
 	char *end;
@@ -270,7 +272,8 @@ apply(struct options *o, const struct rule *r, const char *arg)
 		return parse_number(r->name, arg, r->min, r->max, field);
 	case SIZE:
 		*(unsigned int *)field = IMIX;
-		return strcmp(arg, "imix") == 0 ? 0 : parse_number(r->name, arg, r->min, r->max, field);
+		return strcmp(arg, "imix") == 0 ? 0 :
+						  parse_number(r->name, arg, r->min, r->max, field);
 	case SECONDS:
 		return parse_seconds(r->name, arg, field);
 	case WORD:
@@ -309,7 +312,8 @@ check_together(struct options *o)
 		return -EINVAL;
 	}
 	if (o->size == IMIX && o->buffer_size < 1518 + 12) {
-		warnx("--size imix: packets of 1518 bytes do not fit a buffer of %u bytes", o->buffer_size);
+		warnx("--size imix: packets of 1518 bytes do not fit a buffer of %u bytes",
+				o->buffer_size);
 		return -EINVAL;
 	}
 	if (o->log_swap == SWAP_QEMU && o->regions == 8) {
@@ -334,12 +338,26 @@ options_parse(struct options *o, int argc, char **argv)
 	unsigned int i;
 	int c, ret;
 
-	*o = (struct options) {
-		.timeout_ms = 5000, .ring_size = 256, .queue_pairs = 1, .size = 64,
-		.buffer_size = 2048, .regions = 1, .hole_mib = 1024, .migrate = true,
-		.warmup_ms = 200, .baseline_ms = 500, .time_ms = 1000, .n_intervals = 1, .intervals = { 100 },
-		.swap_ms = 20, .converge_pages = NO_CONVERGE, .max_rounds = 30, .last_ring = true,
-		.mover_cpu = NO_CPU, .label = "back-end",
+	*o = (struct options){
+		.timeout_ms = 5000,
+		.ring_size = 256,
+		.queue_pairs = 1,
+		.size = 64,
+		.buffer_size = 2048,
+		.regions = 1,
+		.hole_mib = 1024,
+		.migrate = true,
+		.warmup_ms = 200,
+		.baseline_ms = 500,
+		.time_ms = 1000,
+		.n_intervals = 1,
+		.intervals = { 100 },
+		.swap_ms = 20,
+		.converge_pages = NO_CONVERGE,
+		.max_rounds = 30,
+		.last_ring = true,
+		.mover_cpu = NO_CPU,
+		.label = "back-end",
 	};
 	memset(long_options, 0, sizeof(long_options));
 	for (i = 0; i < N_RULES; i++) {
@@ -390,8 +408,11 @@ options_guest(const struct options *o, struct guest_config *c)
 void
 options_frontend(const struct options *o, struct frontend_config *c)
 {
-	*c = (struct frontend_config) {
-		.socket = o->socket, .server = o->server, .timeout_ms = o->timeout_ms,
-		.migrates = o->migrate, .log_reply = (enum log_reply)o->log_reply,
+	*c = (struct frontend_config){
+		.socket = o->socket,
+		.server = o->server,
+		.timeout_ms = o->timeout_ms,
+		.migrates = o->migrate,
+		.log_reply = (enum log_reply)o->log_reply,
 	};
 }

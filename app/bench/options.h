@@ -11,9 +11,9 @@
 
 enum log_swap {
 	SWAP_NEVER,
-	SWAP_SAME,	/* a new log of the same size, every swap_ms */
-	SWAP_QEMU,	/* memory plugged and unplugged every swap_ms, the log resized in QEMU's order */
-	SWAP_CH,	/* Cloud Hypervisor: a fresh log, of odd size, for each harvest */
+	SWAP_SAME, /* a new log of the same size, every swap_ms */
+	SWAP_QEMU, /* memory plugged and unplugged every swap_ms, the log resized in QEMU's order */
+	SWAP_CH,   /* Cloud Hypervisor: a fresh log, of odd size, for each harvest */
 };
 
 #define MAX_CPUS 64
@@ -28,20 +28,20 @@ struct options {
 	unsigned int timeout_ms;
 
 	/* the device */
-	unsigned int packed;		/* 0 or 1 */
+	unsigned int packed; /* 0 or 1 */
 	bool mergeable;
 	bool in_order;
 	unsigned int ring_size;
 	unsigned int queue_pairs;
-	unsigned int direction;		/* enum direction */
-	unsigned int size;		/* of a packet, or IMIX */
+	unsigned int direction; /* enum direction */
+	unsigned int size;      /* of a packet, or IMIX */
 
 	/* the guest's memory */
-	unsigned int buffers;		/* per virtqueue; 0: the ring size */
+	unsigned int buffers; /* per virtqueue; 0: the ring size */
 	unsigned int buffer_size;
-	unsigned int order;		/* enum buffer_order */
+	unsigned int order; /* enum buffer_order */
 	bool spread;
-	unsigned int ram_mib;		/* 0: what the buffers need */
+	unsigned int ram_mib; /* 0: what the buffers need */
 	unsigned int regions;
 	unsigned int hole_mib;
 	bool one_memfd;
@@ -53,16 +53,16 @@ struct options {
 	unsigned int baseline_ms;
 	unsigned int time_ms;
 	unsigned int n_intervals;
-	unsigned int intervals[MAX_INTERVALS];	/* ms; attempts take turns */
-	unsigned int log_swap;		/* enum log_swap */
+	unsigned int intervals[MAX_INTERVALS]; /* ms; attempts take turns */
+	unsigned int log_swap;                 /* enum log_swap */
 	unsigned int swap_ms;
 	bool log_hugepages;
 	unsigned int log_offset;
-	unsigned int log_reply;		/* enum log_reply */
+	unsigned int log_reply; /* enum log_reply */
 	unsigned int cancels;
-	unsigned int converge_pages;	/* or NO_CONVERGE: by time */
+	unsigned int converge_pages; /* or NO_CONVERGE: by time */
 	unsigned int max_rounds;
-	unsigned int bandwidth_mib;	/* MiB/s; 0: no limit */
+	unsigned int bandwidth_mib; /* MiB/s; 0: no limit */
 
 	/* the check of memory */
 	bool poison;
@@ -72,7 +72,7 @@ struct options {
 	/* the machine */
 	unsigned int n_cpus;
 	unsigned int cpus[MAX_CPUS];
-	unsigned int mover_cpu;		/* NO_CPU: the first guest CPU does it between polls */
+	unsigned int mover_cpu; /* NO_CPU: the first guest CPU does it between polls */
 
 	/* the output */
 	const char *label;

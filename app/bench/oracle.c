@@ -16,7 +16,8 @@ note_buffer(uint16_t *owner, const struct guest_queue *q, uint64_t buffer)
 	if (buffer == 0)
 		return;
 	offset = guest_ram_offset(q->ram, BUFFER_GPA(buffer));
-	for (page = offset / PAGE_SIZE; page <= (offset + BUFFER_LEN(buffer) - 1) / PAGE_SIZE; page++)
+	for (page = offset / PAGE_SIZE; page <= (offset + BUFFER_LEN(buffer) - 1) / PAGE_SIZE;
+			page++)
 		owner[page] = (uint16_t)(q->index + 1);
 }
 
@@ -36,7 +37,7 @@ note_buffers(uint16_t *owner, const struct guest_queue *q)
 /* Says in words what a page is, and counts it as such. */
 static void
 describe(const struct guest_queue *queues, unsigned int n, uint64_t gpa, uint16_t owner,
-	 struct results *r, char *what, size_t room)
+		struct results *r, char *what, size_t room)
 {
 	const char *kind;
 	unsigned int i;
@@ -60,7 +61,7 @@ describe(const struct guest_queue *queues, unsigned int n, uint64_t gpa, uint16_
 
 int
 oracle_compare(const struct guest_ram *ram, const struct guest_queue *queues, unsigned int n_queues,
-	       struct results *r)
+		struct results *r)
 {
 	uint16_t *owner = calloc(ram->size / PAGE_SIZE, sizeof(*owner));
 	struct difference unnamed, *d;
@@ -78,9 +79,11 @@ oracle_compare(const struct guest_ram *ram, const struct guest_queue *queues, un
 		if (memcmp(ram->source + offset, ram->destination + offset, PAGE_SIZE) == 0)
 			continue;
 		r->differing++;
-		d = r->n_differences < MAX_DIFFERENCES ? &r->differences[r->n_differences++] : &unnamed;
+		d = r->n_differences < MAX_DIFFERENCES ? &r->differences[r->n_differences++] :
+							 &unnamed;
 		d->gpa = guest_ram_gpa(ram, offset);
-		describe(queues, n_queues, d->gpa, owner[offset / PAGE_SIZE], r, d->what, sizeof(d->what));
+		describe(queues, n_queues, d->gpa, owner[offset / PAGE_SIZE], r, d->what,
+				sizeof(d->what));
 	}
 	free(owner);
 	return 0;

@@ -8,6 +8,6 @@
 #include "results.h"
 
 int oracle_compare(const struct guest_ram *ram, const struct guest_queue *queues,
-		   unsigned int n_queues, struct results *r);
+		unsigned int n_queues, struct results *r);
 
 #endif

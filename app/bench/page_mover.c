@@ -12,14 +12,14 @@
 #include "cycles.h"
 #include "page_mover.h"
 
-#define SWEEP_WORDS 16		/* log words per step: each may cost a miss of the cache */
-#define LIMITED_NS 50000	/* pause of a thread that the bandwidth limit holds up */
-#define SCAN_WORDS 128		/* words of our own bitmaps per step */
+#define SWEEP_WORDS 16   /* log words per step: each may cost a miss of the cache */
+#define LIMITED_NS 50000 /* pause of a thread that the bandwidth limit holds up */
+#define SCAN_WORDS 128   /* words of our own bitmaps per step */
 
 int
 page_mover_create(struct page_mover *m, struct guest_ram *ram)
 {
-	*m = (struct page_mover) { .ram = ram, .random = 88172645463325252ull };
+	*m = (struct page_mover){ .ram = ram, .random = 88172645463325252ull };
 	m->words = (guest_ram_gpa_pages(ram, ram->n_regions) + 63) / 64;
 	m->dirty = calloc(m->words, sizeof(*m->dirty));
 	m->guest_wrote = calloc(m->words, sizeof(*m->guest_wrote));
@@ -54,7 +54,7 @@ page_mover_wait(struct page_mover *m)
 	uint64_t count;
 
 	if (__atomic_load_n(&m->job, __ATOMIC_ACQUIRE) != MOVER_IDLE)
-		nanosleep(&pause, NULL);	/* the bandwidth limit */
+		nanosleep(&pause, NULL); /* the bandwidth limit */
 	else if (read(m->wake_fd, &count, sizeof(count)) != sizeof(count))
 		warn("thread that moves pages");
 }
@@ -187,7 +187,7 @@ copy_step(struct page_mover *m)
 
 	if (m->bytes_per_second != 0) {
 		allowed = (uint64_t)((double)(now_ns() - m->copy_started_ns) * 1e-9 *
-				     (double)m->bytes_per_second);
+				(double)m->bytes_per_second);
 		if (m->copied_in_job * PAGE_SIZE >= allowed)
 			return false;
 	}

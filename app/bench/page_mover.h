@@ -17,28 +17,28 @@ enum mover_job { MOVER_IDLE, MOVER_SWEEP, MOVER_TAKE_GUEST, MOVER_COPY };
 
 struct page_mover {
 	struct guest_ram *ram;
-	uint64_t words;			/* of each bitmap: 64 guest pages each, holes included */
-	uint64_t *dirty;		/* to be copied */
-	uint64_t *guest_wrote;		/* by the guest itself, since the last round */
-	uint64_t *marked;		/* where sweeps note what they found; see mark_check.h */
+	uint64_t words;        /* of each bitmap: 64 guest pages each, holes included */
+	uint64_t *dirty;       /* to be copied */
+	uint64_t *guest_wrote; /* by the guest itself, since the last round */
+	uint64_t *marked;      /* where sweeps note what they found; see mark_check.h */
 
 	/* the job: set by the control thread, cleared by the thread that takes the last step */
 	int job;
-	int done_fd;			/* an eventfd: the job is done */
-	int wake_fd;			/* an eventfd: a job was given, or the process is to end */
+	int done_fd; /* an eventfd: the job is done */
+	int wake_fd; /* an eventfd: a job was given, or the process is to end */
 	const struct dirty_log *log;
-	uint64_t at;			/* the next word */
+	uint64_t at; /* the next word */
 	uint64_t copy_started_ns, copied_in_job;
-	uint64_t bytes_per_second;	/* 0: no limit */
+	uint64_t bytes_per_second; /* 0: no limit */
 
 	/* --drop-marks-test: one page of the sweep, chosen at random, will be ignored */
 	bool drop;
 	uint64_t drop_page, drop_seen, random;
 
 	/* what the jobs since page_mover_reset_counts() did */
-	uint64_t log_pages;		/* marks found in logs */
+	uint64_t log_pages; /* marks found in logs */
 	uint64_t guest_pages;
-	uint64_t stray_pages;		/* marks of pages that no region has */
+	uint64_t stray_pages; /* marks of pages that no region has */
 	uint64_t copied_pages;
 	uint64_t dropped_pages;
 };

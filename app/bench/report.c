@@ -11,7 +11,7 @@ typedef void (*report_writer)(FILE *f, const struct options *o, const struct res
 
 static int
 write_file(const char *dir, const char *name, report_writer writer, const struct options *o,
-	   const struct results *r)
+		const struct results *r)
 {
 	char path[4096];
 	FILE *f;

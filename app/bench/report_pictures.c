@@ -76,8 +76,8 @@ write_rates(const char *dir, const struct results *r)
 		if (dt < 0.005)
 			continue;
 		fprintf(f, "%.6f %.6f %.6f\n", (a->t + b->t) / 2,
-			(double)(b->packets[WAY_RX] - a->packets[WAY_RX]) / dt * 1e-6,
-			(double)(b->packets[WAY_TX] - a->packets[WAY_TX]) / dt * 1e-6);
+				(double)(b->packets[WAY_RX] - a->packets[WAY_RX]) / dt * 1e-6,
+				(double)(b->packets[WAY_TX] - a->packets[WAY_TX]) / dt * 1e-6);
 		a = b;
 	}
 	return fclose(f);
@@ -94,8 +94,8 @@ write_rounds(const char *dir, const struct results *r)
 	fprintf(f, "# round, pages marked by the back-end, pages written by the guest, pages copied\n");
 	for (i = 0; i < r->n_rounds; i++)
 		fprintf(f, "%u %llu %llu %llu\n", i, (unsigned long long)r->rounds[i].log_pages,
-			(unsigned long long)r->rounds[i].guest_pages,
-			(unsigned long long)r->rounds[i].copied_pages);
+				(unsigned long long)r->rounds[i].guest_pages,
+				(unsigned long long)r->rounds[i].copied_pages);
 	return fclose(f);
 }
 
@@ -122,10 +122,13 @@ write_gaps(const char *dir, const struct results *r)
 			for (c = 0, sum = 0; c + 1 < GAP_CLASSES; c++) {
 				sum += g->count[c];
 				if (g->count[c] > 0 && sum < g->total)
-					fprintf(f, "%.4f %.3e\n", (double)gap_class_value(c + 1) * 1e-3,
-						(double)(g->total - sum) / (double)g->total);
+					fprintf(f, "%.4f %.3e\n",
+							(double)gap_class_value(c + 1) * 1e-3,
+							(double)(g->total - sum) /
+									(double)g->total);
 			}
-			fprintf(f, "%.4f %.3e\n\n\n", (double)g->max * 1e-3, 0.5 / (double)g->total);
+			fprintf(f, "%.4f %.3e\n\n\n", (double)g->max * 1e-3,
+					0.5 / (double)g->total);
 		}
 	}
 	return fclose(f);
@@ -148,14 +151,17 @@ plot_bands(FILE *f, const struct results *r)
 
 			if (bands[b].phase != phase || to <= from)
 				continue;
-			fprintf(f, "set object %u rectangle from first %.6f, graph 0 to first %.6f, graph 1 "
-				"fillcolor rgb '%s' fillstyle solid noborder behind\n", object++, from, to,
-				bands[b].colour);
+			fprintf(f,
+					"set object %u rectangle from first %.6f, graph 0 to first %.6f, graph 1 "
+					"fillcolor rgb '%s' fillstyle solid noborder behind\n",
+					object++, from, to, bands[b].colour);
 			/* The name once; in a short phase it stands upright. */
 			if (labels[phase]++ == 0)
 				fprintf(f, "set label '%s' at first %.6f, graph 0.97 %s tc rgb '#505050' font ',10'\n",
-					phase_name(phase), (from + to) / 2,
-					to - from > r->samples[r->n_samples - 1].t / 8 ? "center" : "rotate by 90 right");
+						phase_name(phase), (from + to) / 2,
+						to - from > r->samples[r->n_samples - 1].t / 8 ?
+								"center" :
+								"rotate by 90 right");
 		}
 		first = i;
 	}
@@ -172,17 +178,22 @@ plot_means(FILE *f, const struct results *r)
 	for (i = 0; i < r->n_slices; i++) {
 		const struct slice *s = &r->slices[i];
 
-		if ((s->phase != PHASE_BASELINE && s->phase != PHASE_ROUNDS) || s->seconds < all / 50)
+		if ((s->phase != PHASE_BASELINE && s->phase != PHASE_ROUNDS) ||
+				s->seconds < all / 50)
 			continue;
 		for (way = 0; way < N_WAYS; way++) {
 			mean = (double)s->packets[way] / s->seconds * 1e-6;
 			if (s->packets[way] == 0)
 				continue;
-			fprintf(f, "set arrow %u from first %.6f, first %.6f to first %.6f, first %.6f nohead front "
-				"lw 2 dt 2 lc rgb '#202020'\n", arrow++, s->t, mean, s->t + s->seconds, mean);
+			fprintf(f,
+					"set arrow %u from first %.6f, first %.6f to first %.6f, first %.6f nohead front "
+					"lw 2 dt 2 lc rgb '#202020'\n",
+					arrow++, s->t, mean, s->t + s->seconds, mean);
 			if (s->seconds > all / 12)
-				fprintf(f, "set label 'mean %.2f' at first %.6f, first %.6f center offset 0, -1.2 front "
-					"tc rgb '#202020' font ',10'\n", mean, s->t + s->seconds / 2, mean);
+				fprintf(f,
+						"set label 'mean %.2f' at first %.6f, first %.6f center offset 0, -1.2 front "
+						"tc rgb '#202020' font ',10'\n",
+						mean, s->t + s->seconds / 2, mean);
 		}
 	}
 }
@@ -193,18 +204,22 @@ plot_rate(FILE *f, const struct options *o, const struct results *r, const char 
 	const char *comma = "";
 	int way;
 
-	fprintf(f, "reset\nset output 'rate.%s'\nset title '%s: packet rate before and while its guest migrates' "
-		"noenhanced\n", format, o->label);
+	fprintf(f,
+			"reset\nset output 'rate.%s'\nset title '%s: packet rate before and while its guest migrates' "
+			"noenhanced\n",
+			format, o->label);
 	plot_bands(f, r);
 	plot_means(f, r);
-	fprintf(f, "set xlabel 'seconds'\nset ylabel 'million packets per second'\nset yrange [0:*]\n"
-		"set xrange [0:%.3f]\nset grid ytics lc rgb '#d0d0d0'\nset key tmargin right horizontal\n"
-		"set offsets 0, 0, graph 0.12, 0\nplot ", r->samples[r->n_samples - 1].t);
+	fprintf(f,
+			"set xlabel 'seconds'\nset ylabel 'million packets per second'\nset yrange [0:*]\n"
+			"set xrange [0:%.3f]\nset grid ytics lc rgb '#d0d0d0'\nset key tmargin right horizontal\n"
+			"set offsets 0, 0, graph 0.12, 0\nplot ",
+			r->samples[r->n_samples - 1].t);
 	for (way = 0; way < N_WAYS; way++) {
 		if (!moves(r, way))
 			continue;
-		fprintf(f, "%s'rate.dat' using 1:%d with lines lw %d lc rgb '%s' title '%s'", comma, way + 2,
-			way == WAY_RX ? 4 : 2, way_colours[way], way_titles[way]);
+		fprintf(f, "%s'rate.dat' using 1:%d with lines lw %d lc rgb '%s' title '%s'", comma,
+				way + 2, way == WAY_RX ? 4 : 2, way_colours[way], way_titles[way]);
 		comma = ", ";
 	}
 	fprintf(f, "\n");
@@ -213,15 +228,16 @@ plot_rate(FILE *f, const struct options *o, const struct results *r, const char 
 static void
 plot_rounds(FILE *f, const struct options *o, const struct results *r, const char *format)
 {
-	fprintf(f, "reset\nset output 'dirty.%s'\nset title '%s: dirty pages per round of the migration' noenhanced\n"
-		"set xlabel 'round (0: the first copy of all memory; the last ones: stop)'\n"
-		"set ylabel 'pages of 4 KiB (logarithmic)'\nset logscale y\nset yrange [0.8:*]\nset grid ytics lc rgb '#d0d0d0'\n"
-		"set key tmargin right horizontal\nset style fill solid noborder\nset boxwidth 0.8\n"
-		"set xrange [-0.7:%u - 0.3]\n"
-		"plot 'rounds.dat' using 1:2 with boxes lc rgb '#1f5fa8' title 'marked by the back-end', "
-		"'' using 1:4 with linespoints lw 2 pt 7 ps 0.6 lc rgb '#c8641e' title 'copied', "
-		"'' using 1:3 with linespoints lw 2 pt 5 ps 0.5 lc rgb '#3a8a3a' title 'written by the guest'\n",
-		format, o->label, r->n_rounds);
+	fprintf(f,
+			"reset\nset output 'dirty.%s'\nset title '%s: dirty pages per round of the migration' noenhanced\n"
+			"set xlabel 'round (0: the first copy of all memory; the last ones: stop)'\n"
+			"set ylabel 'pages of 4 KiB (logarithmic)'\nset logscale y\nset yrange [0.8:*]\nset grid ytics lc rgb '#d0d0d0'\n"
+			"set key tmargin right horizontal\nset style fill solid noborder\nset boxwidth 0.8\n"
+			"set xrange [-0.7:%u - 0.3]\n"
+			"plot 'rounds.dat' using 1:2 with boxes lc rgb '#1f5fa8' title 'marked by the back-end', "
+			"'' using 1:4 with linespoints lw 2 pt 7 ps 0.6 lc rgb '#c8641e' title 'copied', "
+			"'' using 1:3 with linespoints lw 2 pt 5 ps 0.5 lc rgb '#3a8a3a' title 'written by the guest'\n",
+			format, o->label, r->n_rounds);
 }
 
 static void
@@ -233,16 +249,19 @@ plot_gaps(FILE *f, const struct options *o, const struct results *r, const char 
 	const char *comma = "";
 	int way;
 
-	fprintf(f, "reset\nset output 'gaps.%s'\nset title '%s: does any phase stall the back-end?' noenhanced\n"
-		"set xlabel 'time between two returns of buffers, microseconds'\n"
-		"set ylabel 'share of these times that are longer'\nset logscale xy\nset format y '10^{%%L}'\n"
-		"set grid lc rgb '#d0d0d0'\nset key top right\nplot ", format, o->label);
+	fprintf(f,
+			"reset\nset output 'gaps.%s'\nset title '%s: does any phase stall the back-end?' noenhanced\n"
+			"set xlabel 'time between two returns of buffers, microseconds'\n"
+			"set ylabel 'share of these times that are longer'\nset logscale xy\nset format y '10^{%%L}'\n"
+			"set grid lc rgb '#d0d0d0'\nset key top right\nplot ",
+			format, o->label);
 	for (way = 0; way < N_WAYS; way++) {
 		for (i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
 			if (r->phase[shown[i]].gaps[way].total == 0)
 				continue;
 			fprintf(f, "%s'gaps.dat' index %u using 1:2 with steps lw 2 dt %d lc rgb '%s' title '%s, %s'",
-				comma, block++, way + 1, colours[i], phase_name(shown[i]), way_titles[way]);
+					comma, block++, way + 1, colours[i], phase_name(shown[i]),
+					way_titles[way]);
 			comma = ", ";
 		}
 	}
@@ -287,7 +306,8 @@ run_gnuplot(const char *dir)
 	ret = posix_spawnp(&pid, program, &actions, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	if (ret != 0) {
-		warnx("gnuplot: %s; data and script for the pictures are in %s", strerror(ret), dir);
+		warnx("gnuplot: %s; data and script for the pictures are in %s", strerror(ret),
+				dir);
 		return 0;
 	}
 	while (waitpid(pid, &status, WNOHANG) == 0) {
@@ -309,7 +329,7 @@ report_pictures(const char *dir, const struct options *o, const struct results *
 	if (r->n_samples == 0)
 		return 0;
 	if (write_rates(dir, r) != 0 || write_rounds(dir, r) != 0 || write_gaps(dir, r) != 0 ||
-	    write_script(dir, o, r) != 0) {
+			write_script(dir, o, r) != 0) {
 		warnx("%s: the data of the pictures could not be written", dir);
 		return -EIO;
 	}

@@ -20,7 +20,8 @@
 static int
 usage(void)
 {
-	fprintf(stderr, "usage: dirtylog-core-state CPU ...\n"
+	fprintf(stderr,
+			"usage: dirtylog-core-state CPU ...\n"
 			"Prints a line per CPU: how many independent operations its core does in the "
 			"time of one\naddition that waits for another. Then a line for each two that "
 			"follow each other: how many\nnanoseconds a line of memory takes from one to the "

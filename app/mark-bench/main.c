@@ -25,12 +25,13 @@ static void
 usage(FILE *stream)
 {
 	fprintf(stream,
-		"usage: dirtylog-mark-bench [--rounds N] [--marks N] [--json FILE]\n"
-		"  --rounds N   turns of each method in each scene (default 201)\n"
-		"  --marks N    marks per turn and thread, a multiple of %u; where the log is\n"
-		"               harvested, it is so once per turn (default 8192: about 1 ms of a\n"
-		"               queue with 8 million packets per second)\n"
-		"  --json FILE  write the results there too\n", BURST);
+			"usage: dirtylog-mark-bench [--rounds N] [--marks N] [--json FILE]\n"
+			"  --rounds N   turns of each method in each scene (default 201)\n"
+			"  --marks N    marks per turn and thread, a multiple of %u; where the log is\n"
+			"               harvested, it is so once per turn (default 8192: about 1 ms of a\n"
+			"               queue with 8 million packets per second)\n"
+			"  --json FILE  write the results there too\n",
+			BURST);
 }
 
 /* A number in [1, max] and nothing else. */
@@ -64,7 +65,7 @@ tsc_hz(void)
 	do {
 		clock_gettime(CLOCK_MONOTONIC_RAW, &now);
 		seconds = (double)(now.tv_sec - start.tv_sec) +
-			(double)(now.tv_nsec - start.tv_nsec) / 1e9;
+				(double)(now.tv_nsec - start.tv_nsec) / 1e9;
 	} while (seconds < 0.05);
 	return (double)(rte_rdtsc() - tsc) / seconds;
 }

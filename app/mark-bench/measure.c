@@ -29,7 +29,7 @@ struct run {
 	const struct settings *settings;
 	struct guest guest;
 	struct spin_barrier barrier;
-	bool lost; /* set by the thread that misses a mark */
+	bool lost;        /* set by the thread that misses a mark */
 	uint64_t *cycles; /* [method][round][thread] */
 };
 
@@ -79,7 +79,7 @@ draw_slots(struct thread *thread)
 			thread->slots[i] = thread->id * RING_SLOTS + i % RING_SLOTS;
 		else
 			thread->slots[i] = draw(thread) % (uint32_t)run->guest.nb_pages *
-				PAGE_SLOTS;
+					PAGE_SLOTS;
 	}
 }
 

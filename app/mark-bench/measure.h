@@ -14,7 +14,7 @@
 
 /* Which pages the buffers are in. */
 enum pattern {
-	PATTERN_RING,      /* 256 buffers of 2 KiB, one after the other, again and again */
+	PATTERN_RING, /* 256 buffers of 2 KiB, one after the other, again and again */
 	PATTERN_RANDOM_64K,
 	PATTERN_RANDOM_1M,
 	NB_PATTERNS

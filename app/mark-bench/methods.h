@@ -29,7 +29,7 @@ struct guest {
 	uint64_t nb_pages; /* one region, from GPA 0 on */
 	struct dirtylog *dl;
 	const struct dirtylog_bitmap *bitmap; /* on the same log */
-	pthread_rwlock_t lock; /* for the method that takes one */
+	pthread_rwlock_t lock;                /* for the method that takes one */
 };
 
 /* An entry of the cache that is searched. */

@@ -21,9 +21,11 @@ print_result(const struct result *result, FILE *stream)
 	for (m = 0; m < NB_METHODS; m++) {
 		const struct cost *cost = &result->costs[m];
 
-		fprintf(stream, "%s\n      \"%s\": {\"median\": %.3f, \"min\": %.3f, "
-				"\"p25\": %.3f, \"p75\": %.3f}", m == 0 ? "" : ",",
-				methods[m].name, cost->median, cost->min, cost->p25, cost->p75);
+		fprintf(stream,
+				"%s\n      \"%s\": {\"median\": %.3f, \"min\": %.3f, "
+				"\"p25\": %.3f, \"p75\": %.3f}",
+				m == 0 ? "" : ",", methods[m].name, cost->median, cost->min,
+				cost->p25, cost->p75);
 	}
 	fprintf(stream, "}}");
 }
@@ -55,7 +57,8 @@ report_json(const struct report *report, FILE *stream)
 {
 	uint32_t i;
 
-	fprintf(stream, "{\n  \"program\": \"dirtylog-mark-bench\",\n  \"tsc_hz\": %.0f,\n"
+	fprintf(stream,
+			"{\n  \"program\": \"dirtylog-mark-bench\",\n  \"tsc_hz\": %.0f,\n"
 			"  \"cpus\": %u,\n  \"burst\": %u,\n  \"rounds\": %u,\n"
 			"  \"marks_per_slice\": %u,\n  \"results\": [\n",
 			report->tsc_hz, report->nb_cpus, BURST, report->settings->rounds,

@@ -8,8 +8,7 @@ print_scene(const struct scene *scene, FILE *stream)
 {
 	fprintf(stream, "%u %-7s %-9s %-10s", scene->nb_threads,
 			scene->nb_threads == 1 ? "thread" : "threads",
-			scene->harvested ? "harvested" : "steady",
-			pattern_names[scene->pattern]);
+			scene->harvested ? "harvested" : "steady", pattern_names[scene->pattern]);
 }
 
 static void
@@ -27,7 +26,7 @@ print_costs(const struct report *report, FILE *stream)
 		print_scene(&result->scene, stream);
 		for (m = 0; m < NB_METHODS; m++)
 			fprintf(stream, " %7.2f ±%4.1f", result->costs[m].median,
-				(result->costs[m].p75 - result->costs[m].p25) / 2);
+					(result->costs[m].p75 - result->costs[m].p25) / 2);
 		fprintf(stream, "\n%30s", "fastest slice");
 		for (m = 0; m < NB_METHODS; m++)
 			fprintf(stream, " %7.2f      ", result->costs[m].min);
@@ -47,7 +46,10 @@ print_target(const struct report *report, const struct target *target, FILE *str
 		met += target_met(target, &report->results[i]);
 	}
 	fprintf(stream, "\n%s: %s (%u of %u)\n", target->what,
-			met == of ? "MET" : met == 0 ? "NOT MET" : "MET IN PART", met, of);
+			met == of                ? "MET" :
+					met == 0 ? "NOT MET" :
+						   "MET IN PART",
+			met, of);
 	for (i = 0; i < report->nb_results; i++) {
 		const struct result *result = &report->results[i];
 
@@ -65,11 +67,14 @@ report_table(const struct report *report, FILE *stream)
 {
 	uint32_t i;
 
-	fprintf(stream, "Cycles of the timestamp counter (%.0f MHz) per mark: median of %u rounds, "
-			"± half the distance of the quartiles.\n", report->tsc_hz / 1e6,
-			report->settings->rounds);
-	fprintf(stream, "Bursts of %u marks, %u marks per slice and thread; \"harvested\": all bits "
-			"are cleared before each slice.\n\n", BURST, report->settings->marks);
+	fprintf(stream,
+			"Cycles of the timestamp counter (%.0f MHz) per mark: median of %u rounds, "
+			"± half the distance of the quartiles.\n",
+			report->tsc_hz / 1e6, report->settings->rounds);
+	fprintf(stream,
+			"Bursts of %u marks, %u marks per slice and thread; \"harvested\": all bits "
+			"are cleared before each slice.\n\n",
+			BURST, report->settings->marks);
 	for (i = 0; i < NB_METHODS; i++)
 		fprintf(stream, "  %-13s %s\n", methods[i].name, methods[i].what);
 	fprintf(stream, "\n");

@@ -10,8 +10,8 @@
 struct target {
 	const char *what;
 	enum method_id against;
-	double times;   /* bound of the ratio of medians */
-	bool at_least;  /* the other one costs at least so many times as much as the marker;
+	double times;  /* bound of the ratio of medians */
+	bool at_least; /* the other one costs at least so many times as much as the marker;
 			 * false: the marker at most so many times as much as the other one */
 	bool random_steady_only;
 };

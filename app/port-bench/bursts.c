@@ -7,7 +7,7 @@
 
 #include "bursts.h"
 
-#define CALLS_PER_LOOK 16	/* at the clock */
+#define CALLS_PER_LOOK 16 /* at the clock */
 
 int
 bursts_alloc(struct rte_mempool *pool, struct rte_mbuf **mbufs, unsigned int n, unsigned int size)
@@ -25,7 +25,7 @@ bursts_alloc(struct rte_mempool *pool, struct rte_mbuf **mbufs, unsigned int n, 
 
 int
 bursts_send(uint16_t port, uint16_t queue, struct rte_mempool *pool, unsigned int size,
-	    unsigned int burst, uint64_t cycles, struct turn *turn)
+		unsigned int burst, uint64_t cycles, struct turn *turn)
 {
 	const uint64_t start = rte_rdtsc();
 	struct rte_mbuf *mbufs[BURST];
@@ -53,7 +53,8 @@ bursts_send(uint16_t port, uint16_t queue, struct rte_mempool *pool, unsigned in
 }
 
 int
-bursts_receive(uint16_t port, uint16_t queue, unsigned int burst, uint64_t cycles, struct turn *turn)
+bursts_receive(uint16_t port, uint16_t queue, unsigned int burst, uint64_t cycles,
+		struct turn *turn)
 {
 	const uint64_t start = rte_rdtsc();
 	struct rte_mbuf *mbufs[BURST];

@@ -11,9 +11,10 @@
 int bursts_send(uint16_t port, uint16_t queue, struct rte_mempool *pool, unsigned int size,
 		unsigned int burst, uint64_t cycles, struct turn *turn);
 int bursts_receive(uint16_t port, uint16_t queue, unsigned int burst, uint64_t cycles,
-		   struct turn *turn);
+		struct turn *turn);
 
 /* Mbufs of this size out of the pool. */
-int bursts_alloc(struct rte_mempool *pool, struct rte_mbuf **mbufs, unsigned int n, unsigned int size);
+int bursts_alloc(struct rte_mempool *pool, struct rte_mbuf **mbufs, unsigned int n,
+		unsigned int size);
 
 #endif

@@ -19,8 +19,8 @@ enum event { EVENT_LOG_ON, EVENT_LOG_SWAP, EVENT_LOG_OFF, EVENT_NONE, NB_EVENTS 
 
 struct window {
 	uint32_t event;
-	uint32_t length;	/* cycles */
-	uint64_t worst;		/* cycles */
+	uint32_t length; /* cycles */
+	uint64_t worst;  /* cycles */
 };
 
 struct delays {
@@ -29,7 +29,7 @@ struct delays {
 	/* The rest is written by the thread of the bursts, but for what a window begins with. */
 	struct gap_histogram delay[NB_EVENTS] __attribute__((aligned(128)));
 	struct gap_histogram outside;
-	uint64_t dry[NB_EVENTS];	/* bursts that found no buffer: their delay is not known */
+	uint64_t dry[NB_EVENTS]; /* bursts that found no buffer: their delay is not known */
 	struct window windows[MAX_WINDOWS];
 };
 
@@ -47,7 +47,7 @@ delays_open(struct delays *d, enum event event)
 
 	if (at / 2 == MAX_WINDOWS)
 		return false;
-	d->windows[at / 2] = (struct window) { .event = event };
+	d->windows[at / 2] = (struct window){ .event = event };
 	__atomic_store_n(&d->at, at + 1, __ATOMIC_RELEASE);
 	return true;
 }

@@ -15,7 +15,7 @@
 
 #include "eal.h"
 
-#define MBUFS 16384	/* and a cache of 250: as testpmd has them */
+#define MBUFS 16384 /* and a cache of 250: as testpmd has them */
 #define MBUF_CACHE 250
 #define DRIVER "librte_net_dirtylog.so"
 
@@ -75,23 +75,23 @@ eal_start(struct port_bench *b, const char *program)
 	snprintf(name, sizeof(name), "%s", program);
 	snprintf(prefix, sizeof(prefix), "port-bench-%d", (int)getpid());
 	snprintf(lcores, sizeof(lcores), "0@%u,%u@%u,%u@%u", cpus[0], LCORE_BURSTS, cpus[1],
-		 LCORE_GUEST, cpus[0]);
+			LCORE_GUEST, cpus[0]);
 	args[n++] = name;
-	args[n++] = (char *)(uintptr_t)"--no-pci";
-	args[n++] = (char *)(uintptr_t)"--no-telemetry";
-	args[n++] = (char *)(uintptr_t)"--lcores";
+	args[n++] = (char *)(uintptr_t) "--no-pci";
+	args[n++] = (char *)(uintptr_t) "--no-telemetry";
+	args[n++] = (char *)(uintptr_t) "--lcores";
 	args[n++] = lcores;
-	args[n++] = (char *)(uintptr_t)"--log-level=*:error";
-	args[n++] = (char *)(uintptr_t)"--file-prefix";
+	args[n++] = (char *)(uintptr_t) "--log-level=*:error";
+	args[n++] = (char *)(uintptr_t) "--file-prefix";
 	args[n++] = prefix;
-	args[n++] = (char *)(uintptr_t)"-m";
-	args[n++] = (char *)(uintptr_t)"256";
+	args[n++] = (char *)(uintptr_t) "-m";
+	args[n++] = (char *)(uintptr_t) "256";
 	if (b->settings.hugepages) {
-		args[n++] = (char *)(uintptr_t)"--in-memory";
-		args[n++] = (char *)(uintptr_t)"--single-file-segments";
+		args[n++] = (char *)(uintptr_t) "--in-memory";
+		args[n++] = (char *)(uintptr_t) "--single-file-segments";
 	} else {
-		args[n++] = (char *)(uintptr_t)"--no-huge";
-		args[n++] = (char *)(uintptr_t)"--no-shconf";
+		args[n++] = (char *)(uintptr_t) "--no-huge";
+		args[n++] = (char *)(uintptr_t) "--no-shconf";
 	}
 	/* To stderr only, and not to the system's log. */
 	rte_openlog_stream(stderr);
@@ -100,7 +100,7 @@ eal_start(struct port_bench *b, const char *program)
 		return -rte_errno;
 	}
 	b->pool = rte_pktmbuf_pool_create("bursts", MBUFS, MBUF_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-					  (int)rte_socket_id());
+			(int)rte_socket_id());
 	if (b->pool == NULL) {
 		warnx("a pool of %d mbufs: %s", MBUFS, rte_strerror(rte_errno));
 		return -rte_errno;

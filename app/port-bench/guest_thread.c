@@ -51,7 +51,7 @@ guest_thread_start(struct guest_thread *t, unsigned int cpu, bool yields)
 	cpu_set_t set;
 	int ret;
 
-	*t = (struct guest_thread) { .cpu = cpu, .yields = yields };
+	*t = (struct guest_thread){ .cpu = cpu, .yields = yields };
 	ret = pthread_create(&t->thread, NULL, run, t);
 	if (ret != 0) {
 		warnx("the guest's thread: %s", strerror(ret));

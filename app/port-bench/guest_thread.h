@@ -18,12 +18,13 @@ struct guest_work {
 
 struct guest_thread {
 	unsigned int cpu;
-	bool yields;	/* runs only when nobody else wants its CPU */
+	bool yields; /* runs only when nobody else wants its CPU */
 	pthread_t thread;
 	bool started;
-	const struct guest_work *work __attribute__((aligned(128)));	/* what it is to do, NULL: nothing */
+	const struct guest_work *work
+			__attribute__((aligned(128))); /* what it is to do, NULL: nothing */
 	bool end;
-	const struct guest_work *doing __attribute__((aligned(128)));	/* what it does */
+	const struct guest_work *doing __attribute__((aligned(128))); /* what it does */
 };
 
 int guest_thread_start(struct guest_thread *t, unsigned int cpu, bool yields);

@@ -10,14 +10,14 @@
 #include "dirty_log.h"
 
 #define HARVEST_MS 100u
-#define HARVEST_STEP 8u		/* words, a line */
+#define HARVEST_STEP 8u /* words, a line */
 
 /* Written at each poll: no other core looks at this line. */
 struct harvest {
-	const struct dirty_log *log;	/* NULL: no logging */
-	uint64_t interval;	/* cycles */
-	uint64_t waited;	/* since the last harvest began */
-	uint64_t at;		/* the next word, or the log's end */
+	const struct dirty_log *log; /* NULL: no logging */
+	uint64_t interval;           /* cycles */
+	uint64_t waited;             /* since the last harvest began */
+	uint64_t at;                 /* the next word, or the log's end */
 	uint64_t harvests, marks;
 } __attribute__((aligned(128)));
 

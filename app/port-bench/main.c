@@ -15,9 +15,9 @@
 #include "vhost_poke.h"
 #include "eal.h"
 
-#define MIN_HUGE_PAGES 400	/* of 2 MiB, for the EAL and the largest guests */
+#define MIN_HUGE_PAGES 400 /* of 2 MiB, for the EAL and the largest guests */
 #define DEFAULT_SECONDS 35u
-#define DEFAULT_BURSTS 512u		/* whole rounds of the rings */
+#define DEFAULT_BURSTS 512u /* whole rounds of the rings */
 
 static const struct {
 	const char *name;
@@ -30,8 +30,9 @@ static const struct {
 	{ "memcpy", mode_memcpy },
 	{ "count", mode_count },
 };
-#define TIMED_MODES ((1u << (RTE_DIM(modes) - 1)) - 1)	/* the last times nothing */
+#define TIMED_MODES ((1u << (RTE_DIM(modes) - 1)) - 1) /* the last times nothing */
 
+/* clang-format off */
 static const char usage[] =
 "usage: dirtylog-port-bench [options]\n"
 "Times the bursts of ports of net_vhost and net_dirtylog, in turns, in one process that\n"
@@ -56,6 +57,7 @@ static const char usage[] =
 "  --driver PATH    librte_net_dirtylog.so (that of the build which this program is of)\n"
 "  --no-huge        no huge pages, even where there are enough free ones\n"
 "  --help\n";
+/* clang-format on */
 
 static int
 parse_modes(const char *text, unsigned int *chosen)
@@ -80,7 +82,8 @@ parse_modes(const char *text, unsigned int *chosen)
 }
 
 static int
-parse_number(const char *text, unsigned long min, unsigned long max, const char **rest, unsigned int *value)
+parse_number(const char *text, unsigned long min, unsigned long max, const char **rest,
+		unsigned int *value)
 {
 	char *end;
 	unsigned long n;
@@ -100,7 +103,8 @@ parse_cpus(const char *text, unsigned int *cpus)
 	const char *rest;
 
 	if (parse_number(text, 0, CPU_SETSIZE - 1, &rest, &cpus[0]) == 0 && *rest == ',' &&
-	    parse_number(rest + 1, 0, CPU_SETSIZE - 1, &rest, &cpus[1]) == 0 && *rest == '\0')
+			parse_number(rest + 1, 0, CPU_SETSIZE - 1, &rest, &cpus[1]) == 0 &&
+			*rest == '\0')
 		return 0;
 	warnx("--cpus: '%s' is not two numbers", text);
 	return -EINVAL;
@@ -174,9 +178,13 @@ parse(struct settings *s, int argc, char **argv)
 	const char *rest;
 	int c, ret = 0;
 
-	*s = (struct settings) {
-		.modes = TIMED_MODES, .seconds = DEFAULT_SECONDS, .json = "-",
-		.hugepages = enough_huge_pages(), .bursts = DEFAULT_BURSTS, .cells = "*",
+	*s = (struct settings){
+		.modes = TIMED_MODES,
+		.seconds = DEFAULT_SECONDS,
+		.json = "-",
+		.hugepages = enough_huge_pages(),
+		.bursts = DEFAULT_BURSTS,
+		.cells = "*",
 	};
 	choose_cpus(s->cpus);
 	while (ret == 0 && (c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -185,14 +193,15 @@ parse(struct settings *s, int argc, char **argv)
 			ret = parse_modes(optarg, &s->modes);
 			break;
 		case 's':
-			if (parse_number(optarg, 1, 3600, &rest, &s->seconds) < 0 || *rest != '\0') {
+			if (parse_number(optarg, 1, 3600, &rest, &s->seconds) < 0 ||
+					*rest != '\0') {
 				warnx("--seconds: '%s' is no number from 1 to 3600", optarg);
 				ret = -EINVAL;
 			}
 			break;
 		case 'b':
 			if (parse_number(optarg, 1, 1000000, &rest, &s->bursts) < 0 ||
-			    *rest != '\0') {
+					*rest != '\0') {
 				warnx("--bursts: '%s' is no number from 1 to 1000000", optarg);
 				ret = -EINVAL;
 			}
@@ -239,9 +248,11 @@ run_modes(struct port_bench *b)
 	unsigned int i;
 	int ret = 0;
 
-	fprintf(b->out, "{\n  \"program\": \"dirtylog-port-bench\", \"drivers\": [\"%s\", \"%s\"],\n"
-		"  \"cpus\": {\"guest\": %u, \"bursts\": %u}, \"hugepages\": %s, \"tsc_hz\": %.0f,\n",
-		driver_names[0], driver_names[1], s->cpus[0], s->cpus[1], json_bool(s->hugepages), b->hz);
+	fprintf(b->out,
+			"{\n  \"program\": \"dirtylog-port-bench\", \"drivers\": [\"%s\", \"%s\"],\n"
+			"  \"cpus\": {\"guest\": %u, \"bursts\": %u}, \"hugepages\": %s, \"tsc_hz\": %.0f,\n",
+			driver_names[0], driver_names[1], s->cpus[0], s->cpus[1],
+			json_bool(s->hugepages), b->hz);
 	for (i = 0; ret == 0 && i < RTE_DIM(modes); i++) {
 		if ((s->modes & 1u << i) == 0)
 			continue;
@@ -284,7 +295,7 @@ main(int argc, char **argv)
 		warnx("one CPU only: guest and bursts take it from each other, the figures mean little");
 	if (!b.settings.hugepages)
 		warnx("no huge pages (%d of 2 MiB free ones are needed): figures are lower than with them",
-		      MIN_HUGE_PAGES);
+				MIN_HUGE_PAGES);
 	b.hz = (double)cycles_per_second();
 	b.cycles_per_ms = (uint64_t)(b.hz / 1000);
 	if (open_output(&b) < 0)

@@ -18,7 +18,7 @@
 #include "worker.h"
 
 #define WARM_UP_LIMIT_NS 20000000000ull
-#define WARM_UP_USES 2u		/* of each buffer: after them all pages are marked that will be */
+#define WARM_UP_USES 2u /* of each buffer: after them all pages are marked that will be */
 /* Random buffers lie in pages all over the guest's memory, so that neighbours share no
  * word of the log. Few, as each is to be used in the warm-up, where all is slow. */
 #define SPREAD_BUFFERS 4096u
@@ -27,7 +27,7 @@
 struct cell {
 	unsigned int size, burst;
 	bool packed, tx, log, random;
-	uint64_t packets;	/* in the bursts that are counted */
+	uint64_t packets; /* in the bursts that are counted */
 };
 
 struct count {
@@ -48,8 +48,8 @@ wanted(const struct count *c, const struct cell *cell)
 	char name[64];
 
 	snprintf(name, sizeof(name), "%s/%s/%u/%u/%s/%s", ring_name(cell->packed),
-		 direction_name(cell->tx), cell->size, cell->burst, cell->log ? "on" : "off",
-		 order_name(cell->random));
+			direction_name(cell->tx), cell->size, cell->burst, cell->log ? "on" : "off",
+			order_name(cell->random));
 	return fnmatch(c->b->settings.cells, name, 0) == 0;
 }
 
@@ -63,14 +63,14 @@ exchange(struct count *c, const struct cell *cell, bool counted)
 
 	if (cell->tx) {
 		n = counted ? count_burst_rx(port, mbufs, burst) :
-			rte_eth_rx_burst(port, 0, mbufs, burst);
+			      rte_eth_rx_burst(port, 0, mbufs, burst);
 		if (n > 0)
 			rte_pktmbuf_free_bulk(mbufs, n);
 	} else {
 		if (bursts_alloc(c->b->pool, mbufs, burst, cell->size) < 0)
 			return -ENOMEM;
 		n = counted ? count_burst_tx(port, mbufs, burst) :
-			rte_eth_tx_burst(port, 0, mbufs, burst);
+			      rte_eth_tx_burst(port, 0, mbufs, burst);
 		if (n < burst)
 			rte_pktmbuf_free_bulk(mbufs + n, burst - n);
 	}
@@ -95,7 +95,7 @@ warm_up(struct count *c, const struct cell *cell)
 			continue;
 		if (now_ns() > deadline) {
 			warnx("%s: %u packets in the warm-up, no more come", c->rig.driver,
-			      packets);
+					packets);
 			return -EIO;
 		}
 		sleep_us(1000);
@@ -137,12 +137,13 @@ one_cell(struct count *c, struct cell *cell)
 		cell->packets += (unsigned int)n;
 	}
 	count_cell_end();
-	fprintf(b->out, "%s\n    {\"driver\": \"%s\", \"ring\": \"%s\", \"direction\": \"%s\", "
-		"\"size\": %u, \"burst\": %u, \"log\": %s, \"order\": \"%s\", "
-		"\"bursts\": %u, \"packets\": %llu}", c->comma, c->rig.driver,
-		ring_name(cell->packed), direction_name(cell->tx), cell->size, cell->burst,
-		json_bool(cell->log), order_name(cell->random), b->settings.bursts,
-		(unsigned long long)cell->packets);
+	fprintf(b->out,
+			"%s\n    {\"driver\": \"%s\", \"ring\": \"%s\", \"direction\": \"%s\", "
+			"\"size\": %u, \"burst\": %u, \"log\": %s, \"order\": \"%s\", "
+			"\"bursts\": %u, \"packets\": %llu}",
+			c->comma, c->rig.driver, ring_name(cell->packed), direction_name(cell->tx),
+			cell->size, cell->burst, json_bool(cell->log), order_name(cell->random),
+			b->settings.bursts, (unsigned long long)cell->packets);
 	c->comma = ",";
 	return 0;
 }
@@ -155,7 +156,7 @@ cells_of_guest(struct count *c, unsigned int driver, struct cell *cell)
 	const unsigned int *bursts = c->b->settings.quick ? quick : all;
 	const unsigned int n = c->b->settings.quick ? RTE_DIM(quick) : RTE_DIM(all);
 	struct guest_config config = guest_config(c->b, cell->packed, DIRECTION_BOTH, FEW_BUFFERS,
-						  cell->size);
+			cell->size);
 	bool opened = false, logging = false;
 	unsigned int i;
 	int ret = 0, closed;
@@ -198,7 +199,8 @@ cells_of_driver(struct count *c, unsigned int driver)
 
 	for (i = 0; ret == 0 && i < 4 * sizes; i++) {
 		struct cell cell = {
-			.packed = i / 2 / sizes == 1, .random = i / sizes % 2 == 1,
+			.packed = i / 2 / sizes == 1,
+			.random = i / sizes % 2 == 1,
 			.size = i % sizes == 0 ? 64 : 1518,
 		};
 
@@ -214,7 +216,7 @@ mode_count(struct port_bench *b)
 	unsigned int i;
 	int ret = 0;
 
-	c = (struct count) { .b = b, .comma = "" };
+	c = (struct count){ .b = b, .comma = "" };
 	fprintf(b->out, "  \"count\": [");
 	for (i = 0; ret == 0 && i < NB_DRIVERS; i++)
 		if (b->settings.port == NULL || strcmp(b->settings.port, driver_names[i]) == 0)

@@ -22,37 +22,37 @@
 #include "rig.h"
 #include "worker.h"
 
-#define MACHINE NB_DRIVERS	/* beside the drivers: no bursts at all */
+#define MACHINE NB_DRIVERS /* beside the drivers: no bursts at all */
 #define NB_SUBJECTS (NB_DRIVERS + 1)
 #define RING_SIZE 16384u
-#define REGIONS 4u		/* and holes between them: the log is that of a guest of 48 GiB */
+#define REGIONS 4u /* and holes between them: the log is that of a guest of 48 GiB */
 #define HOLE_MIB 16384u
-#define PERIOD_NS 2000u		/* one burst: 16 million packets per second, and a ring that lasts 1 ms */
-#define AFTERWARDS_US 50u	/* belong to an event */
+#define PERIOD_NS 2000u   /* one burst: 16 million packets per second, and a ring that lasts 1 ms */
+#define AFTERWARDS_US 50u /* belong to an event */
 #define SETTLE_US 400u
-#define CALM_US 200u		/* length of a window of the machine alone */
+#define CALM_US 200u /* length of a window of the machine alone */
 #define REST_LIMIT_NS 2000000000ull
-#define BLOCK 5u		/* turns: A B B A, machine */
+#define BLOCK 5u /* turns: A B B A, machine */
 #define ENOUGH_BLOCKS 3u
 
 static const char *const event_names[NB_EVENTS] = { "log on", "log swap", "log off", "none" };
 
 struct subject {
 	struct port_bench *b;
-	struct rig *rig;		/* NULL: the machine */
+	struct rig *rig; /* NULL: the machine */
 	bool tx;
 	struct delays *delays;
 	struct guest_numbering numbering;
 	struct guest_work work;
 	/* the front-end's */
 	uint64_t marks, logs, logs_marked;
-	uint64_t logs_missed;		/* without a mark, though packets were moved */
-	uint64_t moved_before;		/* s->moved when the present log came into force */
+	uint64_t logs_missed;  /* without a mark, though packets were moved */
+	uint64_t moved_before; /* s->moved when the present log came into force */
 	double seconds;
 	/* the bursts' */
 	int stop;
 	struct rte_mbuf *mbufs[BURST];
-	unsigned int have;		/* of them not sent yet */
+	unsigned int have; /* of them not sent yet */
 	uint64_t next_number;
 	struct numbers_seen seen;
 	uint64_t moved;
@@ -79,8 +79,8 @@ send_burst(struct subject *s, uint16_t *n)
 		if (ret < 0)
 			return ret;
 		for (i = 0; i < BURST; i++, s->next_number++)
-			memcpy(rte_pktmbuf_mtod_offset(s->mbufs[i], uint8_t *, NUMBER_AT), &s->next_number,
-			       sizeof(s->next_number));
+			memcpy(rte_pktmbuf_mtod_offset(s->mbufs[i], uint8_t *, NUMBER_AT),
+					&s->next_number, sizeof(s->next_number));
 		s->have = BURST;
 	}
 	*n = rte_eth_tx_burst(s->rig->port, 0, s->mbufs + BURST - s->have, (uint16_t)s->have);
@@ -97,7 +97,8 @@ receive_burst(struct subject *s, uint16_t *n)
 
 	*n = rte_eth_rx_burst(s->rig->port, 0, mbufs, BURST);
 	for (i = 0; i < *n; i++) {
-		memcpy(&number, rte_pktmbuf_mtod_offset(mbufs[i], uint8_t *, NUMBER_AT), sizeof(number));
+		memcpy(&number, rte_pktmbuf_mtod_offset(mbufs[i], uint8_t *, NUMBER_AT),
+				sizeof(number));
 		number_seen(&s->seen, number);
 	}
 	if (*n > 0)
@@ -251,7 +252,7 @@ make_event(struct subject *s, enum event event)
 	if (event != EVENT_LOG_ON)
 		end_log(s, &old, moved);
 	if (event == EVENT_LOG_OFF)
-		*log = (struct dirty_log) { .fd = -1 };
+		*log = (struct dirty_log){ .fd = -1 };
 	sleep_us(SETTLE_US);
 	return stay_calm(s, (unsigned int)(length / cycles_per_us)) ? 0 : 1;
 }
@@ -306,7 +307,7 @@ settle_accounts(struct events *e, struct subject *s)
 
 	ret = guest_thread_turn_to(&e->guest, &s->work);
 	while (ret == 0 && now_ns() < deadline &&
-	       __atomic_load_n(&s->work.queue->packets, __ATOMIC_ACQUIRE) != s->moved)
+			__atomic_load_n(&s->work.queue->packets, __ATOMIC_ACQUIRE) != s->moved)
 		sleep_us(1000);
 	if (ret == 0)
 		ret = guest_thread_turn_to(&e->guest, NULL);
@@ -341,9 +342,12 @@ us(const struct subject *s, uint64_t cycles)
 static void
 print_delays(const struct subject *s, const struct gap_histogram *h)
 {
-	fprintf(s->b->out, "\"bursts\": %" PRIu64 ", \"p50_us\": %.3f, \"p99_us\": %.3f, \"p999_us\": %.3f, "
-		"\"max_us\": %.3f", h->total, us(s, gap_quantile(h, 0.5)), us(s, gap_quantile(h, 0.99)),
-		us(s, gap_quantile(h, 0.999)), us(s, h->max));
+	fprintf(s->b->out,
+			"\"bursts\": %" PRIu64
+			", \"p50_us\": %.3f, \"p99_us\": %.3f, \"p999_us\": %.3f, "
+			"\"max_us\": %.3f",
+			h->total, us(s, gap_quantile(h, 0.5)), us(s, gap_quantile(h, 0.99)),
+			us(s, gap_quantile(h, 0.999)), us(s, h->max));
 }
 
 static void
@@ -374,12 +378,14 @@ print_packets(const struct subject *s)
 	/* Sent: what the receiver should have seen. */
 	uint64_t sent = s->tx ? guest : s->next_number;
 
-	fprintf(s->b->out, ",\n      \"packets\": {\"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"lost\": %"
-		PRIu64 ", \"repeated\": %" PRIu64 "}, \"dry\": %" PRIu64 ", \"turned_away\": %" PRIu64
-		",\n      \"logs\": {\"used\": %" PRIu64 ", \"marked\": %" PRIu64
-		", \"missed\": %" PRIu64 ", \"marks\": %" PRIu64 "}",
-		sent, seen->packets, seen->lost, seen->repeated, s->dry, s->turned_away, s->logs,
-		s->logs_marked, s->logs_missed, s->marks);
+	fprintf(s->b->out,
+			",\n      \"packets\": {\"sent\": %" PRIu64 ", \"received\": %" PRIu64
+			", \"lost\": %" PRIu64 ", \"repeated\": %" PRIu64 "}, \"dry\": %" PRIu64
+			", \"turned_away\": %" PRIu64 ",\n      \"logs\": {\"used\": %" PRIu64
+			", \"marked\": %" PRIu64 ", \"missed\": %" PRIu64 ", \"marks\": %" PRIu64
+			"}",
+			sent, seen->packets, seen->lost, seen->repeated, s->dry, s->turned_away,
+			s->logs, s->logs_marked, s->logs_missed, s->marks);
 }
 
 static void
@@ -387,9 +393,11 @@ print_subject(const struct subject *s, bool packed, const char *comma)
 {
 	unsigned int e;
 
-	fprintf(s->b->out, "%s\n    {\"ring\": \"%s\", \"direction\": \"%s\", \"who\": \"%s\", \"seconds\": %.3f, "
-		"\"all_bursts\": %" PRIu64, comma, ring_name(packed), direction_name(s->tx),
-		s->rig == NULL ? "machine" : s->rig->driver, s->seconds, s->bursts);
+	fprintf(s->b->out,
+			"%s\n    {\"ring\": \"%s\", \"direction\": \"%s\", \"who\": \"%s\", \"seconds\": %.3f, "
+			"\"all_bursts\": %" PRIu64,
+			comma, ring_name(packed), direction_name(s->tx),
+			s->rig == NULL ? "machine" : s->rig->driver, s->seconds, s->bursts);
 	if (s->rig != NULL)
 		print_packets(s);
 	fprintf(s->b->out, ",\n      \"outside\": {");
@@ -418,7 +426,7 @@ static int
 prepare(struct events *e, bool packed, bool tx)
 {
 	struct guest_config config = guest_config(e->b, packed, tx ? DIRECTION_TX : DIRECTION_RX,
-						  RING_SIZE + NUMBERING_SPARE, NUMBERED_SIZE);
+			RING_SIZE + NUMBERING_SPARE, NUMBERED_SIZE);
 	unsigned int i;
 
 	config.buffers.order = ORDER_SEQUENTIAL;
@@ -428,7 +436,9 @@ prepare(struct events *e, bool packed, bool tx)
 	for (i = 0; i < NB_SUBJECTS; i++) {
 		struct subject *s = &e->subjects[i];
 
-		*s = (struct subject) { .b = e->b, .tx = tx, .rig = i == MACHINE ? NULL : &e->rigs[i] };
+		*s = (struct subject){
+			.b = e->b, .tx = tx, .rig = i == MACHINE ? NULL : &e->rigs[i]
+		};
 		s->delays = aligned_alloc(128, (sizeof(*s->delays) + 127) / 128 * 128);
 		if (s->delays == NULL) {
 			warn("delays");
@@ -451,8 +461,10 @@ one_setting(struct events *e, bool packed, bool tx, uint64_t cycles_each, const 
 		struct guest_queue *q = &s->rig->guest.queues[tx];
 
 		guest_numbering_start(&s->numbering, q);
-		s->work = (struct guest_work) {
-			.queue = q, .returned = guest_numbering_returned, .arg = &s->numbering,
+		s->work = (struct guest_work){
+			.queue = q,
+			.returned = guest_numbering_returned,
+			.arg = &s->numbering,
 		};
 	}
 	if (ret == 0)
@@ -470,7 +482,8 @@ one_setting(struct events *e, bool packed, bool tx, uint64_t cycles_each, const 
 int
 mode_events(struct port_bench *b)
 {
-	const uint64_t cycles_each = (uint64_t)((double)b->settings.seconds * b->hz / 4 / ENOUGH_BLOCKS / BLOCK);
+	const uint64_t cycles_each =
+			(uint64_t)((double)b->settings.seconds * b->hz / 4 / ENOUGH_BLOCKS / BLOCK);
 	static struct events e;
 	unsigned int i;
 	int ret;

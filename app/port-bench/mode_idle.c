@@ -12,7 +12,7 @@
 #include "worker.h"
 
 #define SIZE 64u
-#define EMPTY_POLLS 1000u	/* after so many in a row the port is idle */
+#define EMPTY_POLLS 1000u /* after so many in a row the port is idle */
 #define LIMIT_NS 2000000000ull
 
 /* No guest polls: what it posted is used up once, and then nothing changes any more. */
@@ -61,15 +61,15 @@ use_up(const struct idle *s, const struct rig *r, struct rte_mbuf **mbufs)
 }
 
 static int
-take_turn(const struct idle *s, const struct rig *r, struct rte_mbuf **mbufs, uint64_t cycles_wanted,
-	  struct turn *turn)
+take_turn(const struct idle *s, const struct rig *r, struct rte_mbuf **mbufs,
+		uint64_t cycles_wanted, struct turn *turn)
 {
 	const uint64_t start = cycles();
 	unsigned int i;
 	uint16_t moved;
 	int ret;
 
-	*turn = (struct turn) { .who = r->driver };
+	*turn = (struct turn){ .who = r->driver };
 	do {
 		for (i = 0; i < 64; i++) {
 			ret = poll_once(s, r, mbufs, &moved);
@@ -118,8 +118,8 @@ mode_idle(struct port_bench *b)
 	turns_plan(&s.turns, b, 8, 4);
 	fprintf(b->out, "  \"idle\": [");
 	for (packed = 0; ret == 0 && packed < 2; packed++) {
-		const struct guest_config config =
-			guest_config(b, packed, DIRECTION_BOTH, FEW_BUFFERS, SIZE);
+		const struct guest_config config = guest_config(b, packed, DIRECTION_BOTH,
+				FEW_BUFFERS, SIZE);
 
 		ret = rigs_open(s.rigs, b, &config);
 		for (way = 0; ret == 0 && way < 4; way++, comma = ",") {
@@ -130,8 +130,9 @@ mode_idle(struct port_bench *b)
 				ret = worker_run(LCORE_BURSTS, all_turns, &s);
 			if (ret < 0)
 				break;
-			fprintf(b->out, "%s\n    {\"ring\": \"%s\", \"poll\": \"%s\", \"log\": %s, ", comma,
-				ring_name(packed), s.tx ? "rx_burst" : "tx_burst", json_bool(way >= 2));
+			fprintf(b->out, "%s\n    {\"ring\": \"%s\", \"poll\": \"%s\", \"log\": %s, ",
+					comma, ring_name(packed), s.tx ? "rx_burst" : "tx_burst",
+					json_bool(way >= 2));
 			turns_print(&s.turns, b);
 			fprintf(b->out, "}");
 		}

@@ -23,13 +23,13 @@ enum { COPY = NB_DRIVERS, COPY_PREFETCHED };
 struct copies {
 	struct port_bench *b;
 	struct rig rigs[NB_DRIVERS];
-	struct guest copied;	/* a guest without a port: buffers to copy into or from */
+	struct guest copied; /* a guest without a port: buffers to copy into or from */
 	struct guest_thread guest;
 	struct guest_work work[NB_DRIVERS];
 	struct turns turns;
 	unsigned int size;
 	bool tx;
-	uint32_t at;		/* the next of those buffers */
+	uint32_t at; /* the next of those buffers */
 };
 
 /* The next burst's buffers. */
@@ -40,8 +40,9 @@ next_buffers(struct copies *c, uint8_t **buffers)
 	unsigned int i;
 
 	for (i = 0; i < BURST; i++) {
-		buffers[i] = q->ram->source + guest_ram_offset(q->ram, BUFFER_GPA(q->pool.fifo[c->at])) +
-			NET_HEADER_LEN;
+		buffers[i] = q->ram->source +
+				guest_ram_offset(q->ram, BUFFER_GPA(q->pool.fifo[c->at])) +
+				NET_HEADER_LEN;
 		if (++c->at == q->pool.size)
 			c->at = 0;
 	}
@@ -70,7 +71,7 @@ copy_only(struct copies *c, bool prefetched, uint64_t cycles, struct turn *turn)
 	uint8_t *buffers[BURST], *data;
 	unsigned int i;
 
-	*turn = (struct turn) { .who = prefetched ? "copy, prefetched" : "copy" };
+	*turn = (struct turn){ .who = prefetched ? "copy, prefetched" : "copy" };
 	do {
 		if (bursts_alloc(c->b->pool, mbufs, BURST, c->size) < 0)
 			return -ENOMEM;
@@ -99,7 +100,7 @@ move_packets(struct copies *c, unsigned int who, uint64_t cycles, struct turn *t
 
 	if (who >= COPY)
 		return copy_only(c, who == COPY_PREFETCHED, cycles, turn);
-	*turn = (struct turn) { .who = r->driver };
+	*turn = (struct turn){ .who = r->driver };
 	if (c->tx)
 		return bursts_receive(r->port, 0, BURST, cycles, turn);
 	return bursts_send(r->port, 0, c->b->pool, c->size, BURST, cycles, turn);
@@ -128,7 +129,14 @@ static int
 all_turns(void *arg)
 {
 	static const unsigned int order[PER_BLOCK] = {
-		COPY, COPY_PREFETCHED, 0, 1, 1, 0, COPY_PREFETCHED, COPY,
+		COPY,
+		COPY_PREFETCHED,
+		0,
+		1,
+		1,
+		0,
+		COPY_PREFETCHED,
+		COPY,
 	};
 	struct copies *c = arg;
 	struct turns *t = &c->turns;
@@ -141,7 +149,7 @@ all_turns(void *arg)
 
 static int
 one_setting(struct copies *c, const struct guest_config *config, unsigned int size,
-	    const char *comma)
+		const char *comma)
 {
 	unsigned int i;
 	int ret;
@@ -150,13 +158,14 @@ one_setting(struct copies *c, const struct guest_config *config, unsigned int si
 	c->tx = config->direction == DIRECTION_TX;
 	c->at = 0;
 	for (i = 0; i < NB_DRIVERS; i++)
-		c->work[i] = (struct guest_work) { .queue = &c->rigs[i].guest.queues[c->tx] };
+		c->work[i] = (struct guest_work){ .queue = &c->rigs[i].guest.queues[c->tx] };
 	ret = worker_run(LCORE_BURSTS, all_turns, c);
 	if (ret < 0)
 		return ret;
-	fprintf(c->b->out, "%s\n    {\"ring\": \"%s\", \"direction\": \"%s\", \"size\": %u, \"buffers\": %u, ",
-		comma, ring_name(config->ring.packed), direction_name(c->tx), size,
-		config->buffers.n);
+	fprintf(c->b->out,
+			"%s\n    {\"ring\": \"%s\", \"direction\": \"%s\", \"size\": %u, \"buffers\": %u, ",
+			comma, ring_name(config->ring.packed), direction_name(c->tx), size,
+			config->buffers.n);
 	turns_print(&c->turns, c->b);
 	fprintf(c->b->out, "}");
 	return 0;
@@ -180,8 +189,8 @@ mode_memcpy(struct port_bench *b)
 	for (i = 0; ret == 0 && i < settings; i++) {
 		const unsigned int way = i / n, buffers = way / 2 % 2 ? MANY_BUFFERS : FEW_BUFFERS;
 		const enum direction direction = way % 2 ? DIRECTION_TX : DIRECTION_RX;
-		const struct guest_config config =
-			guest_config(b, way / 4, direction, buffers, wanted[i % n]);
+		const struct guest_config config = guest_config(b, way / 4, direction, buffers,
+				wanted[i % n]);
 
 		ret = guest_create(&c.copied, &config);
 		if (ret == 0) {

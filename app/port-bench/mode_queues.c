@@ -18,17 +18,17 @@
 #include "worker.h"
 
 #define SIZE 64u
-#define START_MS 2	/* until a core's first burst: both are awake by then */
+#define START_MS 2 /* until a core's first burst: both are awake by then */
 #define WARM_UP_MS 1
 #define PER_BLOCK 8u
-#define ITEM 64u	/* bytes that the machine alone copies at once, within its first-level cache */
+#define ITEM 64u /* bytes that the machine alone copies at once, within its first-level cache */
 #define ITEMS 64u
 
 struct core {
 	struct port_bench *b;
 	const struct rig *rig;
 	uint16_t queue;
-	struct harvest *harvest;	/* of the first core */
+	struct harvest *harvest; /* of the first core */
 	uint64_t start, cycles;
 	uint64_t calls, empty, packets;
 } __attribute__((aligned(128)));
@@ -45,7 +45,8 @@ run_core(void *arg)
 {
 	struct core *c = arg;
 	struct guest_queue *guest = &c->rig->guest.queues[2 * c->queue];
-	const uint64_t warm = c->start - WARM_UP_MS * c->b->cycles_per_ms, end = c->start + c->cycles;
+	const uint64_t warm = c->start - WARM_UP_MS * c->b->cycles_per_ms,
+		       end = c->start + c->cycles;
 	struct rte_mbuf *mbufs[BURST];
 	unsigned int have = 0;
 	uint64_t now, last;
@@ -99,23 +100,29 @@ static int
 run_cores(struct queues *q, bool machine, unsigned int n, struct turn *turn)
 {
 	static const unsigned int lcores[2] = { LCORE_BURSTS, LCORE_GUEST };
-	static const char *const names[2][2] = { { "one", "two" }, { "machine one", "machine two" } };
+	static const char *const names[2][2] = { { "one", "two" },
+		{ "machine one", "machine two" } };
 	const uint64_t start = rte_rdtsc() + START_MS * q->b->cycles_per_ms;
 	unsigned int i, started = 0;
 	bool dry = false;
 	int ret = 0, end;
 
-	*turn = (struct turn) { .who = names[machine][n - 1], .cycles = q->turns.cycles };
+	*turn = (struct turn){ .who = names[machine][n - 1], .cycles = q->turns.cycles };
 	for (i = 0; ret == 0 && i < n; i++) {
-		q->cores[i] = (struct core) {
-			.b = q->b, .rig = &q->rig, .queue = (uint16_t)i, .start = start, .cycles = q->turns.cycles,
+		q->cores[i] = (struct core){
+			.b = q->b,
+			.rig = &q->rig,
+			.queue = (uint16_t)i,
+			.start = start,
+			.cycles = q->turns.cycles,
 			.harvest = i == 0 ? &q->rig.harvest : NULL,
 		};
 		ret = worker_start(lcores[i], machine ? run_machine : run_core, &q->cores[i]);
 		started += ret == 0;
 	}
 	/* This thread has its CPU from one of them: it sleeps meanwhile. */
-	sleep_us((unsigned int)((double)(START_MS * q->b->cycles_per_ms + q->turns.cycles) / q->b->hz * 1e6));
+	sleep_us((unsigned int)((double)(START_MS * q->b->cycles_per_ms + q->turns.cycles) /
+			q->b->hz * 1e6));
 	for (i = 0; i < started; i++) {
 		end = worker_wait(lcores[i]);
 		ret = ret < 0 ? ret : end;
@@ -153,7 +160,14 @@ one_setting(struct queues *q, bool log, const char *comma)
 		bool machine;
 		unsigned int n;
 	} order[PER_BLOCK] = {
-		{ true, 1 }, { false, 1 }, { false, 2 }, { true, 2 }, { true, 2 }, { false, 2 }, { false, 1 }, { true, 1 },
+		{ true, 1 },
+		{ false, 1 },
+		{ false, 2 },
+		{ true, 2 },
+		{ true, 2 },
+		{ false, 2 },
+		{ false, 1 },
+		{ true, 1 },
 	};
 	const struct guest_config *guest = &q->rig.guest.config;
 	FILE *out = q->b->out;
@@ -161,11 +175,13 @@ one_setting(struct queues *q, bool log, const char *comma)
 	int ret = 0;
 
 	for (t->n = 0; ret == 0 && t->n < t->blocks * t->per_block; t->n++)
-		ret = take_turn(q, order[t->n % PER_BLOCK].machine, order[t->n % PER_BLOCK].n, &t->turn[t->n]);
+		ret = take_turn(q, order[t->n % PER_BLOCK].machine, order[t->n % PER_BLOCK].n,
+				&t->turn[t->n]);
 	if (ret < 0)
 		return ret;
-	fprintf(out, "%s\n    {\"ring\": \"%s\", \"buffers\": %u, \"log\": %s, \"driver\": \"%s\", ", comma,
-		ring_name(guest->ring.packed), guest->buffers.n, json_bool(log), q->rig.driver);
+	fprintf(out, "%s\n    {\"ring\": \"%s\", \"buffers\": %u, \"log\": %s, \"driver\": \"%s\", ",
+			comma, ring_name(guest->ring.packed), guest->buffers.n, json_bool(log),
+			q->rig.driver);
 	turns_print(t, q->b);
 	fprintf(out, "}");
 	return 0;
@@ -186,8 +202,8 @@ mode_queues(struct port_bench *b)
 	fprintf(b->out, "  \"queues\": [");
 	for (i = 0; ret == 0 && i < n; i++) {
 		const unsigned int buffers = i / NB_DRIVERS / 2 == 0 ? FEW_BUFFERS : MANY_BUFFERS;
-		struct guest_config config =
-			guest_config(b, i / NB_DRIVERS % 2, DIRECTION_RX, buffers, SIZE);
+		struct guest_config config = guest_config(b, i / NB_DRIVERS % 2, DIRECTION_RX,
+				buffers, SIZE);
 
 		config.queue_pairs = 2;
 		ret = rig_open(&q.rig, b, i % NB_DRIVERS, &config);

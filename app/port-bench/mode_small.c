@@ -7,7 +7,7 @@
 #include "worker.h"
 
 #define SIZE 64u
-#define WARM_UP_MS 1	/* after the guest turned to the other port */
+#define WARM_UP_MS 1 /* after the guest turned to the other port */
 
 struct small {
 	struct port_bench *b;
@@ -22,7 +22,7 @@ struct small {
 static int
 make_bursts(struct small *s, const struct rig *r, uint64_t cycles, struct turn *turn)
 {
-	*turn = (struct turn) { .who = r->driver };
+	*turn = (struct turn){ .who = r->driver };
 	if (s->tx)
 		return bursts_receive(r->port, 0, s->burst, cycles, turn);
 	return bursts_send(r->port, 0, s->b->pool, SIZE, s->burst, cycles, turn);
@@ -70,14 +70,15 @@ one_setting(struct small *s, bool packed, bool log, bool tx, unsigned int burst,
 	s->tx = tx;
 	s->burst = burst;
 	for (i = 0; i < NB_DRIVERS; i++)
-		s->work[i] = (struct guest_work) {
-			.queue = &s->rigs[i].guest.queues[tx], .harvest = &s->rigs[i].harvest,
+		s->work[i] = (struct guest_work){
+			.queue = &s->rigs[i].guest.queues[tx],
+			.harvest = &s->rigs[i].harvest,
 		};
 	ret = worker_run(LCORE_BURSTS, all_turns, s);
 	if (ret < 0)
 		return ret;
 	fprintf(b->out, "%s\n    {\"ring\": \"%s\", \"direction\": \"%s\", \"burst\": %u, \"log\": %s, ",
-		comma, ring_name(packed), direction_name(tx), burst, json_bool(log));
+			comma, ring_name(packed), direction_name(tx), burst, json_bool(log));
 	turns_print(&s->turns, b);
 	fprintf(b->out, "}");
 	return 0;
@@ -99,8 +100,8 @@ mode_small(struct port_bench *b)
 	fprintf(b->out, "  \"small\": [");
 	ret = guest_thread_start(&s.guest, b->settings.cpus[0], false);
 	for (packed = 0; ret == 0 && packed < 2; packed++) {
-		const struct guest_config config =
-			guest_config(b, packed, DIRECTION_BOTH, FEW_BUFFERS, SIZE);
+		const struct guest_config config = guest_config(b, packed, DIRECTION_BOTH,
+				FEW_BUFFERS, SIZE);
 
 		ret = rigs_open(s.rigs, b, &config);
 		for (way = 0; ret == 0 && way < 4; way++) {

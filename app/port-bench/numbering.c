@@ -4,7 +4,8 @@
 static uint8_t *
 number_of(const struct guest_queue *q, uint64_t buffer)
 {
-	return q->ram->source + guest_ram_offset(q->ram, BUFFER_GPA(buffer)) + NET_HEADER_LEN + NUMBER_AT;
+	return q->ram->source + guest_ram_offset(q->ram, BUFFER_GPA(buffer)) + NET_HEADER_LEN +
+			NUMBER_AT;
 }
 
 /* The last n of the pool, oldest first. */
@@ -33,7 +34,7 @@ last_of_pool(struct guest_numbering *g, unsigned int n)
 void
 guest_numbering_start(struct guest_numbering *g, struct guest_queue *queue)
 {
-	*g = (struct guest_numbering) { .queue = queue };
+	*g = (struct guest_numbering){ .queue = queue };
 	if (queue->tx)
 		last_of_pool(g, queue->pool.size);
 }

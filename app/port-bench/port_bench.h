@@ -13,32 +13,32 @@
 
 #define NB_DRIVERS 2
 #define BURST 32u
-#define LCORE_BURSTS 1u		/* on the CPU for bursts */
-#define LCORE_GUEST 2u		/* on the guest's CPU, for mode "queues" */
+#define LCORE_BURSTS 1u /* on the CPU for bursts */
+#define LCORE_GUEST 2u  /* on the guest's CPU, for mode "queues" */
 #define FEW_BUFFERS 256u
 #define MANY_BUFFERS 65536u
 
 extern const char *const driver_names[NB_DRIVERS];
 
 struct settings {
-	unsigned int cpus[2];	/* the guest's, and that of the bursts */
-	unsigned int modes;	/* a bit for each */
-	unsigned int seconds;	/* per mode, roughly */
+	unsigned int cpus[2]; /* the guest's, and that of the bursts */
+	unsigned int modes;   /* a bit for each */
+	unsigned int seconds; /* per mode, roughly */
 	bool quick;
 	bool hugepages;
-	const char *driver;	/* NULL: the one beside this program */
-	const char *port;	/* mode "count": the driver, NULL: both */
-	const char *cells;	/* ... names, as a pattern */
-	unsigned int bursts;	/* ... in each cell */
+	const char *driver;  /* NULL: the one beside this program */
+	const char *port;    /* mode "count": the driver, NULL: both */
+	const char *cells;   /* ... names, as a pattern */
+	unsigned int bursts; /* ... in each cell */
 	const char *json;
 };
 
 struct port_bench {
 	struct settings settings;
 	struct rte_mempool *pool;
-	char folder[64];	/* of the sockets */
+	char folder[64]; /* of the sockets */
 	FILE *out;
-	double hz;		/* of the TSC */
+	double hz; /* of the TSC */
 	uint64_t cycles_per_ms;
 };
 
@@ -55,7 +55,7 @@ int mode_count(struct port_bench *b);
 
 /* A guest with one queue pair, or more. */
 struct guest_config guest_config(const struct port_bench *b, bool packed, enum direction direction,
-				 unsigned int buffers, unsigned int size);
+		unsigned int buffers, unsigned int size);
 
 static inline const char *
 ring_name(bool packed)

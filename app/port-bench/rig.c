@@ -16,13 +16,13 @@
 
 #define LINK_LIMIT_NS 5000000000ull
 #define FRONTEND_LIMIT_MS 5000u
-#define DESCRIPTORS 512		/* the rings are the guest's; a port wants a number all the same */
+#define DESCRIPTORS 512 /* the rings are the guest's; a port wants a number all the same */
 
 const char *const driver_names[NB_DRIVERS] = { "net_vhost", "net_dirtylog" };
 
 struct guest_config
 guest_config(const struct port_bench *b, bool packed, enum direction direction,
-	     unsigned int buffers, unsigned int size)
+		unsigned int buffers, unsigned int size)
 {
 	return (struct guest_config) {
 		.queue_pairs = 1, .direction = direction,
@@ -66,9 +66,11 @@ open_port(struct rig *r, struct port_bench *b)
 	conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 	ret = rte_eth_dev_configure(r->port, n, n, &conf);
 	for (i = 0; ret == 0 && i < n; i++) {
-		ret = rte_eth_rx_queue_setup(r->port, i, DESCRIPTORS, rte_socket_id(), NULL, b->pool);
+		ret = rte_eth_rx_queue_setup(r->port, i, DESCRIPTORS, rte_socket_id(), NULL,
+				b->pool);
 		if (ret == 0)
-			ret = rte_eth_tx_queue_setup(r->port, i, DESCRIPTORS, rte_socket_id(), NULL);
+			ret = rte_eth_tx_queue_setup(r->port, i, DESCRIPTORS, rte_socket_id(),
+					NULL);
 	}
 	if (ret == 0)
 		ret = rte_eth_dev_start(r->port);
@@ -101,7 +103,8 @@ static int
 connect_guest(struct rig *r)
 {
 	const struct frontend_config config = {
-		.socket = r->socket, .timeout_ms = FRONTEND_LIMIT_MS,
+		.socket = r->socket,
+		.timeout_ms = FRONTEND_LIMIT_MS,
 	};
 	int ret;
 
@@ -118,7 +121,7 @@ rig_open(struct rig *r, struct port_bench *b, unsigned int driver, const struct 
 {
 	int ret;
 
-	*r = (struct rig) { .driver = driver_names[driver], .log.fd = -1, .frontend.vu.fd = -1 };
+	*r = (struct rig){ .driver = driver_names[driver], .log.fd = -1, .frontend.vu.fd = -1 };
 	snprintf(r->name, sizeof(r->name), "%s0", r->driver);
 	snprintf(r->socket, sizeof(r->socket), "%s/%s", b->folder, r->driver);
 	ret = guest_create(&r->guest, c);
@@ -150,7 +153,7 @@ rig_close(struct rig *r)
 	}
 	dirty_log_destroy(&r->log);
 	guest_destroy(&r->guest);
-	*r = (struct rig) { .log.fd = -1, .frontend.vu.fd = -1 };
+	*r = (struct rig){ .log.fd = -1, .frontend.vu.fd = -1 };
 	return ret;
 }
 
@@ -158,7 +161,7 @@ int
 rig_new_log(const struct rig *r, struct dirty_log *log)
 {
 	return dirty_log_create(log, guest_ram_gpa_pages(&r->guest.ram, r->guest.ram.n_regions),
-				LOG_SIZE_QEMU, false, 0);
+			LOG_SIZE_QEMU, false, 0);
 }
 
 int
@@ -172,7 +175,8 @@ rig_logging(struct rig *r, struct port_bench *b, bool on)
 		ret = frontend_logging(&r->frontend, false);
 		/* An answer says that what came before it is done. */
 		if (ret == 0)
-			ret = vhost_user_get_u64(&r->frontend.vu, VHOST_USER_GET_FEATURES, &features);
+			ret = vhost_user_get_u64(&r->frontend.vu, VHOST_USER_GET_FEATURES,
+					&features);
 		dirty_log_destroy(&r->log);
 		return ret;
 	}
@@ -181,7 +185,7 @@ rig_logging(struct rig *r, struct port_bench *b, bool on)
 		ret = frontend_set_log(&r->frontend, &r->log);
 	if (ret == 0)
 		ret = frontend_logging(&r->frontend, true);
-	r->harvest = (struct harvest) { .log = &r->log, .interval = HARVEST_MS * b->cycles_per_ms };
+	r->harvest = (struct harvest){ .log = &r->log, .interval = HARVEST_MS * b->cycles_per_ms };
 	return ret;
 }
 
@@ -192,7 +196,7 @@ rigs_open(struct rig *rigs, struct port_bench *b, const struct guest_config *c)
 	int ret = 0;
 
 	for (i = 0; i < NB_DRIVERS; i++)
-		rigs[i] = (struct rig) { .log.fd = -1, .frontend.vu.fd = -1 };
+		rigs[i] = (struct rig){ .log.fd = -1, .frontend.vu.fd = -1 };
 	for (i = 0; ret == 0 && i < NB_DRIVERS; i++)
 		ret = rig_open(&rigs[i], b, i, c);
 	return ret;

@@ -23,7 +23,7 @@ struct rig {
 
 /* With rings filled. */
 int rig_open(struct rig *r, struct port_bench *b, unsigned int driver,
-	     const struct guest_config *c);
+		const struct guest_config *c);
 /* Of what was opened, as much as there is. The port's bursts must have ended. */
 int rig_close(struct rig *r);
 

@@ -8,11 +8,12 @@
 
 #define LONGEST_MS 50.0
 #define SHORTEST_MS 10.0
-#define ENOUGH_BLOCKS 9.0	/* of which some will be left out */
+#define ENOUGH_BLOCKS 9.0 /* of which some will be left out */
 #define REPEAT_NS 3000000000ull
 
 void
-turns_plan(struct turns *t, const struct port_bench *b, unsigned int settings, unsigned int per_block)
+turns_plan(struct turns *t, const struct port_bench *b, unsigned int settings,
+		unsigned int per_block)
 {
 	double block_ms = 1000.0 * b->settings.seconds / settings / ENOUGH_BLOCKS;
 	double turn_ms = block_ms / per_block;
@@ -54,10 +55,12 @@ turns_print(const struct turns *t, const struct port_bench *b)
 	for (i = 0; i < t->n; i++) {
 		const struct turn *x = &t->turn[i];
 
-		fprintf(b->out, "%s\n      {\"who\": \"%s\", \"seconds\": %.9f, \"packets\": %" PRIu64
-			", \"calls\": %" PRIu64 ", \"empty\": %" PRIu64 ", \"repeated\": %u}", i == 0 ? "" : ",",
-			x->who, (double)x->cycles / b->hz, x->packets, x->calls, x->empty,
-			x->repeated);
+		fprintf(b->out,
+				"%s\n      {\"who\": \"%s\", \"seconds\": %.9f, \"packets\": %" PRIu64
+				", \"calls\": %" PRIu64 ", \"empty\": %" PRIu64
+				", \"repeated\": %u}",
+				i == 0 ? "" : ",", x->who, (double)x->cycles / b->hz, x->packets,
+				x->calls, x->empty, x->repeated);
 	}
 	fprintf(b->out, "]");
 }

@@ -12,9 +12,9 @@ struct turn {
 	const char *who;
 	uint64_t cycles;
 	uint64_t packets;
-	uint64_t calls;		/* bursts */
-	uint64_t empty;		/* bursts that moved nothing */
-	unsigned int repeated;	/* how often it was taken again, see turns_check() */
+	uint64_t calls;        /* bursts */
+	uint64_t empty;        /* bursts that moved nothing */
+	unsigned int repeated; /* how often it was taken again, see turns_check() */
 };
 
 #define MAX_TURNS 4096u
@@ -22,13 +22,14 @@ struct turn {
 /* A setting's turns: blocks of so many, each so long. */
 struct turns {
 	unsigned int blocks, per_block;
-	uint64_t cycles;	/* of a turn */
+	uint64_t cycles; /* of a turn */
 	unsigned int n;
 	struct turn turn[MAX_TURNS];
 };
 
 /* Divides a mode's time among its settings. */
-void turns_plan(struct turns *t, const struct port_bench *b, unsigned int settings, unsigned int per_block);
+void turns_plan(struct turns *t, const struct port_bench *b, unsigned int settings,
+		unsigned int per_block);
 /* A block of turns A B B A: whose turn number i is, of two; per_block 4. */
 static inline unsigned int
 turns_whose(unsigned int i)

@@ -29,7 +29,8 @@ int
 vhost_poke_create(const char *folder)
 {
 	static const struct rte_vhost_device_ops nothing = {
-		.new_device = new_device, .destroy_device = destroy_device,
+		.new_device = new_device,
+		.destroy_device = destroy_device,
 	};
 	int ret;
 

@@ -8,7 +8,7 @@
 #include "cycles.h"
 #include "worker.h"
 
-#define LIMIT_S 600	/* of all turns of one setting */
+#define LIMIT_S 600 /* of all turns of one setting */
 
 void
 sleep_us(unsigned int us)
@@ -36,7 +36,8 @@ worker_wait(unsigned int lcore)
 	while (rte_eal_get_lcore_state(lcore) == RUNNING) {
 		/* Rings and mbufs are in its hands: nothing of it can be freed. */
 		if (now_ns() > deadline)
-			errx(EXIT_FAILURE, "the bursts of lcore %u do not end within %d s", lcore, LIMIT_S);
+			errx(EXIT_FAILURE, "the bursts of lcore %u do not end within %d s", lcore,
+					LIMIT_S);
 		sleep_us(1000);
 	}
 	return rte_eal_wait_lcore(lcore);

@@ -6,7 +6,7 @@
 
 #include "buffer_pool.h"
 
-#define CHUNK (2ull << 20)	/* buffers are carved out of so much RAM at a time */
+#define CHUNK (2ull << 20) /* buffers are carved out of so much RAM at a time */
 
 /* One per run and always the same, so that two runs use buffers in the same order. */
 static uint64_t
@@ -78,9 +78,9 @@ static void
 write_packet(uint8_t *p, uint32_t len, uint32_t number)
 {
 	static const uint8_t header[] = {
-		0x02, 0, 0, 0, 0, 0x02, 0x02, 0, 0, 0, 0, 0x01, 0x08, 0x00,	/* Ethernet */
+		0x02, 0, 0, 0, 0, 0x02, 0x02, 0, 0, 0, 0, 0x01, 0x08, 0x00, /* Ethernet */
 		0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0, 198, 18, 0, 1, 198, 18, 0, 2, /* IPv4 */
-		0x30, 0x39, 0, 9, 0, 0, 0, 0,				/* UDP, no checksum */
+		0x30, 0x39, 0, 9, 0, 0, 0, 0, /* UDP, no checksum */
 	};
 	uint32_t sum = 0, i;
 
@@ -114,7 +114,7 @@ packet_size(const struct buffer_config *c, uint32_t number)
 
 int
 buffer_pools_create(struct buffer_pool *pools, const bool *sent, unsigned int n,
-		    struct guest_ram *ram, const struct buffer_config *c)
+		struct guest_ram *ram, const struct buffer_config *c)
 {
 	uint64_t random = 1, want = (uint64_t)c->n * n, found, *places;
 	uint32_t i, len;
@@ -124,8 +124,8 @@ buffer_pools_create(struct buffer_pool *pools, const bool *sent, unsigned int n,
 	places = find_places(ram, c, want, &found);
 	if (places == NULL || found < want) {
 		warnx("guest memory holds %llu buffers of %u bytes, %llu are wanted",
-		      places == NULL ? 0ull : (unsigned long long)found, c->size,
-		      (unsigned long long)want);
+				places == NULL ? 0ull : (unsigned long long)found, c->size,
+				(unsigned long long)want);
 		free(places);
 		return -ENOMEM;
 	}

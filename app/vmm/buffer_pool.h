@@ -21,29 +21,29 @@
 
 enum buffer_order { ORDER_SEQUENTIAL, ORDER_RANDOM };
 
-#define IMIX 0			/* a packet_size: small, middle and large ones, mixed */
+#define IMIX 0 /* a packet_size: small, middle and large ones, mixed */
 
 struct buffer_config {
-	unsigned int n;		/* per virtqueue, at least as many as its ring has descriptors */
+	unsigned int n; /* per virtqueue, at least as many as its ring has descriptors */
 	unsigned int size;
-	unsigned int packet_size;	/* of what the guest sends, or IMIX */
-	enum buffer_order order;	/* in which they are used */
-	bool spread;		/* at random places of all RAM; else side by side */
+	unsigned int packet_size; /* of what the guest sends, or IMIX */
+	enum buffer_order order;  /* in which they are used */
+	bool spread;              /* at random places of all RAM; else side by side */
 };
 
 struct buffer_pool {
 	uint64_t *fifo;
-	uint32_t size;		/* entries of fifo: all buffers of the queue */
+	uint32_t size; /* entries of fifo: all buffers of the queue */
 	uint32_t get;
 	uint32_t put;
-	uint32_t free;		/* buffers that are in it */
+	uint32_t free; /* buffers that are in it */
 };
 
 /* Bytes of RAM that the buffers of n queues take. */
 uint64_t buffer_pools_need(const struct buffer_config *c, unsigned int n);
 /* Fills the pools; sent[i]: the buffers of pool i hold packets that the guest sends. */
 int buffer_pools_create(struct buffer_pool *pools, const bool *sent, unsigned int n,
-			struct guest_ram *ram, const struct buffer_config *c);
+		struct guest_ram *ram, const struct buffer_config *c);
 
 static inline uint64_t
 buffer_get(struct buffer_pool *p)

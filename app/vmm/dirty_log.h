@@ -9,20 +9,20 @@
 
 struct dirty_log {
 	uint8_t *map;
-	uint64_t size;		/* bytes of the log, not always whole words */
+	uint64_t size; /* bytes of the log, not always whole words */
 	uint64_t mapped;
-	uint64_t offset;	/* in the file */
+	uint64_t offset; /* in the file */
 	int fd;
 };
 
 enum dirty_log_size {
-	LOG_SIZE_QEMU,		/* whole words */
-	LOG_SIZE_CH,		/* bytes */
+	LOG_SIZE_QEMU, /* whole words */
+	LOG_SIZE_CH,   /* bytes */
 };
 
 /* A log for so many guest pages, zeroed, its file sealed against resizing as QEMU's is. */
 int dirty_log_create(struct dirty_log *log, uint64_t pages, enum dirty_log_size how, bool hugepages,
-		     uint64_t offset);
+		uint64_t offset);
 void dirty_log_destroy(struct dirty_log *log);
 
 static inline uint64_t

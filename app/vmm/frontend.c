@@ -12,7 +12,7 @@ need(uint64_t offered, uint64_t bit, const char *name)
 	if ((offered & bit) != 0)
 		return 0;
 	warnx("GET_FEATURES: the back-end does not offer %s (it offers 0x%llx)", name,
-	      (unsigned long long)offered);
+			(unsigned long long)offered);
 	return -ENOTSUP;
 }
 
@@ -25,7 +25,8 @@ choose_features(struct frontend *f)
 
 	ret = need(f->offered, VIRTIO_F_VERSION_1, "VIRTIO_F_VERSION_1");
 	if (ret == 0)
-		ret = need(f->offered, VHOST_USER_F_PROTOCOL_FEATURES, "VHOST_USER_F_PROTOCOL_FEATURES");
+		ret = need(f->offered, VHOST_USER_F_PROTOCOL_FEATURES,
+				"VHOST_USER_F_PROTOCOL_FEATURES");
 	if (ret == 0 && c->ring.packed) {
 		want |= VIRTIO_F_RING_PACKED;
 		ret = need(f->offered, VIRTIO_F_RING_PACKED, "VIRTIO_F_RING_PACKED");
@@ -53,7 +54,7 @@ negotiate_protocol(struct frontend *f)
 {
 	const unsigned int queue_pairs = f->guest->config.queue_pairs;
 	const uint64_t useful = VHOST_USER_PROTOCOL_F_MQ | VHOST_USER_PROTOCOL_F_LOG_SHMFD |
-		VHOST_USER_PROTOCOL_F_REPLY_ACK;
+			VHOST_USER_PROTOCOL_F_REPLY_ACK;
 	uint64_t max_queues;
 	int ret;
 
@@ -63,10 +64,12 @@ negotiate_protocol(struct frontend *f)
 	f->protocol_features = f->protocol_offered & useful;
 	if (f->config.migrates && (f->protocol_offered & VHOST_USER_PROTOCOL_F_LOG_SHMFD) == 0) {
 		warnx("GET_PROTOCOL_FEATURES: the back-end does not offer LOG_SHMFD (it offers 0x%llx): "
-		      "its guests cannot migrate", (unsigned long long)f->protocol_offered);
+		      "its guests cannot migrate",
+				(unsigned long long)f->protocol_offered);
 		return -ENOTSUP;
 	}
-	ret = vhost_user_set_u64(&f->vu, VHOST_USER_SET_PROTOCOL_FEATURES, f->protocol_features, false);
+	ret = vhost_user_set_u64(&f->vu, VHOST_USER_SET_PROTOCOL_FEATURES, f->protocol_features,
+			false);
 	if (ret < 0)
 		return ret;
 	f->vu.reply_ack = (f->protocol_features & VHOST_USER_PROTOCOL_F_REPLY_ACK) != 0;
@@ -79,7 +82,7 @@ negotiate_protocol(struct frontend *f)
 	}
 	if (queue_pairs > max_queues) {
 		warnx("GET_QUEUE_NUM: the back-end has %llu queue pairs, not %u",
-		      (unsigned long long)max_queues, queue_pairs);
+				(unsigned long long)max_queues, queue_pairs);
 		return -ENOTSUP;
 	}
 	return 0;
@@ -109,7 +112,7 @@ bool
 frontend_can_log(const struct frontend *f)
 {
 	return (f->offered & VHOST_F_LOG_ALL) != 0 &&
-		(f->protocol_offered & VHOST_USER_PROTOCOL_F_LOG_SHMFD) != 0;
+			(f->protocol_offered & VHOST_USER_PROTOCOL_F_LOG_SHMFD) != 0;
 }
 
 void
@@ -140,16 +143,19 @@ start_ring(struct frontend *f, const struct guest_queue *q)
 {
 	int ret;
 
-	ret = vhost_user_set_vring_state(&f->vu, VHOST_USER_SET_VRING_NUM, q->index, q->size, false);
+	ret = vhost_user_set_vring_state(&f->vu, VHOST_USER_SET_VRING_NUM, q->index, q->size,
+			false);
 	if (ret == 0)
 		ret = vhost_user_set_vring_state(&f->vu, VHOST_USER_SET_VRING_BASE, q->index,
-						 guest_queue_first_base(q), false);
+				guest_queue_first_base(q), false);
 	if (ret == 0)
 		ret = set_vring_addr(f, q, false);
 	if (ret == 0)
-		ret = vhost_user_set_vring_fd(&f->vu, VHOST_USER_SET_VRING_KICK, q->index, q->kick_fd);
+		ret = vhost_user_set_vring_fd(&f->vu, VHOST_USER_SET_VRING_KICK, q->index,
+				q->kick_fd);
 	if (ret == 0)
-		ret = vhost_user_set_vring_fd(&f->vu, VHOST_USER_SET_VRING_CALL, q->index, q->call_fd);
+		ret = vhost_user_set_vring_fd(&f->vu, VHOST_USER_SET_VRING_CALL, q->index,
+				q->call_fd);
 	return ret;
 }
 
@@ -160,7 +166,8 @@ frontend_enable(struct frontend *f, bool enable)
 	int ret = 0;
 
 	for (i = 0; ret == 0 && i < f->guest->n_queues; i++)
-		ret = vhost_user_set_vring_state(&f->vu, VHOST_USER_SET_VRING_ENABLE, i, enable, true);
+		ret = vhost_user_set_vring_state(&f->vu, VHOST_USER_SET_VRING_ENABLE, i, enable,
+				true);
 	return ret;
 }
 
@@ -195,7 +202,7 @@ frontend_stop(struct frontend *f)
 		/* The upper half of a packed base, the used side, is optional in the reply. */
 		if ((base & 0xffff) != expected) {
 			warnx("GET_VRING_BASE, ring %u: the back-end stopped at 0x%x, its used entries at 0x%x",
-			      i, base & 0xffff, expected);
+					i, base & 0xffff, expected);
 			return -EPROTO;
 		}
 	}
@@ -205,15 +212,17 @@ frontend_stop(struct frontend *f)
 int
 frontend_set_log(struct frontend *f, const struct dirty_log *log)
 {
-	int ret = vhost_user_set_log_base(&f->vu, log->size, log->offset, log->fd, &f->log_reply_bytes);
+	int ret = vhost_user_set_log_base(&f->vu, log->size, log->offset, log->fd,
+			&f->log_reply_bytes);
 
 	if (ret < 0)
 		return ret;
 	if ((f->config.log_reply == REPLY_16 && f->log_reply_bytes != 16) ||
-	    (f->config.log_reply == REPLY_EMPTY && f->log_reply_bytes != 0)) {
+			(f->config.log_reply == REPLY_EMPTY && f->log_reply_bytes != 0)) {
 		warnx("SET_LOG_BASE: the reply has %u bytes of payload, %s", f->log_reply_bytes,
-		      f->config.log_reply == REPLY_16 ? "16 are demanded (Cloud Hypervisor waits for them)" :
-		      "none is demanded");
+				f->config.log_reply == REPLY_16 ?
+						"16 are demanded (Cloud Hypervisor waits for them)" :
+						"none is demanded");
 		return -EPROTO;
 	}
 	return 0;
@@ -249,7 +258,7 @@ frontend_set_regions(struct frontend *f, unsigned int n)
 	for (i = 0; i < n; i++) {
 		const struct ram_region *r = &ram->regions[i];
 
-		regions[i] = (struct vhost_user_region) {
+		regions[i] = (struct vhost_user_region){
 			.guest_addr = r->gpa,
 			.size = r->size,
 			.user_addr = (uintptr_t)ram->source + r->offset,

@@ -14,20 +14,20 @@ enum log_reply { REPLY_ANY, REPLY_EMPTY, REPLY_16 };
 
 struct frontend_config {
 	const char *socket;
-	bool server;		/* listens on it; else connects to it */
-	unsigned int timeout_ms;	/* limit of every wait for the back-end */
-	bool migrates;		/* a back-end without a dirty log is of no use */
-	enum log_reply log_reply;	/* payload demanded in the reply to SET_LOG_BASE */
+	bool server;              /* listens on it; else connects to it */
+	unsigned int timeout_ms;  /* limit of every wait for the back-end */
+	bool migrates;            /* a back-end without a dirty log is of no use */
+	enum log_reply log_reply; /* payload demanded in the reply to SET_LOG_BASE */
 };
 
 struct frontend {
 	struct frontend_config config;
 	struct vhost_user vu;
 	struct guest *guest;
-	unsigned int regions_sent;	/* in the memory table of the back-end */
-	uint64_t offered, features;	/* features without LOG_ALL */
+	unsigned int regions_sent;  /* in the memory table of the back-end */
+	uint64_t offered, features; /* features without LOG_ALL */
 	uint64_t protocol_offered, protocol_features;
-	unsigned int log_reply_bytes;	/* payload of the last reply to SET_LOG_BASE */
+	unsigned int log_reply_bytes; /* payload of the last reply to SET_LOG_BASE */
 };
 
 /* Connects and negotiates: the guest's rings say which features. */

@@ -25,7 +25,8 @@ gap_class(uint64_t value)
 	if (value < (1u << GAP_SUB_BITS))
 		return (unsigned int)value;
 	shift = 63 - (unsigned int)__builtin_clzll(value) - GAP_SUB_BITS;
-	return ((shift + 1) << GAP_SUB_BITS) + (unsigned int)((value >> shift) & ((1u << GAP_SUB_BITS) - 1));
+	return ((shift + 1) << GAP_SUB_BITS) +
+			(unsigned int)((value >> shift) & ((1u << GAP_SUB_BITS) - 1));
 }
 
 /* The smallest value of a class. */

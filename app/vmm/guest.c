@@ -15,7 +15,7 @@ guest_create(struct guest *g, const struct guest_config *config)
 	bool *sent;
 	int ret;
 
-	*g = (struct guest) { .config = *config, .n_queues = n };
+	*g = (struct guest){ .config = *config, .n_queues = n };
 	g->queues = calloc(n, sizeof(*g->queues));
 	pools = calloc(n, sizeof(*pools));
 	sent = calloc(n, sizeof(*sent));
@@ -27,12 +27,12 @@ guest_create(struct guest *g, const struct guest_config *config)
 	for (i = 0; i < n; i++) {
 		g->queues[i].kick_fd = g->queues[i].call_fd = -1;
 		g->queues[i].active = c->direction == DIRECTION_BOTH ||
-			(c->direction == DIRECTION_TX) == (i % 2 == 1);
+				(c->direction == DIRECTION_TX) == (i % 2 == 1);
 		if (g->queues[i].active)
 			sent[active++] = i % 2 == 1;
 	}
 	ret = guest_ram_create(&g->ram, &c->ram,
-			       buffer_pools_need(&c->buffers, active) + n * guest_queue_need(&c->ring));
+			buffer_pools_need(&c->buffers, active) + n * guest_queue_need(&c->ring));
 	for (i = 0; ret == 0 && i < n; i++)
 		ret = guest_queue_create(&g->queues[i], i, &g->ram, &c->ring, &c->buffers);
 	if (ret == 0)
@@ -65,7 +65,7 @@ guest_destroy(struct guest *g)
 		guest_queue_destroy(&g->queues[i]);
 	free(g->queues);
 	guest_ram_destroy(&g->ram);
-	*g = (struct guest) { 0 };
+	*g = (struct guest){ 0 };
 }
 
 int

@@ -12,7 +12,7 @@ enum direction { DIRECTION_RX, DIRECTION_TX, DIRECTION_BOTH };
 
 struct guest_config {
 	unsigned int queue_pairs;
-	enum direction direction;	/* queues of the other one stay empty */
+	enum direction direction; /* queues of the other one stay empty */
 	struct ring_config ring;
 	struct buffer_config buffers;
 	struct guest_ram_config ram;
@@ -21,7 +21,7 @@ struct guest_config {
 struct guest {
 	struct guest_config config;
 	struct guest_ram ram;
-	struct guest_queue *queues;	/* receive and transmit queue of each pair in turn */
+	struct guest_queue *queues; /* receive and transmit queue of each pair in turn */
 	unsigned int n_queues;
 };
 

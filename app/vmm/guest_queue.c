@@ -35,7 +35,7 @@ guest_queue_need(const struct ring_config *ring)
 
 int
 guest_queue_create(struct guest_queue *q, unsigned int index, struct guest_ram *ram,
-		   const struct ring_config *ring, const struct buffer_config *buffers)
+		const struct ring_config *ring, const struct buffer_config *buffers)
 {
 	unsigned int i;
 
@@ -77,10 +77,11 @@ guest_queue_create(struct guest_queue *q, unsigned int index, struct guest_ram *
 	q->slot = calloc(q->size, sizeof(*q->slot));
 	q->stats = calloc(ring->n_stats, sizeof(*q->stats));
 	for (i = 0; i < SEEN_SETS; i++)
-		q->seen[i] = calloc(pages(guest_ram_gpa_pages(ram, ram->n_regions) / 8 + 8), PAGE_SIZE);
+		q->seen[i] = calloc(pages(guest_ram_gpa_pages(ram, ram->n_regions) / 8 + 8),
+				PAGE_SIZE);
 	q->seen_now = q->seen[0];
 	if (q->slot == NULL || q->stats == NULL || q->seen[0] == NULL || q->seen[1] == NULL ||
-	    q->seen[2] == NULL) {
+			q->seen[2] == NULL) {
 		warn("queue %u", index);
 		return -ENOMEM;
 	}
@@ -101,7 +102,7 @@ guest_queue_destroy(struct guest_queue *q)
 	free(q->slot);
 	free(q->stats);
 	free(q->pool.fifo);
-	*q = (struct guest_queue) { .kick_fd = -1, .call_fd = -1 };
+	*q = (struct guest_queue){ .kick_fd = -1, .call_fd = -1 };
 }
 
 void
@@ -126,7 +127,8 @@ guest_queue_poll(struct guest_queue *q, unsigned int stats)
 	n = q->packed ? packed_poll(q, s) : split_poll(q, s);
 	if (n > 0) {
 		s->works++;
-		__atomic_store_n(&q->packets, q->packets + (s->packets - packets), __ATOMIC_RELAXED);
+		__atomic_store_n(&q->packets, q->packets + (s->packets - packets),
+				__ATOMIC_RELAXED);
 		__atomic_store_n(&q->bytes, q->bytes + (s->bytes - bytes), __ATOMIC_RELAXED);
 	}
 	return n;

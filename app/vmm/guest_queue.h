@@ -11,7 +11,7 @@
 
 /* Lays the ring out in RAM and prepares the queue; the pool is there already. */
 int guest_queue_create(struct guest_queue *q, unsigned int index, struct guest_ram *ram,
-		       const struct ring_config *ring, const struct buffer_config *buffers);
+		const struct ring_config *ring, const struct buffer_config *buffers);
 /* With its pool; also where its creation failed. */
 void guest_queue_destroy(struct guest_queue *q);
 /* Bytes of RAM that a ring takes. */

@@ -8,9 +8,9 @@
 #include "guest_ram.h"
 
 #define MIB (1ull << 20)
-#define REGION_ALIGN (2 * MIB)		/* a huge page */
-#define PLUG_GAP (1024 * MIB)		/* of guest addresses, before a region that is plugged */
-#define LOWEST_OFFSET PAGE_SIZE		/* page 0 stays free: 0 means "none" */
+#define REGION_ALIGN (2 * MIB)  /* a huge page */
+#define PLUG_GAP (1024 * MIB)   /* of guest addresses, before a region that is plugged */
+#define LOWEST_OFFSET PAGE_SIZE /* page 0 stays free: 0 means "none" */
 
 static uint64_t
 align_up(uint64_t value, uint64_t to)
@@ -23,7 +23,7 @@ static int
 map_file(uint8_t *at, uint64_t size, uint64_t file_offset, int fd)
 {
 	void *p = mmap(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd,
-		       (off_t)file_offset);
+			(off_t)file_offset);
 
 	if (p == MAP_FAILED) {
 		warn("mapping %llu MiB of guest memory", (unsigned long long)(size / MIB));
@@ -73,8 +73,10 @@ lay_out(struct guest_ram *ram, const struct guest_ram_config *c, uint64_t size)
 	ram->first_size = offset;
 	ram->n_first = ram->n_regions;
 	if (c->plug != 0) {
-		ram->regions[ram->n_regions++] = (struct ram_region) {
-			.gpa = gpa + PLUG_GAP, .offset = offset, .size = c->plug,
+		ram->regions[ram->n_regions++] = (struct ram_region){
+			.gpa = gpa + PLUG_GAP,
+			.offset = offset,
+			.size = c->plug,
 			.file_offset = c->one_file ? offset : 0,
 		};
 		offset += c->plug;
@@ -89,7 +91,7 @@ guest_ram_create(struct guest_ram *ram, const struct guest_ram_config *c, uint64
 	unsigned int i;
 	int ret;
 
-	*ram = (struct guest_ram) { .allocated = LOWEST_OFFSET };
+	*ram = (struct guest_ram){ .allocated = LOWEST_OFFSET };
 	for (i = 0; i < GUEST_RAM_MAX_REGIONS; i++)
 		ram->regions[i].fd = -1;
 	/* A buffer must not lie across two regions: leave room to step over each end. */
@@ -98,8 +100,8 @@ guest_ram_create(struct guest_ram *ram, const struct guest_ram_config *c, uint64
 		size = 16 * MIB;
 	if (c->mib != 0) {
 		if (c->mib * MIB < size) {
-			warnx("%u MiB of guest memory are too few: buffers and rings need %llu MiB", c->mib,
-			      (unsigned long long)(size / MIB));
+			warnx("%u MiB of guest memory are too few: buffers and rings need %llu MiB",
+					c->mib, (unsigned long long)(size / MIB));
 			return -EINVAL;
 		}
 		size = align_up(c->mib * MIB, REGION_ALIGN);
@@ -108,8 +110,8 @@ guest_ram_create(struct guest_ram *ram, const struct guest_ram_config *c, uint64
 
 	/* Whole units: the last region may be shorter, but is mapped to its unit's end. */
 	ram->reserved_size = align_up(ram->size, REGION_ALIGN) + REGION_ALIGN;
-	ram->reserved = mmap(NULL, ram->reserved_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-			     -1, 0);
+	ram->reserved = mmap(NULL, ram->reserved_size, PROT_NONE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (ram->reserved == MAP_FAILED) {
 		ram->reserved = NULL;
 		warn("address space for guest memory");
@@ -121,14 +123,15 @@ guest_ram_create(struct guest_ram *ram, const struct guest_ram_config *c, uint64
 		struct ram_region *r = &ram->regions[i];
 
 		if (i == 0 || !c->one_file)
-			r->fd = create_file(align_up(c->one_file ? ram->size : r->size, REGION_ALIGN),
-					    c->hugepages);
+			r->fd = create_file(
+					align_up(c->one_file ? ram->size : r->size, REGION_ALIGN),
+					c->hugepages);
 		else
 			r->fd = ram->regions[0].fd;
 		if (r->fd < 0)
 			return r->fd;
-		ret = map_file(ram->source + r->offset, align_up(r->size, REGION_ALIGN), r->file_offset,
-			       r->fd);
+		ret = map_file(ram->source + r->offset, align_up(r->size, REGION_ALIGN),
+				r->file_offset, r->fd);
 		if (ret < 0)
 			return ret;
 	}
@@ -136,8 +139,8 @@ guest_ram_create(struct guest_ram *ram, const struct guest_ram_config *c, uint64
 	if (!c->destination)
 		return 0;
 	/* Populated now, so that no page fault lies in the measurement. */
-	ram->destination = mmap(NULL, ram->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-				-1, 0);
+	ram->destination = mmap(NULL, ram->size, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (ram->destination == MAP_FAILED) {
 		ram->destination = NULL;
 		warn("memory of the destination");
@@ -161,7 +164,7 @@ guest_ram_destroy(struct guest_ram *ram)
 	for (i = 0; i < ram->n_regions; i++)
 		if (ram->regions[i].fd >= 0 && (i == 0 || ram->regions[i].fd != ram->regions[0].fd))
 			close(ram->regions[i].fd);
-	*ram = (struct guest_ram) { 0 };
+	*ram = (struct guest_ram){ 0 };
 }
 
 /* The region that holds an offset. */

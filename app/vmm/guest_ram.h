@@ -14,14 +14,14 @@
 #define PAGE_SHIFT 12
 
 struct guest_ram_config {
-	unsigned int mib;	/* 0: as much as buffers and rings need, at least 16 */
+	unsigned int mib; /* 0: as much as buffers and rings need, at least 16 */
 	unsigned int regions;
-	unsigned int hole_mib;	/* guest addresses without memory, between two regions */
-	bool one_file;		/* all regions, at offsets; else one each */
+	unsigned int hole_mib; /* guest addresses without memory, between two regions */
+	bool one_file;         /* all regions, at offsets; else one each */
 	bool hugepages;
-	bool destination;	/* memory beside it to which a migration copies */
-	uint64_t cut;		/* bytes by which the last of them is shorter */
-	uint64_t plug;		/* bytes of one more region, to be plugged later; 0: none */
+	bool destination; /* memory beside it to which a migration copies */
+	uint64_t cut;     /* bytes by which the last of them is shorter */
+	uint64_t plug;    /* bytes of one more region, to be plugged later; 0: none */
 };
 
 struct ram_region {
@@ -33,16 +33,16 @@ struct ram_region {
 };
 
 struct guest_ram {
-	uint8_t *reserved;	/* addresses for source, which is aligned */
+	uint8_t *reserved; /* addresses for source, which is aligned */
 	uint64_t reserved_size;
-	uint8_t *source;	/* what back-end and guest write */
-	uint8_t *destination;	/* what the migration copied */
-	uint64_t size;		/* of all regions */
-	uint64_t first_size;	/* of those that the guest has from the beginning */
+	uint8_t *source;      /* what back-end and guest write */
+	uint8_t *destination; /* what the migration copied */
+	uint64_t size;        /* of all regions */
+	uint64_t first_size;  /* of those that the guest has from the beginning */
 	unsigned int n_regions;
-	unsigned int n_first;	/* regions that the guest has from the beginning */
+	unsigned int n_first; /* regions that the guest has from the beginning */
 	struct ram_region regions[GUEST_RAM_MAX_REGIONS];
-	uint64_t allocated;	/* guest_ram_alloc() gave away what lies below */
+	uint64_t allocated; /* guest_ram_alloc() gave away what lies below */
 };
 
 /* need: bytes that buffers and rings will take. */

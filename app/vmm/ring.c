@@ -33,7 +33,8 @@ ring_poison(struct guest_queue *q, uint64_t buffer)
 		page = i >> PAGE_SHIFT;
 		memset(q->ram->source + offset + (i - gpa), 0xa5, stop - i);
 		if (stop - i >= sizeof(q->poison_value))
-			memcpy(q->ram->source + offset + (i - gpa), &q->poison_value, sizeof(q->poison_value));
+			memcpy(q->ram->source + offset + (i - gpa), &q->poison_value,
+					sizeof(q->poison_value));
 		__atomic_fetch_or(&q->guest_wrote[page / 64], 1ull << page % 64, __ATOMIC_SEQ_CST);
 	}
 }

@@ -14,7 +14,7 @@
 #include "gap_histogram.h"
 #include "guest_ram.h"
 
-#define POLL_BATCH 256u		/* used entries that one poll takes at most; two ring pages hold them */
+#define POLL_BATCH 256u /* used entries that one poll takes at most; two ring pages hold them */
 #define SEEN_SETS 3
 
 /* The rings in memory, little endian like every machine that this runs on. */
@@ -46,7 +46,7 @@ struct split_used {
 
 struct packed_desc {
 	uint64_t addr;
-	uint64_t rest;		/* len 32, id 16, flags 16: written and read at once */
+	uint64_t rest; /* len 32, id 16, flags 16: written and read at once */
 };
 
 struct packed_event {
@@ -60,31 +60,31 @@ struct packed_event {
 
 struct ring_config {
 	bool packed, in_order, mergeable;
-	unsigned int size;	/* descriptors */
-	unsigned int n_stats;	/* sets of statistics: a poll says to which it adds */
+	unsigned int size;    /* descriptors */
+	unsigned int n_stats; /* sets of statistics: a poll says to which it adds */
 };
 
 struct queue_stats {
 	uint64_t packets;
 	uint64_t bytes;
-	uint64_t works;		/* polls that found used entries */
-	uint64_t starved;	/* such polls that found nearly all of the ring used */
-	struct gap_histogram gaps;	/* cycles between two such polls */
+	uint64_t works;            /* polls that found used entries */
+	uint64_t starved;          /* such polls that found nearly all of the ring used */
+	struct gap_histogram gaps; /* cycles between two such polls */
 };
 
 struct guest_queue {
 	unsigned int index;
-	bool tx;		/* the guest sends */
-	bool active;		/* has buffers at all */
+	bool tx;     /* the guest sends */
+	bool active; /* has buffers at all */
 	bool packed, in_order, mergeable;
-	bool cycle;		/* more buffers than descriptors: each post takes another one */
+	bool cycle; /* more buffers than descriptors: each post takes another one */
 	uint16_t size;
 	uint32_t buf_len;
 	struct guest_ram *ram;
-	uint64_t desc_offset, driver_offset, device_offset;	/* the ring's three areas in RAM */
+	uint64_t desc_offset, driver_offset, device_offset; /* the ring's three areas in RAM */
 	uint64_t desc_bytes, driver_bytes, device_bytes;
-	uint64_t device_page;	/* first guest page of what the back-end writes (split: used ring) */
-	uint64_t ring_page;	/* first guest page of the descriptors */
+	uint64_t device_page; /* first guest page of what the back-end writes (split: used ring) */
+	uint64_t ring_page;   /* first guest page of the descriptors */
 	int kick_fd, call_fd;
 
 	struct split_desc *desc;
@@ -93,27 +93,27 @@ struct guest_queue {
 	struct packed_desc *ring;
 	struct packed_event *driver_event, *device_event;
 
-	uint64_t *slot;		/* by descriptor id: the buffer that the back-end has, or 0 */
+	uint64_t *slot; /* by descriptor id: the buffer that the back-end has, or 0 */
 	struct buffer_pool pool;
 
 	/* where both sides are */
-	uint16_t avail_idx, used_idx;	/* split: free running; packed: positions */
+	uint16_t avail_idx, used_idx; /* split: free running; packed: positions */
 	bool avail_wrap, used_wrap;
-	uint16_t batch_left;	/* packed, in order: buffers of the last used descriptor, not taken yet */
-	uint16_t merge_left;	/* buffers that still belong to the packet before */
+	uint16_t batch_left; /* packed, in order: buffers of the last used descriptor, not taken yet */
+	uint16_t merge_left; /* buffers that still belong to the packet before */
 
 	/* pages that used entries say the back-end wrote, per epoch: they must be marked */
 	uint64_t *seen[SEEN_SETS];
 	uint64_t *seen_now;
 	/* what the guest itself wrote: KVM would tell the migration about it */
-	uint64_t *guest_wrote;	/* bitmap of guest pages, shared by all queues */
-	uint32_t wrote_ring;	/* the areas that the driver writes */
-	uint32_t poison_left;	/* so many received buffers are to be overwritten */
+	uint64_t *guest_wrote; /* bitmap of guest pages, shared by all queues */
+	uint32_t wrote_ring;   /* the areas that the driver writes */
+	uint32_t poison_left;  /* so many received buffers are to be overwritten */
 	uint64_t poison_value;
 
-	uint64_t last_work;	/* cycles */
-	struct queue_stats *stats;	/* n_stats of them */
-	uint64_t packets, bytes;	/* all of them together; may be read at any time */
+	uint64_t last_work;        /* cycles */
+	struct queue_stats *stats; /* n_stats of them */
+	uint64_t packets, bytes;   /* all of them together; may be read at any time */
 
 	/* The back-end broke the rules: what, and the queue is left alone from then on. */
 	bool broken;
@@ -121,7 +121,7 @@ struct guest_queue {
 };
 
 void ring_violation(struct guest_queue *q, const char *format, ...)
-	__attribute__((format(printf, 2, 3), cold));
+		__attribute__((format(printf, 2, 3), cold));
 void ring_poison(struct guest_queue *q, uint64_t buffer);
 
 static inline void

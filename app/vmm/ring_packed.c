@@ -82,7 +82,8 @@ packed_pending(const struct guest_queue *q)
 	while (n < q->size) {
 		rest = __atomic_load_n(&q->ring[at].rest, __ATOMIC_ACQUIRE);
 		flags = rest >> 48;
-		if (((flags & PACKED_F_AVAIL) != 0) != wrap || ((flags & PACKED_F_USED) != 0) != wrap)
+		if (((flags & PACKED_F_AVAIL) != 0) != wrap ||
+				((flags & PACKED_F_USED) != 0) != wrap)
 			break;
 		if (q->in_order)
 			step = in_order_batch(q, at, (uint16_t)(rest >> 32));
@@ -118,7 +119,7 @@ struct taken {
 /* Takes one buffer back. False: it made no sense. */
 static inline bool
 take(struct guest_queue *q, uint16_t id, uint32_t len, struct taken *taken,
-     struct queue_stats *stats)
+		struct queue_stats *stats)
 {
 	uint64_t buffer = q->slot[id];
 
@@ -127,8 +128,8 @@ take(struct guest_queue *q, uint16_t id, uint32_t len, struct taken *taken,
 	if (q->tx) {
 		ring_sent(buffer, stats);
 	} else if (!ring_received(q, buffer, len, stats)) {
-		ring_violation(q, "used descriptor with id %u and length %u, the buffer has %u",
-				      id, len, q->buf_len);
+		ring_violation(q, "used descriptor with id %u and length %u, the buffer has %u", id,
+				len, q->buf_len);
 		return false;
 	}
 	if (++q->used_idx == q->size) {
@@ -146,19 +147,22 @@ take(struct guest_queue *q, uint16_t id, uint32_t len, struct taken *taken,
  */
 static inline bool
 take_in_order(struct guest_queue *q, uint16_t id, uint32_t len, struct taken *taken,
-	      struct queue_stats *stats)
+		struct queue_stats *stats)
 {
 	if (q->batch_left == 0)
 		q->batch_left = (uint16_t)in_order_batch(q, q->used_idx, id);
 	if (q->batch_left > 1 && !q->tx) {
-		ring_violation(q, "used descriptor with id %u, in order it would be %u", id, q->used_idx);
+		ring_violation(q, "used descriptor with id %u, in order it would be %u", id,
+				q->used_idx);
 		return false;
 	}
 	/* What does not fit is left to the next poll. */
 	for (; q->batch_left > 0 && taken->n < POLL_BATCH; q->batch_left--) {
 		/* The position is the id: buffers are used in the order of their posting. */
 		if (q->slot[q->used_idx] == 0) {
-			ring_violation(q, "used descriptor with id %u stands for more than was posted", id);
+			ring_violation(q,
+					"used descriptor with id %u stands for more than was posted",
+					id);
 			return false;
 		}
 		if (!take(q, q->used_idx, len, taken, stats))
@@ -176,7 +180,7 @@ starved(const struct guest_queue *q)
 	uint64_t flags = __atomic_load_n(&q->ring[far % q->size].rest, __ATOMIC_RELAXED) >> 48;
 
 	return q->size > 64 && ((flags & PACKED_F_AVAIL) != 0) == wrap &&
-		((flags & PACKED_F_USED) != 0) == wrap;
+			((flags & PACKED_F_USED) != 0) == wrap;
 }
 
 unsigned int
@@ -191,7 +195,8 @@ packed_poll(struct guest_queue *q, struct queue_stats *stats)
 	bool good;
 	int id;
 
-	if (q->batch_left == 0 && !is_used(q, __atomic_load_n(&q->ring[first].rest, __ATOMIC_ACQUIRE)))
+	if (q->batch_left == 0 &&
+			!is_used(q, __atomic_load_n(&q->ring[first].rest, __ATOMIC_ACQUIRE)))
 		return 0;
 	if (starved(q))
 		stats->starved++;

@@ -24,7 +24,7 @@ publish(struct guest_queue *q)
 static void
 write_desc(struct guest_queue *q, uint32_t id, uint64_t buffer)
 {
-	q->desc[id] = (struct split_desc) {
+	q->desc[id] = (struct split_desc){
 		.addr = BUFFER_GPA(buffer),
 		.len = BUFFER_LEN(buffer),
 		.flags = q->tx ? 0 : DESC_F_WRITE,
@@ -60,8 +60,16 @@ see_used_ring(struct guest_queue *q, unsigned int n)
 	unsigned int last = (first + n - 1u) & (q->size - 1u);
 
 	ring_see_page(q, q->device_page);
-	ring_see_page(q, q->device_page + ((USED_RING_OFFSET + first * sizeof(struct split_used_elem)) >> PAGE_SHIFT));
-	ring_see_page(q, q->device_page + ((USED_RING_OFFSET + last * sizeof(struct split_used_elem)) >> PAGE_SHIFT));
+	ring_see_page(q,
+			q->device_page +
+					((USED_RING_OFFSET +
+							 first * sizeof(struct split_used_elem)) >>
+							PAGE_SHIFT));
+	ring_see_page(q,
+			q->device_page +
+					((USED_RING_OFFSET +
+							 last * sizeof(struct split_used_elem)) >>
+							PAGE_SHIFT));
 }
 
 /* The id in a used entry, if the back-end can have meant it, or -1. */
@@ -75,7 +83,8 @@ used_id(struct guest_queue *q, const struct split_used_elem *e, uint16_t used_id
 		/* Of a batch sent in order the back-end may leave out all entries but one. */
 		if (q->tx || e->id == expected)
 			return expected;
-		ring_violation(q, "used entry of descriptor %u, in order it would be %u", e->id, expected);
+		ring_violation(q, "used entry of descriptor %u, in order it would be %u", e->id,
+				expected);
 		return -1;
 	}
 	if (e->id >= q->size || q->slot[e->id] == 0) {
@@ -97,7 +106,8 @@ split_poll(struct guest_queue *q, struct queue_stats *stats)
 	if (n == 0)
 		return 0;
 	if (n > q->size) {
-		ring_violation(q, "the used index went %u entries ahead, only %u were posted", n, q->size);
+		ring_violation(q, "the used index went %u entries ahead, only %u were posted", n,
+				q->size);
 		return 0;
 	}
 	if (n + 32 >= q->size)
@@ -106,7 +116,8 @@ split_poll(struct guest_queue *q, struct queue_stats *stats)
 		n = POLL_BATCH;
 	see_used_ring(q, n);
 	for (i = 0; i < n; i++) {
-		const struct split_used_elem *e = &q->used->ring[(uint16_t)(q->used_idx + i) & mask];
+		const struct split_used_elem *e =
+				&q->used->ring[(uint16_t)(q->used_idx + i) & mask];
 
 		id = used_id(q, e, (uint16_t)(q->used_idx + i));
 		if (id < 0)
@@ -118,8 +129,9 @@ split_poll(struct guest_queue *q, struct queue_stats *stats)
 		if (q->tx) {
 			ring_sent(buffers[i], stats);
 		} else if (!ring_received(q, buffers[i], e->len, stats)) {
-			ring_violation(q, "used entry of descriptor %d with length %u, the buffer has %u",
-					      id, e->len, q->buf_len);
+			ring_violation(q,
+					"used entry of descriptor %d with length %u, the buffer has %u",
+					id, e->len, q->buf_len);
 			return 0;
 		}
 	}

@@ -12,10 +12,10 @@
 #include "cycles.h"
 #include "vhost_user.h"
 
-#define FLAG_VERSION	0x1u
+#define FLAG_VERSION 0x1u
 #define FLAG_VERSION_MASK 0x3u
-#define FLAG_REPLY	0x4u
-#define FLAG_NEED_REPLY	0x8u
+#define FLAG_REPLY 0x4u
+#define FLAG_NEED_REPLY 0x8u
 
 #define NO_RING (~0u)
 
@@ -95,7 +95,7 @@ same_socket(const struct sockaddr_un *addr, const struct stat *bound)
 	struct stat st;
 
 	return lstat(addr->sun_path, &st) == 0 && st.st_dev == bound->st_dev &&
-		st.st_ino == bound->st_ino;
+			st.st_ino == bound->st_ino;
 }
 
 /* Listens, and gives the first connection that comes before the deadline, or -errno. */
@@ -113,7 +113,7 @@ accept_one(const struct sockaddr_un *addr, uint64_t deadline)
 	if (p.fd < 0)
 		return -errno;
 	if (bind(p.fd, (const struct sockaddr *)addr, sizeof(*addr)) != 0 ||
-	    lstat(addr->sun_path, &bound) != 0 || listen(p.fd, 1) != 0) {
+			lstat(addr->sun_path, &bound) != 0 || listen(p.fd, 1) != 0) {
 		err = -errno;
 		close(p.fd);
 		return err;
@@ -148,7 +148,7 @@ connect_to(const struct sockaddr_un *addr, uint64_t deadline)
 		close(fd);
 		/* A back-end that is just starting: no socket yet, or nobody listens yet. */
 		if ((err != -ENOENT && err != -ECONNREFUSED && err != -EAGAIN) ||
-		    now_ns() >= deadline)
+				now_ns() >= deadline)
 			return err;
 		poll(NULL, 0, 10);
 	}
@@ -160,7 +160,7 @@ vhost_user_open(struct vhost_user *vu, const char *path, bool server, unsigned i
 	uint64_t deadline = now_ns() + timeout_ms * 1000000ull;
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 
-	*vu = (struct vhost_user) { .fd = -1, .timeout_ms = timeout_ms };
+	*vu = (struct vhost_user){ .fd = -1, .timeout_ms = timeout_ms };
 	if (strlen(path) >= sizeof(addr.sun_path)) {
 		warnx("%s: too long for a socket's name", path);
 		return -ENAMETOOLONG;
@@ -177,7 +177,7 @@ vhost_user_open(struct vhost_user *vu, const char *path, bool server, unsigned i
 	}
 	if (vu->fd < 0) {
 		warnx("%s %s: %s", server ? "waiting for a back-end at" : "connecting to", path,
-		      strerror(-vu->fd));
+				strerror(-vu->fd));
 		return vu->fd;
 	}
 	return 0;
@@ -204,7 +204,7 @@ failed(unsigned int request, unsigned int ring, const char *what, int err)
 
 static int
 send_message(struct vhost_user *vu, enum vhost_user_request request, unsigned int ring, bool ack,
-	     const void *payload, uint32_t size, const int *fds, unsigned int n_fds)
+		const void *payload, uint32_t size, const int *fds, unsigned int n_fds)
 {
 	struct header h = {
 		.request = request,
@@ -277,8 +277,8 @@ read_all(struct vhost_user *vu, void *buffer, size_t size, uint64_t deadline)
 
 /* Reads the reply to request; *size: room for its payload, then the payload's size. */
 static int
-read_reply(struct vhost_user *vu, enum vhost_user_request request, unsigned int ring,
-	   void *payload, uint32_t *size)
+read_reply(struct vhost_user *vu, enum vhost_user_request request, unsigned int ring, void *payload,
+		uint32_t *size)
 {
 	uint64_t deadline = now_ns() + vu->timeout_ms * 1000000ull;
 	struct header h;
@@ -286,15 +286,18 @@ read_reply(struct vhost_user *vu, enum vhost_user_request request, unsigned int 
 	int ret;
 
 	ret = read_all(vu, &h, sizeof(h), deadline);
-	if (ret == 0 && (h.request != request || (h.flags & FLAG_REPLY) == 0 ||
-			 (h.flags & FLAG_VERSION_MASK) != FLAG_VERSION)) {
-		snprintf(text, sizeof(text), "the back-end sent no reply to it, but %s (%u), flags 0x%x, %u bytes",
-			 vhost_user_request_name(h.request), h.request, h.flags, h.size);
+	if (ret == 0 &&
+			(h.request != request || (h.flags & FLAG_REPLY) == 0 ||
+					(h.flags & FLAG_VERSION_MASK) != FLAG_VERSION)) {
+		snprintf(text, sizeof(text),
+				"the back-end sent no reply to it, but %s (%u), flags 0x%x, %u bytes",
+				vhost_user_request_name(h.request), h.request, h.flags, h.size);
 		return failed(request, ring, text, -EPROTO);
 	}
 	if (ret == 0 && h.size > *size) {
-		snprintf(text, sizeof(text), "the reply has %u bytes of payload, at most %u make sense",
-			 h.size, *size);
+		snprintf(text, sizeof(text),
+				"the reply has %u bytes of payload, at most %u make sense", h.size,
+				*size);
 		return failed(request, ring, text, -EPROTO);
 	}
 	if (ret == 0)
@@ -304,7 +307,8 @@ read_reply(struct vhost_user *vu, enum vhost_user_request request, unsigned int 
 		return failed(request, ring, text, ret);
 	}
 	if (ret == -ECONNRESET)
-		return failed(request, ring, "the back-end closed the connection instead of replying", ret);
+		return failed(request, ring,
+				"the back-end closed the connection instead of replying", ret);
 	if (ret < 0)
 		return failed(request, ring, strerror(-ret), ret);
 	*size = h.size;
@@ -326,7 +330,7 @@ read_u64(struct vhost_user *vu, enum vhost_user_request request, unsigned int ri
 /* Sends a message, and reads its acknowledgement where one was asked for. */
 static int
 send_and_ack(struct vhost_user *vu, enum vhost_user_request request, unsigned int ring, bool ack,
-	     const void *payload, uint32_t size, const int *fds, unsigned int n_fds)
+		const void *payload, uint32_t size, const int *fds, unsigned int n_fds)
 {
 	uint64_t status;
 	int ret;
@@ -362,18 +366,18 @@ vhost_user_set_owner(struct vhost_user *vu)
 
 int
 vhost_user_set_mem_table(struct vhost_user *vu, const struct vhost_user_region *regions,
-			 const int *fds, unsigned int n)
+		const int *fds, unsigned int n)
 {
 	struct mem_table table = { .n = n };
 
 	memcpy(table.regions, regions, n * sizeof(*regions));
 	return send_and_ack(vu, VHOST_USER_SET_MEM_TABLE, NO_RING, true, &table,
-			    (uint32_t)(8 + n * sizeof(*regions)), fds, n);
+			(uint32_t)(8 + n * sizeof(*regions)), fds, n);
 }
 
 int
 vhost_user_set_vring_state(struct vhost_user *vu, enum vhost_user_request request,
-			   unsigned int index, unsigned int value, bool ack)
+		unsigned int index, unsigned int value, bool ack)
 {
 	struct vring_state state = { .index = index, .num = value };
 
@@ -384,12 +388,12 @@ int
 vhost_user_set_vring_addr(struct vhost_user *vu, const struct vhost_user_vring_addr *addr, bool ack)
 {
 	return send_and_ack(vu, VHOST_USER_SET_VRING_ADDR, addr->index, ack, addr, sizeof(*addr),
-			    NULL, 0);
+			NULL, 0);
 }
 
 int
 vhost_user_set_vring_fd(struct vhost_user *vu, enum vhost_user_request request, unsigned int index,
-			int fd)
+		int fd)
 {
 	uint64_t value = index;
 
@@ -418,7 +422,7 @@ vhost_user_get_vring_base(struct vhost_user *vu, unsigned int index, uint32_t *b
 
 int
 vhost_user_set_log_base(struct vhost_user *vu, uint64_t size, uint64_t offset, int fd,
-			unsigned int *reply_size)
+		unsigned int *reply_size)
 {
 	const enum vhost_user_request request = VHOST_USER_SET_LOG_BASE;
 	uint64_t log[2] = { size, offset };

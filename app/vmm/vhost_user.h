@@ -14,17 +14,17 @@
 #define VHOST_USER_MAX_REGIONS 8
 
 /* Device features that the front-end uses. */
-#define VIRTIO_NET_F_MRG_RXBUF		(1ull << 15)
-#define VIRTIO_NET_F_MQ			(1ull << 22)
-#define VHOST_F_LOG_ALL			(1ull << 26)
-#define VHOST_USER_F_PROTOCOL_FEATURES	(1ull << 30)
-#define VIRTIO_F_VERSION_1		(1ull << 32)
-#define VIRTIO_F_RING_PACKED		(1ull << 34)
-#define VIRTIO_F_IN_ORDER		(1ull << 35)
+#define VIRTIO_NET_F_MRG_RXBUF (1ull << 15)
+#define VIRTIO_NET_F_MQ (1ull << 22)
+#define VHOST_F_LOG_ALL (1ull << 26)
+#define VHOST_USER_F_PROTOCOL_FEATURES (1ull << 30)
+#define VIRTIO_F_VERSION_1 (1ull << 32)
+#define VIRTIO_F_RING_PACKED (1ull << 34)
+#define VIRTIO_F_IN_ORDER (1ull << 35)
 
-#define VHOST_USER_PROTOCOL_F_MQ	(1ull << 0)
-#define VHOST_USER_PROTOCOL_F_LOG_SHMFD	(1ull << 1)
-#define VHOST_USER_PROTOCOL_F_REPLY_ACK	(1ull << 3)
+#define VHOST_USER_PROTOCOL_F_MQ (1ull << 0)
+#define VHOST_USER_PROTOCOL_F_LOG_SHMFD (1ull << 1)
+#define VHOST_USER_PROTOCOL_F_REPLY_ACK (1ull << 3)
 
 enum vhost_user_request {
 	VHOST_USER_GET_FEATURES = 1,
@@ -64,7 +64,7 @@ struct vhost_user_vring_addr {
 struct vhost_user {
 	int fd;
 	unsigned int timeout_ms;
-	bool reply_ack;		/* negotiated: any message may ask for an answer */
+	bool reply_ack; /* negotiated: any message may ask for an answer */
 };
 
 /*
@@ -78,21 +78,21 @@ void vhost_user_close(struct vhost_user *vu);
 int vhost_user_get_u64(struct vhost_user *vu, enum vhost_user_request request, uint64_t *value);
 /* ack: wait until the back-end has done it, where REPLY_ACK makes that possible. */
 int vhost_user_set_u64(struct vhost_user *vu, enum vhost_user_request request, uint64_t value,
-		       bool ack);
+		bool ack);
 int vhost_user_set_owner(struct vhost_user *vu);
 int vhost_user_set_mem_table(struct vhost_user *vu, const struct vhost_user_region *regions,
-			     const int *fds, unsigned int n);
+		const int *fds, unsigned int n);
 int vhost_user_set_vring_state(struct vhost_user *vu, enum vhost_user_request request,
-			       unsigned int index, unsigned int value, bool ack);
+		unsigned int index, unsigned int value, bool ack);
 int vhost_user_set_vring_addr(struct vhost_user *vu, const struct vhost_user_vring_addr *addr,
-			      bool ack);
+		bool ack);
 int vhost_user_set_vring_fd(struct vhost_user *vu, enum vhost_user_request request,
-			    unsigned int index, int fd);
+		unsigned int index, int fd);
 /* Stops the ring; *base is where the back-end stopped. */
 int vhost_user_get_vring_base(struct vhost_user *vu, unsigned int index, uint32_t *base);
 /* *reply_size: bytes of payload in the reply, at most 16. */
 int vhost_user_set_log_base(struct vhost_user *vu, uint64_t size, uint64_t offset, int fd,
-			    unsigned int *reply_size);
+		unsigned int *reply_size);
 
 const char *vhost_user_request_name(unsigned int request);
 

@@ -11,19 +11,15 @@
 
 #include "vhost_blk.h"
 
-#define FEATURES ( \
-	(1ULL << VIRTIO_F_VERSION_1) | \
-	(1ULL << VHOST_F_LOG_ALL) | \
-	(1ULL << VHOST_USER_F_PROTOCOL_FEATURES) | \
-	(1ULL << VIRTIO_BLK_F_SIZE_MAX) | \
-	(1ULL << VIRTIO_BLK_F_SEG_MAX) | \
-	(1ULL << VIRTIO_BLK_F_BLK_SIZE) | \
-	(1ULL << VIRTIO_BLK_F_FLUSH))
+#define FEATURES \
+	((1ULL << VIRTIO_F_VERSION_1) | (1ULL << VHOST_F_LOG_ALL) | \
+			(1ULL << VHOST_USER_F_PROTOCOL_FEATURES) | \
+			(1ULL << VIRTIO_BLK_F_SIZE_MAX) | (1ULL << VIRTIO_BLK_F_SEG_MAX) | \
+			(1ULL << VIRTIO_BLK_F_BLK_SIZE) | (1ULL << VIRTIO_BLK_F_FLUSH))
 
-#define PROTOCOL_FEATURES ( \
-	(1ULL << VHOST_USER_PROTOCOL_F_LOG_SHMFD) | \
-	(1ULL << VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
-	(1ULL << VHOST_USER_PROTOCOL_F_CONFIG))
+#define PROTOCOL_FEATURES \
+	((1ULL << VHOST_USER_PROTOCOL_F_LOG_SHMFD) | (1ULL << VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
+			(1ULL << VHOST_USER_PROTOCOL_F_CONFIG))
 
 /* What the vhost-user specification says of GET_CONFIG. */
 #define VHOST_USER_GET_CONFIG 24
@@ -82,8 +78,8 @@ open_queue(struct front_end *fe)
 
 	if (fe->open || !fe->ready || fe->memory == NULL ||
 			rte_vhost_get_vhost_vring(fe->vid, 0, &fe->ring) < 0 ||
-			rte_vhost_get_vring_base(fe->vid, 0, &fe->next_avail,
-				&fe->next_used) < 0 || !take_ring(fe) ||
+			rte_vhost_get_vring_base(fe->vid, 0, &fe->next_avail, &fe->next_used) < 0 ||
+			!take_ring(fe) ||
 			dirtylog_memory_gpa(fe->memory, &fe->ring.used->idx, &index_gpa) < 0 ||
 			call_start(&fe->call, fe->ring.callfd) < 0)
 		return;

@@ -46,6 +46,6 @@ void
 migration_wrote(struct front_end *fe, const struct dirtylog_region *region, const void *host,
 		uint64_t len)
 {
-	dirtylog_mark(&fe->marker, region->bitmap,
-			(uint64_t)((const uint8_t *)host - region->host), len);
+	dirtylog_mark(&fe->marker, region->bitmap, (uint64_t)((const uint8_t *)host - region->host),
+			len);
 }

@@ -192,8 +192,8 @@ give_up(struct front_end *fe, uint16_t available)
 	fe->gave_up = true;
 	__atomic_fetch_add(&fe->blk->broken, 1, __ATOMIC_RELAXED);
 	complain("vid %d: the guest's index jumps from %u to %u in a ring of %u: "
-			"the queue is given up", fe->vid, fe->next_avail, available,
-			fe->ring.size);
+		 "the queue is given up",
+			fe->vid, fe->next_avail, available, fe->ring.size);
 }
 
 unsigned int
@@ -204,8 +204,7 @@ requests_poll(struct front_end *fe)
 	unsigned int n = 0;
 	uint16_t available;
 
-	if (__atomic_load_n(&fe->blk->held, __ATOMIC_RELAXED) ||
-			!dirtylog_burst_begin(&fe->marker))
+	if (__atomic_load_n(&fe->blk->held, __ATOMIC_RELAXED) || !dirtylog_burst_begin(&fe->marker))
 		return 0;
 	/* Acquire: the index is loaded before the entries behind it, and their descriptors. */
 	available = __atomic_load_n(&ring->avail->idx, __ATOMIC_ACQUIRE);
@@ -216,8 +215,8 @@ requests_poll(struct front_end *fe)
 		uint16_t head = __atomic_load_n(
 				&ring->avail->ring[fe->next_avail++ & (ring->size - 1)],
 				__ATOMIC_RELAXED);
-		struct vring_used_elem *used = &ring->used->ring[fe->next_used++ &
-				(ring->size - 1)];
+		struct vring_used_elem *used =
+				&ring->used->ring[fe->next_used++ & (ring->size - 1)];
 
 		used->id = head;
 		used->len = serve(fe, head, &moved);
@@ -232,7 +231,7 @@ requests_poll(struct front_end *fe)
 		/* Full fence: the index is stored before the guest's flag is loaded. */
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		if (!(__atomic_load_n(&ring->avail->flags, __ATOMIC_RELAXED) &
-				VRING_AVAIL_F_NO_INTERRUPT))
+				    VRING_AVAIL_F_NO_INTERRUPT))
 			call_guest(&fe->call);
 	}
 	dirtylog_burst_end(&fe->marker);

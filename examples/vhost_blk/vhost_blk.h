@@ -56,7 +56,7 @@ struct front_end {
 	struct vhost_blk *blk;
 
 	/* The vhost thread's; constant while the queue is open. */
-	int vid; /* negative: no connection */
+	int vid;    /* negative: no connection */
 	bool ready; /* the ring is, says librte_vhost */
 	bool open;
 	const struct dirtylog_memory *memory; /* NULL: none */
@@ -67,7 +67,7 @@ struct front_end {
 	/* The datapath's while the queue is open. */
 	uint16_t next_avail;
 	uint16_t next_used;
-	bool gave_up; /* the guest's index is nonsense */
+	bool gave_up;                       /* the guest's index is nonsense */
 	const struct dirtylog_region *hint; /* the region that was found last */
 };
 

@@ -71,16 +71,16 @@ struct dirtylog_options {
 /** Counters of a device. Sums over its queues, and over its life. */
 struct dirtylog_stats {
 	struct dirtylog_marker_stats marks; /**< its queues', also of those removed */
-	uint64_t swaps;            /**< logs taken (SET_LOG_BASE) */
-	uint64_t refused_logs;     /**< logs that could not be mapped, or covered too little */
-	uint64_t refused_regions;  /**< regions that exceeded `max_memory` */
-	uint64_t whole_marks;      /**< times that all memory was marked: see dirtylog_open() */
-	uint64_t drains;           /**< times that staged marks were moved to a log */
-	uint64_t pages_drained;    /**< pages that these moves made dirty in a log */
-	uint64_t truncated_logs;   /**< logs that their owner made shorter while in use */
+	uint64_t swaps;                     /**< logs taken (SET_LOG_BASE) */
+	uint64_t refused_logs;      /**< logs that could not be mapped, or covered too little */
+	uint64_t refused_regions;   /**< regions that exceeded `max_memory` */
+	uint64_t whole_marks;       /**< times that all memory was marked: see dirtylog_open() */
+	uint64_t drains;            /**< times that staged marks were moved to a log */
+	uint64_t pages_drained;     /**< pages that these moves made dirty in a log */
+	uint64_t truncated_logs;    /**< logs that their owner made shorter while in use */
 	uint64_t truncated_regions; /**< the same of guest memory: its queues were closed */
-	uint64_t regions_direct;   /**< regions whose marks go to the log now */
-	uint64_t regions_staged;   /**< regions whose marks are staged now */
+	uint64_t regions_direct;    /**< regions whose marks go to the log now */
+	uint64_t regions_staged;    /**< regions whose marks are staged now */
 	/**
 	 * Pages that became dirty in the log, per second, between this call and
 	 * an earlier one that is at least 100 ms old: what a migration's
@@ -109,8 +109,7 @@ int dirtylog_create(const char *name, struct dirtylog **dl);
  *
  * @return 0, or -EBUSY: there are regions already
  */
-int dirtylog_configure(struct dirtylog *dl,
-		const struct dirtylog_options *options);
+int dirtylog_configure(struct dirtylog *dl, const struct dirtylog_options *options);
 
 /** Destroy it. The queues are removed already. NULL is allowed. */
 void dirtylog_destroy(struct dirtylog *dl);
@@ -133,8 +132,7 @@ void dirtylog_add_queue(struct dirtylog *dl, struct dirtylog_marker *marker);
  * Close and remove a queue, to be added elsewhere. Its memory is the caller's
  * again as soon as nobody polls it.
  */
-void dirtylog_remove_queue(struct dirtylog *dl,
-		struct dirtylog_marker *marker);
+void dirtylog_remove_queue(struct dirtylog *dl, struct dirtylog_marker *marker);
 
 /**
  * Open a queue: from now on dirtylog_burst_begin() returns true.
@@ -150,8 +148,7 @@ void dirtylog_remove_queue(struct dirtylog *dl,
  * @return 0; -EFAULT: index_gpa is in no region; -EBUSY: it is open; -EIO: a
  *   part of the guest's memory is lost, see dirtylog_memory_lost()
  */
-int dirtylog_open(struct dirtylog *dl, struct dirtylog_marker *marker,
-		uint64_t index_gpa);
+int dirtylog_open(struct dirtylog *dl, struct dirtylog_marker *marker, uint64_t index_gpa);
 
 /**
  * Close a queue. Returns after its last burst, with all its marks made, that
@@ -201,8 +198,8 @@ bool dirtylog_stopped(struct dirtylog *dl);
  *   -EFBIG: all in all more than the option `max_memory` allows;
  *   -ENOMEM
  */
-int dirtylog_set_regions(struct dirtylog *dl,
-		const struct dirtylog_region *regions, uint32_t nb_regions);
+int dirtylog_set_regions(struct dirtylog *dl, const struct dirtylog_region *regions,
+		uint32_t nb_regions);
 
 /**
  * Whether the front-end has taken memory away that bursts were using.
@@ -255,8 +252,7 @@ const struct dirtylog_memory *dirtylog_memory(struct dirtylog *dl);
  *   bytes from the start of the region
  * @return NULL if no region holds it
  */
-struct dirtylog_bitmap *dirtylog_find(struct dirtylog *dl, uint64_t gpa,
-		uint64_t *offset);
+struct dirtylog_bitmap *dirtylog_find(struct dirtylog *dl, uint64_t gpa, uint64_t *offset);
 
 /**
  * A log (vhost-user: SET_LOG_BASE), in place of the one before, if any.
@@ -307,8 +303,7 @@ int dirtylog_set_logging(struct dirtylog *dl, bool on);
 int dirtylog_reset(struct dirtylog *dl);
 
 /** Read the counters. */
-void dirtylog_get_stats(struct dirtylog *dl,
-		struct dirtylog_stats *stats);
+void dirtylog_get_stats(struct dirtylog *dl, struct dirtylog_stats *stats);
 
 /**
  * Read the counters of one queue.

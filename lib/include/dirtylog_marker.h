@@ -82,7 +82,7 @@ struct dirtylog_mark {
  * per mark, in its own line; read by others without a lock.
  */
 struct dirtylog_marker_stats {
-	uint64_t marks;         /**< (word, mask) pairs, before they were merged */
+	uint64_t marks; /**< (word, mask) pairs, before they were merged */
 	uint64_t words_tested;
 	uint64_t words_written; /**< by an atomic OR: a bit was missing */
 	/**
@@ -126,8 +126,8 @@ dirtylog_marker_count(uint64_t *counter, uint64_t n)
 
 /** Collect one pair. The pages' data is written already. */
 static inline void
-dirtylog_collect(struct dirtylog_marker *marker, const struct dirtylog_view *view,
-		uint64_t index, uint64_t mask)
+dirtylog_collect(struct dirtylog_marker *marker, const struct dirtylog_view *view, uint64_t index,
+		uint64_t mask)
 {
 	uint64_t *word = &view->words[index];
 	uint32_t n = marker->nb_marks;
@@ -165,8 +165,8 @@ dirtylog_collect(struct dirtylog_marker *marker, const struct dirtylog_view *vie
  *   bytes
  */
 static inline void
-dirtylog_mark(struct dirtylog_marker *marker, const struct dirtylog_bitmap *bitmap,
-		uint64_t offset, uint64_t len)
+dirtylog_mark(struct dirtylog_marker *marker, const struct dirtylog_bitmap *bitmap, uint64_t offset,
+		uint64_t len)
 {
 	/* Acquire: the fields of a view that was put in place just now. */
 	const struct dirtylog_view *view = __atomic_load_n(&bitmap->view, __ATOMIC_ACQUIRE);
@@ -220,7 +220,10 @@ struct dirtylog_run {
 };
 
 /** What a run is without a word: no range lies so high. */
-#define DIRTYLOG_RUN_EMPTY { UINT64_C(1) << 63, 0, 0, NULL, 0 }
+#define DIRTYLOG_RUN_EMPTY \
+	{ \
+		UINT64_C(1) << 63, 0, 0, NULL, 0 \
+	}
 
 /** Begin a run. No other marks until it ends. */
 static inline struct dirtylog_run
@@ -258,7 +261,7 @@ dirtylog_run_mark(struct dirtylog_run *run, uint64_t addr, uint32_t len)
 	if ((first | last) >= DIRTYLOG_WORD_SPAN)
 		return false;
 	run->mask |= (UINT64_C(2) << (last >> DIRTYLOG_PAGE_SHIFT)) -
-		(UINT64_C(1) << (first >> DIRTYLOG_PAGE_SHIFT));
+			(UINT64_C(1) << (first >> DIRTYLOG_PAGE_SHIFT));
 	run->nb_marks++;
 	return true;
 }
@@ -290,7 +293,7 @@ dirtylog_run_move(struct dirtylog_marker *marker, struct dirtylog_run *run,
 	in_word = (view->start + offset) % DIRTYLOG_WORD_SPAN;
 	/* Of a word that is not the region's as a whole, other addresses could be another region's. */
 	if (unlikely(in_word > offset || in_word + len > DIRTYLOG_WORD_SPAN ||
-			offset - in_word + DIRTYLOG_WORD_SPAN > view->len)) {
+			    offset - in_word + DIRTYLOG_WORD_SPAN > view->len)) {
 		dirtylog_mark(marker, bitmap, offset, len);
 		return;
 	}

@@ -27,9 +27,9 @@ struct dirtylog_shm {
 	uint64_t len;       /**< usable bytes from addr on */
 	uint64_t page_size; /**< bytes per page of the memory behind it */
 	uint32_t refs;
-	void *map_addr;     /**< what munmap(2) gets */
+	void *map_addr; /**< what munmap(2) gets */
 	size_t map_len;
-	uint64_t huge;      /**< bytes of huge pages of our own */
+	uint64_t huge;                /**< bytes of huge pages of our own */
 	struct dirtylog_guard *guard; /**< against truncation; NULL: memory of our own */
 };
 

@@ -123,8 +123,8 @@ struct dirtylog_vhost;
  *   ends with dirtylog_vhost_detach()
  * @return 0, -ENOMEM, or -EIO: librte_vhost does not know the vid
  */
-int dirtylog_vhost_attach(int vid, struct dirtylog *dl,
-		const struct dirtylog_vhost_ops *ops, void *ctx, struct dirtylog_vhost **vhost);
+int dirtylog_vhost_attach(int vid, struct dirtylog *dl, const struct dirtylog_vhost_ops *ops,
+		void *ctx, struct dirtylog_vhost **vhost);
 
 /**
  * Who a connection belongs to, for librte_vhost's own callbacks, which get a
@@ -150,8 +150,7 @@ void *dirtylog_vhost_ctx(int vid);
 int dirtylog_vhost_get_stats(int vid, struct dirtylog_stats *stats);
 
 /** As dirtylog_vhost_get_stats(), for one queue: see dirtylog_get_queue_stats(). */
-int dirtylog_vhost_get_queue_stats(int vid, uint32_t index,
-		struct dirtylog_marker_stats *stats);
+int dirtylog_vhost_get_queue_stats(int vid, uint32_t index, struct dirtylog_marker_stats *stats);
 
 /** Stop following. From destroy_connection(). NULL is allowed. */
 void dirtylog_vhost_detach(struct dirtylog_vhost *vhost);

@@ -65,7 +65,7 @@ view_new(struct dirtylog_shm *shm, uint64_t first_word, uint64_t gpa, uint64_t l
 	view->summary = summary;
 	/* The last word may reach over the end of the log, never of its page. */
 	end = summary != NULL ? shm->len :
-			RTE_MIN(begin + view_nb_words(view) * sizeof(uint64_t), shm->len);
+				RTE_MIN(begin + view_nb_words(view) * sizeof(uint64_t), shm->len);
 	ret = dirtylog_shm_populate(shm, begin, RTE_MIN(end - begin, POPULATE_LIMIT));
 	if (ret < 0)
 		goto fail;
@@ -87,8 +87,7 @@ dirtylog_view_create(struct dirtylog_shm *shm, uint64_t gpa, uint64_t len,
 		return ret;
 	if (((gpa + (len - 1)) >> DIRTYLOG_PAGE_SHIFT) / 8 >= shm->len)
 		return -ERANGE;
-	return view_new(dirtylog_shm_ref(shm), gpa / DIRTYLOG_WORD_SPAN, gpa, len,
-			NULL, view);
+	return view_new(dirtylog_shm_ref(shm), gpa / DIRTYLOG_WORD_SPAN, gpa, len, NULL, view);
 }
 
 /*
@@ -115,8 +114,7 @@ bind_words(struct dirtylog_shm *shm, uint64_t nb_words, uint64_t skipped, const 
 }
 
 static int
-new_staging(uint64_t gpa, uint64_t len, const void *host, bool huge,
-		struct dirtylog_view **view)
+new_staging(uint64_t gpa, uint64_t len, const void *host, bool huge, struct dirtylog_view **view)
 {
 	uint64_t skipped = gpa % DIRTYLOG_WORD_SPAN;
 	uint64_t lines, nb_words, size;
@@ -152,7 +150,8 @@ dirtylog_view_create_staging(uint64_t gpa, uint64_t len, const void *host,
 	/* Huge pages that were promised and not given: a limit of the cgroup. */
 	ret = new_staging(gpa, len, host, false, view);
 	if (ret == 0 && !__atomic_exchange_n(&warned, true, __ATOMIC_RELAXED))
-		DIRTYLOG_DIAG(WARNING, "no huge pages to be had for staging bitmaps:"
+		DIRTYLOG_DIAG(WARNING,
+				"no huge pages to be had for staging bitmaps:"
 				" normal pages are used");
 	return ret;
 }
@@ -182,7 +181,9 @@ common_range(struct dirtylog_view *from, struct dirtylog_view *to, bool clear)
 	uint64_t last = RTE_MIN(from->gpa + (from->len - 1), to->gpa + (to->len - 1));
 
 	return (struct transfer){
-		.from = from, .to = to, .clear = clear,
+		.from = from,
+		.to = to,
+		.clear = clear,
 		.offset = begin - from->gpa,
 		.len = begin > last ? 0 : last - begin + 1,
 	};
@@ -235,8 +236,7 @@ struct named_lines {
 };
 
 static void
-name_line(const struct transfer *transfer, struct named_lines *named, uint64_t begin,
-		uint64_t end)
+name_line(const struct transfer *transfer, struct named_lines *named, uint64_t begin, uint64_t end)
 {
 	uint64_t shift = transfer->from->gpa / DIRTYLOG_WORD_SPAN -
 			transfer->to->gpa / DIRTYLOG_WORD_SPAN;
@@ -312,7 +312,7 @@ view_transfer(struct dirtylog_view *from, struct dirtylog_view *to, bool clear)
 	first = (from->start + transfer.offset) / DIRTYLOG_WORD_SPAN;
 	end = (from->start + transfer.offset + transfer.len - 1) / DIRTYLOG_WORD_SPAN + 1;
 	return from->summary == NULL ? transfer_words(&transfer, first, end) :
-			transfer_lines(&transfer, first, end);
+				       transfer_lines(&transfer, first, end);
 }
 
 uint64_t
@@ -353,7 +353,7 @@ dirtylog_view_count(const struct dirtylog_view *view)
 
 	for (i = 0; i < view_nb_words(view); i++)
 		dirty += (uint64_t)__builtin_popcountll(
-			__atomic_load_n(&view->words[i], __ATOMIC_RELAXED) &
-			word_mask(view, i, 0, view->len));
+				__atomic_load_n(&view->words[i], __ATOMIC_RELAXED) &
+				word_mask(view, i, 0, view->len));
 	return dirty;
 }

@@ -29,16 +29,15 @@
  */
 #if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
 #define ETH_DIRTYLOG_STATS_GET(op, get) \
-	static int \
-	op(struct rte_eth_dev *dev, struct rte_eth_stats *stats, struct eth_queue_stats *queues) \
+	static int op(struct rte_eth_dev *dev, struct rte_eth_stats *stats, \
+			struct eth_queue_stats *queues) \
 	{ \
 		return get(dev, stats, queues); \
 	}
 #else
 #define eth_queue_stats rte_eth_stats
 #define ETH_DIRTYLOG_STATS_GET(op, get) \
-	static int \
-	op(struct rte_eth_dev *dev, struct rte_eth_stats *stats) \
+	static int op(struct rte_eth_dev *dev, struct rte_eth_stats *stats) \
 	{ \
 		return get(dev, stats, stats); \
 	}

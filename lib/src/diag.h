@@ -11,8 +11,8 @@
 extern int dirtylog_logtype;
 
 #define DIRTYLOG_DIAG(level, ...) \
-	rte_log(RTE_LOG_ ## level, dirtylog_logtype, \
-		RTE_FMT("dirtylog: " RTE_FMT_HEAD(__VA_ARGS__,) "\n", \
-			RTE_FMT_TAIL(__VA_ARGS__,)))
+	rte_log(RTE_LOG_##level, dirtylog_logtype, \
+			RTE_FMT("dirtylog: " RTE_FMT_HEAD(__VA_ARGS__, ) "\n", \
+					RTE_FMT_TAIL(__VA_ARGS__, )))
 
 #endif /* DIRTYLOG_DIAG_H */

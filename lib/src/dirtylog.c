@@ -57,8 +57,7 @@ free_dirtylog:
 }
 
 int
-dirtylog_configure(struct dirtylog *dl,
-		const struct dirtylog_options *options)
+dirtylog_configure(struct dirtylog *dl, const struct dirtylog_options *options)
 {
 	int ret = -EBUSY;
 
@@ -154,8 +153,7 @@ find_index(const struct dirtylog *dl, struct dirtylog_marker *marker, uint64_t i
 }
 
 int
-dirtylog_open(struct dirtylog *dl, struct dirtylog_marker *marker,
-		uint64_t index_gpa)
+dirtylog_open(struct dirtylog *dl, struct dirtylog_marker *marker, uint64_t index_gpa)
 {
 	int ret = -EBUSY;
 

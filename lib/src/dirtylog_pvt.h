@@ -30,9 +30,9 @@
 struct region_views {
 	const struct dirtylog_region *region; /* in the table that users get */
 	struct dirtylog_bitmap bitmap;        /* the region's */
-	struct dirtylog_view *log;     /* NULL: no log, or it does not cover the region */
-	struct dirtylog_view *staging; /* NULL: not needed so far */
-	bool direct;                   /* the placement's answer, where there is a log */
+	struct dirtylog_view *log;            /* NULL: no log, or it does not cover the region */
+	struct dirtylog_view *staging;        /* NULL: not needed so far */
+	bool direct;                          /* the placement's answer, where there is a log */
 };
 
 /* A memory table. */
@@ -64,8 +64,8 @@ struct dirtylog {
 		uint64_t value; /* pages per second before that */
 	} rate;
 	bool truncation_reported;
-	bool was_open; /* a queue was, since logging was last reset */
-	bool mark_all; /* in the next log, every page of every region */
+	bool was_open;      /* a queue was, since logging was last reset */
+	bool mark_all;      /* in the next log, every page of every region */
 	bool marks_dropped; /* staged ones, of memory that went before a log came */
 	struct dirtylog_memory_guard *memory_guard; /* of the table; NULL: none, or forgotten */
 	bool memory_lost; /* the queues stay closed until another table comes */

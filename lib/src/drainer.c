@@ -33,8 +33,7 @@ run(void *opaque)
 			continue;
 		}
 		next = later(drainer->period_us);
-		if (pthread_cond_timedwait(&drainer->changed, &drainer->lock, &next) !=
-				ETIMEDOUT)
+		if (pthread_cond_timedwait(&drainer->changed, &drainer->lock, &next) != ETIMEDOUT)
 			continue;
 		pthread_mutex_unlock(&drainer->lock);
 		drainer->drain(drainer->ctx);
@@ -45,8 +44,7 @@ run(void *opaque)
 }
 
 int
-dirtylog_drainer_init(struct dirtylog_drainer *drainer, void (*drain)(void *ctx),
-		void *ctx)
+dirtylog_drainer_init(struct dirtylog_drainer *drainer, void (*drain)(void *ctx), void *ctx)
 {
 	pthread_condattr_t attr;
 	int ret = -pthread_mutex_init(&drainer->lock, NULL);

@@ -24,8 +24,7 @@ struct dirtylog_drainer {
 };
 
 /* Prepare it, idle. Returns 0 or a negative errno. */
-int dirtylog_drainer_init(struct dirtylog_drainer *drainer, void (*drain)(void *ctx),
-		void *ctx);
+int dirtylog_drainer_init(struct dirtylog_drainer *drainer, void (*drain)(void *ctx), void *ctx);
 
 /* Stop the thread and wait for it. Not with a lock held that drain() takes. */
 void dirtylog_drainer_fini(struct dirtylog_drainer *drainer);

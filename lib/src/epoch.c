@@ -17,8 +17,8 @@ static bool have_membarrier;
 static void
 register_membarrier(void)
 {
-	have_membarrier = syscall(__NR_membarrier,
-			MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+	have_membarrier = syscall(__NR_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0,
+					  0) == 0;
 }
 
 int

@@ -58,10 +58,12 @@ dirtylog_memory_guard_losses(struct dirtylog_memory_guard *guard, const char *na
 			first = i;
 	}
 	if (nb_lost != 0)
-		DIRTYLOG_DIAG(ERR, "%s: the front-end has truncated the memory of its guest while"
+		DIRTYLOG_DIAG(ERR,
+				"%s: the front-end has truncated the memory of its guest while"
 				" it is in use: region %u (GPA 0x%" PRIx64 ", %" PRIu64 " bytes),"
 				" %u in all: its queues are closed until it sends another memory"
-				" table", name, first, guard->memory->regions[first].gpa,
+				" table",
+				name, first, guard->memory->regions[first].gpa,
 				guard->memory->regions[first].len, nb_lost);
 	return nb_lost;
 }

@@ -67,7 +67,8 @@ sample(const void *addr, uint64_t len, int nodes[NB_SAMPLES])
 	/* From the first to the last. */
 	for (i = 0; i < n; i++)
 		pages[i] = (void *)RTE_ALIGN_FLOOR((uintptr_t)addr +
-				i * (nb_pages - 1) / RTE_MAX(n - 1, 1u) * page_size, page_size);
+						i * (nb_pages - 1) / RTE_MAX(n - 1, 1u) * page_size,
+				page_size);
 	map_pages(pages, n, page_size);
 	/* Without target nodes this only asks. */
 	if (move_pages(0, n, pages, NULL, answers, 0) < 0)

@@ -25,13 +25,13 @@
 static struct memory_table *
 table_alloc(uint32_t nb_regions)
 {
-	struct memory_table *table = calloc(1, sizeof(*table) +
-			nb_regions * sizeof(table->views[0]));
+	struct memory_table *table = calloc(1,
+			sizeof(*table) + nb_regions * sizeof(table->views[0]));
 
 	if (table == NULL || nb_regions == 0)
 		return table;
-	table->memory = calloc(1, sizeof(*table->memory) +
-			nb_regions * sizeof(table->memory->regions[0]));
+	table->memory = calloc(1,
+			sizeof(*table->memory) + nb_regions * sizeof(table->memory->regions[0]));
 	if (table->memory == NULL) {
 		free(table);
 		return NULL;
@@ -175,7 +175,8 @@ check_sizes(struct dirtylog *dl, const struct dirtylog_region *regions, uint32_t
 	if (nb_refused == 0)
 		return 0;
 	dl->stats.refused_regions += nb_refused;
-	DIRTYLOG_DIAG(ERR, "%s: %" PRIu64 " MiB of guest memory in %u regions, but %" PRIu64
+	DIRTYLOG_DIAG(ERR,
+			"%s: %" PRIu64 " MiB of guest memory in %u regions, but %" PRIu64
 			" MiB are what a device may have: refused",
 			dl->name, total >> 20, nb_regions, max >> 20);
 	return -EFBIG;
@@ -224,7 +225,8 @@ look_at_log(struct dirtylog *dl, struct memory_table *table)
 				&views->direct);
 
 		if (ret == -ERANGE && !told)
-			DIRTYLOG_DIAG(WARNING, "%s: region %u (GPA 0x%" PRIx64 ", %" PRIu64
+			DIRTYLOG_DIAG(WARNING,
+					"%s: region %u (GPA 0x%" PRIx64 ", %" PRIu64
 					" bytes) is beyond the log of %" PRIu64
 					" bytes: marks are kept until a larger log comes, and"
 					" so they are for other such regions",
@@ -333,7 +335,8 @@ mark_new_memory(struct dirtylog *dl, const struct dirtylog_memory *old)
 		for (; gpa != end; gpa = next) {
 			next = range_end(old, gpa, end, &inside);
 			if (!inside)
-				dirtylog_views_mark(dl, views, gpa - views->region->gpa, next - gpa);
+				dirtylog_views_mark(dl, views, gpa - views->region->gpa,
+						next - gpa);
 		}
 	}
 }
@@ -398,8 +401,8 @@ set_regions_locked(struct dirtylog *dl, const struct dirtylog_region *regions, u
 }
 
 int
-dirtylog_set_regions(struct dirtylog *dl,
-		const struct dirtylog_region *regions, uint32_t nb_regions)
+dirtylog_set_regions(struct dirtylog *dl, const struct dirtylog_region *regions,
+		uint32_t nb_regions)
 {
 	int ret;
 

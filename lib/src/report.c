@@ -78,8 +78,7 @@ dirtylog_get_stats(struct dirtylog *dl, struct dirtylog_stats *stats)
 }
 
 int
-dirtylog_get_queue_stats(struct dirtylog *dl, uint32_t index,
-		struct dirtylog_marker_stats *stats)
+dirtylog_get_queue_stats(struct dirtylog *dl, uint32_t index, struct dirtylog_marker_stats *stats)
 {
 	const struct dirtylog_marker *marker;
 
@@ -101,16 +100,17 @@ dump_state(const struct dirtylog *dl, FILE *stream)
 
 	for (marker = dl->markers; marker != NULL; marker = marker->next)
 		marker->gate == DIRTYLOG_GATE_CLOSED ? closed++ : open++;
-	fprintf(stream, "%s: logging %s, %s, %u queues open, %u closed, %u regions\n",
-			dl->name, dl->logging ? "on" : "off",
-			dl->log == NULL ? "no log" :
-			dl->log_current ? "log in use" : "log left",
+	fprintf(stream, "%s: logging %s, %s, %u queues open, %u closed, %u regions\n", dl->name,
+			dl->logging ? "on" : "off",
+			dl->log == NULL                 ? "no log" :
+					dl->log_current ? "log in use" :
+							  "log left",
 			open, closed, dl->table->nb_regions);
-	fprintf(stream, "  %" PRIu64 " swaps, %" PRIu64 " logs refused, %" PRIu64 " truncated, %"
-			PRIu64 " drains of %" PRIu64 " pages\n",
-			dl->stats.swaps, dl->stats.refused_logs,
-			dl->stats.truncated_logs, dl->stats.drains,
-			dl->stats.pages_drained);
+	fprintf(stream,
+			"  %" PRIu64 " swaps, %" PRIu64 " logs refused, %" PRIu64
+			" truncated, %" PRIu64 " drains of %" PRIu64 " pages\n",
+			dl->stats.swaps, dl->stats.refused_logs, dl->stats.truncated_logs,
+			dl->stats.drains, dl->stats.pages_drained);
 }
 
 static void
@@ -123,9 +123,10 @@ dump_queues(const struct dirtylog *dl, FILE *stream)
 		struct dirtylog_marker_stats stats = { .marks = 0 };
 
 		dirtylog_marker_add_stats(marker, &stats);
-		fprintf(stream, "  queue %u: %s, %" PRIu64 " marks, %" PRIu64 " words tested, %"
-				PRIu64 " written, %" PRIu64 " pages dirtied\n", i++,
-				marker->gate == DIRTYLOG_GATE_CLOSED ? "closed" : "open",
+		fprintf(stream,
+				"  queue %u: %s, %" PRIu64 " marks, %" PRIu64
+				" words tested, %" PRIu64 " written, %" PRIu64 " pages dirtied\n",
+				i++, marker->gate == DIRTYLOG_GATE_CLOSED ? "closed" : "open",
 				stats.marks, stats.words_tested, stats.words_written,
 				stats.pages_dirtied);
 	}
@@ -140,7 +141,8 @@ dump_bitmap(const struct region_views *views, FILE *stream)
 	if (view == NULL)
 		fprintf(stream, ": no view, marks are no-ops\n");
 	else
-		fprintf(stream, ": GPA 0x%" PRIx64 ", %" PRIu64 " pages dirty, view at %p"
+		fprintf(stream,
+				": GPA 0x%" PRIx64 ", %" PRIu64 " pages dirty, view at %p"
 				" in a log of %" PRIu64 " bytes, pages of %" PRIu64 "\n",
 				view->gpa, dirtylog_view_count(view), (void *)view->words,
 				view->shm->len, view->shm->page_size);
@@ -155,9 +157,11 @@ dump_regions(const struct dirtylog *dl, FILE *stream)
 		const struct region_views *views = &dl->table->views[i];
 
 		fprintf(stream, "  region %u: GPA 0x%" PRIx64 ", marks go to %s; ", i,
-				views->region->gpa, !dl->logging ? "nowhere" :
-				dirtylog_views_wanted(dl, views) == views->log ?
-				"the log" : "staging");
+				views->region->gpa,
+				!dl->logging ? "nowhere" :
+						dirtylog_views_wanted(dl, views) == views->log ?
+					       "the log" :
+					       "staging");
 		dump_bitmap(views, stream);
 	}
 }

@@ -214,9 +214,10 @@ dirtylog_shm_alloc(uint64_t len, bool huge, struct dirtylog_shm **shm)
 		if (ret == 0)
 			return 0;
 		if (!__atomic_exchange_n(&warned, true, __ATOMIC_RELAXED))
-			DIRTYLOG_DIAG(WARNING, "%s huge pages for staging bitmaps:"
-					" normal pages are used", ret == -ENOSPC ?
-					"there are 256 MiB of" : "no free");
+			DIRTYLOG_DIAG(WARNING,
+					"%s huge pages for staging bitmaps:"
+					" normal pages are used",
+					ret == -ENOSPC ? "there are 256 MiB of" : "no free");
 	}
 	return alloc_pages(len, 0, shm);
 }

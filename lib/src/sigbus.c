@@ -160,8 +160,7 @@ call(const struct sigaction *previous, const struct event *event)
 	sigemptyset(&bus);
 	sigaddset(&bus, SIGBUS);
 	pthread_sigmask(SIG_BLOCK, &previous->sa_mask, &mask);
-	if ((previous->sa_flags & SA_NODEFER) != 0 &&
-			sigismember(&previous->sa_mask, SIGBUS) == 0)
+	if ((previous->sa_flags & SA_NODEFER) != 0 && sigismember(&previous->sa_mask, SIGBUS) == 0)
 		pthread_sigmask(SIG_UNBLOCK, &bus, NULL);
 	if ((previous->sa_flags & SA_SIGINFO) == 0) {
 		previous->sa_handler(SIGBUS);
@@ -185,7 +184,8 @@ pass_on(struct link *link, const struct event *event)
 			/* It has come round: somebody passes on to us that we pass on to. */
 			(event->info != NULL && (event->info->si_errno & mark) != 0) ||
 			((previous->sa_flags & SA_RESETHAND) != 0 &&
-			__atomic_exchange_n(&link->spent, true, __ATOMIC_RELAXED))) {
+					__atomic_exchange_n(&link->spent, true,
+							__ATOMIC_RELAXED))) {
 		act_by_default(previous, event->info);
 		return;
 	}
@@ -204,17 +204,17 @@ on_sigbus(struct link *link, siginfo_t *info, void *context, uintptr_t stack)
 	struct event event = identify(stack, info, context);
 
 	/* Not one that was sent: it has no address. Nor one that other memory does not cure. */
-	if (event.info == NULL || (event.info->si_code != BUS_ADRERR &&
-			event.info->si_code != BUS_MCEERR_AR) ||
+	if (event.info == NULL ||
+			(event.info->si_code != BUS_ADRERR &&
+					event.info->si_code != BUS_MCEERR_AR) ||
 			!survive((uintptr_t)event.info->si_addr,
-			event.info->si_code == BUS_MCEERR_AR))
+					event.info->si_code == BUS_MCEERR_AR))
 		pass_on(link, &event);
 	errno = saved_errno;
 }
 
 #define LINK_HANDLER(n) \
-	static void \
-	on_sigbus_ ## n(int signal __rte_unused, siginfo_t *info, void *context) \
+	static void on_sigbus_##n(int signal __rte_unused, siginfo_t *info, void *context) \
 	{ \
 		on_sigbus(&links[n], info, context, (uintptr_t)__builtin_dwarf_cfa()); \
 	}
@@ -224,7 +224,10 @@ LINK_HANDLER(2)
 LINK_HANDLER(3)
 
 static void (*const handlers[NB_LINKS])(int signal, siginfo_t *info, void *context) = {
-	on_sigbus_0, on_sigbus_1, on_sigbus_2, on_sigbus_3,
+	on_sigbus_0,
+	on_sigbus_1,
+	on_sigbus_2,
+	on_sigbus_3,
 };
 
 /* ---- being the first one ---- */
@@ -298,7 +301,8 @@ dirtylog_sigbus_come_first(dirtylog_sigbus_survive_t *asked)
 		sigaction(SIGBUS, &replaced, NULL);
 	}
 	if (!warned)
-		DIRTYLOG_DIAG(WARNING, "SIGBUS has had too many other handlers: a front-end that"
+		DIRTYLOG_DIAG(WARNING,
+				"SIGBUS has had too many other handlers: a front-end that"
 				" truncates its memory or its log may end this process");
 	warned = true;
 }

@@ -22,7 +22,7 @@
 struct dirtylog_guard {
 	struct dirtylog_guard *next;
 	uintptr_t begin, end;
-	uint64_t page_size;  /* 0: not known */
+	uint64_t page_size; /* 0: not known */
 	bool hit;
 	uintptr_t lost_from; /* from here to the end it is memory of our own; `end`: nothing is */
 };
@@ -57,7 +57,7 @@ put_memory(uintptr_t at, size_t len)
 		return -errno;
 	if (munlock(new, len) == 0 && mprotect(new, len, PROT_READ | PROT_WRITE) == 0 &&
 			mremap(new, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)at) !=
-			MAP_FAILED)
+					MAP_FAILED)
 		return 0;
 	ret = -errno;
 	munmap(new, len);
@@ -70,8 +70,7 @@ put_memory(uintptr_t at, size_t len)
  * truncates again, has a second one: then all of it goes.
  */
 static int
-replace_rest(struct dirtylog_guard *guard, uintptr_t lost_from, uintptr_t at,
-		uint64_t page_size)
+replace_rest(struct dirtylog_guard *guard, uintptr_t lost_from, uintptr_t at, uint64_t page_size)
 {
 	uintptr_t first = lost_from == guard->end ? at : guard->begin;
 	uintptr_t from = RTE_ALIGN_FLOOR(first, page_size);
@@ -81,7 +80,7 @@ replace_rest(struct dirtylog_guard *guard, uintptr_t lost_from, uintptr_t at,
 		return ret;
 	while (from < lost_from &&
 			!__atomic_compare_exchange_n(&guard->lost_from, &lost_from, from, false,
-			__ATOMIC_RELEASE, __ATOMIC_RELAXED))
+					__ATOMIC_RELEASE, __ATOMIC_RELAXED))
 		;
 	return 0;
 }
@@ -91,7 +90,7 @@ replace(struct dirtylog_guard *guard, uintptr_t at, bool poisoned)
 {
 	/* Of the memory that may be behind it; a wrong one is refused with EINVAL. */
 	static const uint64_t sizes[] = { 1 << 12, 1 << 14, 1 << 16, 1 << 21, 1 << 25, 1 << 29,
-			1 << 30, UINT64_C(1) << 34 };
+		1 << 30, UINT64_C(1) << 34 };
 	/* Acquire: what another thread put there meanwhile is in place. */
 	uintptr_t lost_from = __atomic_load_n(&guard->lost_from, __ATOMIC_ACQUIRE);
 	uint64_t page_size = guard->page_size;

@@ -22,11 +22,11 @@ struct dirtylog_vhost {
 	struct dirtylog *dl;
 	const struct dirtylog_vhost_ops *ops;
 	void *ctx;
-	size_t fds_at; /* where the descriptors lie in a message; 0: not known */
-	bool memory_lost; /* and the user knows it */
+	size_t fds_at;         /* where the descriptors lie in a message; 0: not known */
+	bool memory_lost;      /* and the user knows it */
 	int64_t call_changing; /* the virtqueue that call_fd(true) was called for, or -1 */
-	bool has_table; /* librte_vhost does: it follows a NULL when it is asked without */
-	int64_t quiesced; /* the virtqueue(s) that resume() is owed for, or -1 */
+	bool has_table;        /* librte_vhost does: it follows a NULL when it is asked without */
+	int64_t quiesced;      /* the virtqueue(s) that resume() is owed for, or -1 */
 	/* The ring addresses in force; index is the message's. */
 	struct vhost_vring_addr addrs[MAX_VRINGS];
 };
@@ -51,8 +51,7 @@ vhost_of(int vid)
 static struct librte_msg_fds *
 message_fds(const struct dirtylog_vhost *vhost, struct librte_msg *msg)
 {
-	return vhost->fds_at == 0 ? NULL :
-			(struct librte_msg_fds *)((char *)msg + vhost->fds_at);
+	return vhost->fds_at == 0 ? NULL : (struct librte_msg_fds *)((char *)msg + vhost->fds_at);
 }
 
 static void
@@ -74,12 +73,14 @@ take_log(struct dirtylog_vhost *vhost, int fd, uint64_t offset, uint64_t size)
 	int ret = dirtylog_shm_map(fd, offset, size, &shm);
 
 	if (ret < 0) {
-		DIRTYLOG_DIAG(ERR, "vid %d: SET_LOG_BASE: a log of %" PRIu64 " bytes at offset %"
-				PRIu64 " cannot be mapped (%s): refused",
+		DIRTYLOG_DIAG(ERR,
+				"vid %d: SET_LOG_BASE: a log of %" PRIu64
+				" bytes at offset %" PRIu64 " cannot be mapped (%s): refused",
 				vhost->vid, size, offset,
 				ret == -EINVAL ? "empty, or offset no multiple of 4096" :
-				ret == -ERANGE ? "the file is shorter" :
-				ret == -ENOTSUP ? "the file is not in memory" : strerror(-ret));
+						ret == -ERANGE  ? "the file is shorter" :
+						ret == -ENOTSUP ? "the file is not in memory" :
+								  strerror(-ret));
 		dirtylog_count_refused_log(vhost->dl);
 		return RTE_VHOST_MSG_RESULT_ERR;
 	}
@@ -106,18 +107,20 @@ log_base(struct dirtylog_vhost *vhost, struct librte_msg *msg)
 
 	if (fds == NULL) {
 		if (msg->payload.log.offset != 0) {
-			DIRTYLOG_DIAG(ERR, "vid %d: SET_LOG_BASE: with this DPDK the log must be"
-					" at offset 0, not %" PRIu64 ": refused", vhost->vid,
-					msg->payload.log.offset);
+			DIRTYLOG_DIAG(ERR,
+					"vid %d: SET_LOG_BASE: with this DPDK the log must be"
+					" at offset 0, not %" PRIu64 ": refused",
+					vhost->vid, msg->payload.log.offset);
 			return RTE_VHOST_MSG_RESULT_ERR;
 		}
-		return dirtylog_suspend_log(vhost->dl) < 0 ?
-				RTE_VHOST_MSG_RESULT_ERR : RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+		return dirtylog_suspend_log(vhost->dl) < 0 ? RTE_VHOST_MSG_RESULT_ERR :
+							     RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	}
 	if (msg->size != sizeof(msg->payload.log) || fds->nb_fds != 1) {
-		DIRTYLOG_DIAG(ERR, "vid %d: SET_LOG_BASE with %u bytes and %d descriptors,"
-				" not %zu and 1: refused", vhost->vid, msg->size,
-				fds->nb_fds, sizeof(msg->payload.log));
+		DIRTYLOG_DIAG(ERR,
+				"vid %d: SET_LOG_BASE with %u bytes and %d descriptors,"
+				" not %zu and 1: refused",
+				vhost->vid, msg->size, fds->nb_fds, sizeof(msg->payload.log));
 		dirtylog_count_refused_log(vhost->dl);
 		result = RTE_VHOST_MSG_RESULT_ERR;
 	} else {
@@ -181,9 +184,9 @@ addr_changed(const struct dirtylog_vhost *vhost, const struct vhost_vring_addr *
 	const struct vhost_vring_addr *now = &vhost->addrs[addr->index % MAX_VRINGS];
 
 	return now->desc_user_addr != addr->desc_user_addr ||
-		now->used_user_addr != addr->used_user_addr ||
-		now->avail_user_addr != addr->avail_user_addr ||
-		now->log_guest_addr != addr->log_guest_addr;
+			now->used_user_addr != addr->used_user_addr ||
+			now->avail_user_addr != addr->avail_user_addr ||
+			now->log_guest_addr != addr->log_guest_addr;
 }
 
 /*
@@ -197,12 +200,13 @@ table_is_sound(const struct dirtylog_vhost *vhost, struct librte_msg *msg)
 	uint32_t nb_regions = msg->payload.memory.nb_regions;
 
 	if (fds == NULL || msg->request != VHOST_USER_SET_MEM_TABLE ||
-			msg->size < sizeof(nb_regions) || (nb_regions <= VHOST_MSG_MAX_FDS &&
-			(uint32_t)fds->nb_fds == nb_regions))
+			msg->size < sizeof(nb_regions) ||
+			(nb_regions <= VHOST_MSG_MAX_FDS && (uint32_t)fds->nb_fds == nb_regions))
 		return true;
-	DIRTYLOG_DIAG(ERR, "vid %d: SET_MEM_TABLE with %u regions and %d descriptors, not one each"
-			" and at most %d: refused", vhost->vid, nb_regions, fds->nb_fds,
-			VHOST_MSG_MAX_FDS);
+	DIRTYLOG_DIAG(ERR,
+			"vid %d: SET_MEM_TABLE with %u regions and %d descriptors, not one each"
+			" and at most %d: refused",
+			vhost->vid, nb_regions, fds->nb_fds, VHOST_MSG_MAX_FDS);
 	close_fds(fds);
 	return false;
 }
@@ -220,8 +224,9 @@ sizes_allowed(const struct dirtylog_vhost *vhost, struct librte_msg *msg)
 	uint32_t nb_new = added ? 1 : msg->payload.memory.nb_regions;
 	uint32_t i, nb_regions = 0;
 
-	if (nb_new > VHOST_MSG_MAX_FDS || msg->size < 2 * sizeof(uint32_t) +
-			nb_new * sizeof(msg->payload.memory.regions[0]))
+	if (nb_new > VHOST_MSG_MAX_FDS ||
+			msg->size < 2 * sizeof(uint32_t) +
+							nb_new * sizeof(msg->payload.memory.regions[0]))
 		return true; /* librte_vhost refuses it */
 	for (i = 0; now != NULL && i < now->nb_regions; i++)
 		regions[nb_regions++] = now->regions[i];
@@ -254,10 +259,12 @@ regions_backed(const struct dirtylog_vhost *vhost, struct librte_msg *msg)
 
 		if (fstat(fds->fds[i], &st) < 0 || !S_ISREG(st.st_mode) ||
 				(size <= (uint64_t)st.st_size &&
-				offset <= (uint64_t)st.st_size - size))
+						offset <= (uint64_t)st.st_size - size))
 			continue;
-		DIRTYLOG_DIAG(ERR, "vid %d: region %d of guest memory is longer than its file:"
-				" refused", vhost->vid, i);
+		DIRTYLOG_DIAG(ERR,
+				"vid %d: region %d of guest memory is longer than its file:"
+				" refused",
+				vhost->vid, i);
 		close_fds(fds);
 		return false;
 	}
@@ -275,7 +282,7 @@ is_backed(const struct rte_vhost_mem_region *region)
 	struct stat st;
 
 	return fstat(region->fd, &st) < 0 || !S_ISREG(st.st_mode) ||
-		offset + region->size <= (uint64_t)st.st_size;
+			offset + region->size <= (uint64_t)st.st_size;
 }
 
 /* What librte_vhost has mapped. Returns 0, -ERANGE (beyond its file), or of the call below. */
@@ -335,7 +342,7 @@ set_regions(struct dirtylog_vhost *vhost)
 	if (ret < 0) {
 		DIRTYLOG_DIAG(ERR, "vid %d: memory table refused: %s", vhost->vid,
 				ret == -ERANGE ? "a region is longer than its file" :
-				strerror(-ret));
+						 strerror(-ret));
 		return RTE_VHOST_MSG_RESULT_ERR;
 	}
 	vhost->memory_lost &= dirtylog_memory_lost(vhost->dl);
@@ -511,8 +518,7 @@ after_message(int vid, void *ctx_msg)
 		resume(vhost, addr.index);
 		break;
 	case VHOST_USER_GET_VRING_BASE:
-		if (dirtylog_stopped(vhost->dl) &&
-				dirtylog_suspend_log(vhost->dl) < 0)
+		if (dirtylog_stopped(vhost->dl) && dirtylog_suspend_log(vhost->dl) < 0)
 			DIRTYLOG_DIAG(WARNING, "vid %d: no memory to stage marks in", vid);
 		break;
 	case VHOST_USER_SET_VRING_CALL:
@@ -526,8 +532,8 @@ after_message(int vid, void *ctx_msg)
 }
 
 int
-dirtylog_vhost_attach(int vid, struct dirtylog *dl,
-		const struct dirtylog_vhost_ops *ops, void *ctx, struct dirtylog_vhost **out)
+dirtylog_vhost_attach(int vid, struct dirtylog *dl, const struct dirtylog_vhost_ops *ops, void *ctx,
+		struct dirtylog_vhost **out)
 {
 	static const struct rte_vhost_user_extern_ops handlers = {
 		.pre_msg_handle = before_message,

@@ -27,8 +27,7 @@ dirtylog_views_wanted(const struct dirtylog *dl, const struct region_views *view
 {
 	if (!dl->logging)
 		return NULL;
-	return dl->log_current && views->log != NULL && views->direct ?
-			views->log : views->staging;
+	return dl->log_current && views->log != NULL && views->direct ? views->log : views->staging;
 }
 
 /* Whether marks of a region may go to its part of the log directly. */
@@ -95,12 +94,12 @@ dirtylog_views_make_staging(const struct dirtylog *dl, struct memory_table *tabl
 void
 dirtylog_views_check_truncation(struct dirtylog *dl)
 {
-	if (dl->log == NULL || dl->truncation_reported ||
-			!dirtylog_shm_truncated(dl->log))
+	if (dl->log == NULL || dl->truncation_reported || !dirtylog_shm_truncated(dl->log))
 		return;
 	dl->truncation_reported = true;
 	dl->stats.truncated_logs++;
-	DIRTYLOG_DIAG(ERR, "%s: the front-end has truncated its log of %" PRIu64
+	DIRTYLOG_DIAG(ERR,
+			"%s: the front-end has truncated its log of %" PRIu64
 			" bytes while it is in use: marks are lost, and pages with them",
 			dl->name, dl->log->len);
 }
@@ -118,8 +117,7 @@ dirtylog_views_drain(struct dirtylog *dl)
 			continue;
 		drained = true;
 		if (dl->log_current)
-			dl->stats.pages_drained +=
-				dirtylog_view_move(views->staging, views->log);
+			dl->stats.pages_drained += dirtylog_view_move(views->staging, views->log);
 		else
 			dirtylog_view_copy(views->staging, views->log);
 	}
@@ -135,16 +133,16 @@ direct_drainer(struct dirtylog *dl)
 	int ret;
 
 	for (i = 0; i < dl->table->nb_regions; i++)
-		if (dl->logging && dl->log_current &&
-				dl->table->views[i].log != NULL &&
+		if (dl->logging && dl->log_current && dl->table->views[i].log != NULL &&
 				!dl->table->views[i].direct)
-			period_us = dl->options.drain_us != 0 ?
-					dl->options.drain_us : DEFAULT_DRAIN_US;
+			period_us = dl->options.drain_us != 0 ? dl->options.drain_us :
+								DEFAULT_DRAIN_US;
 	ret = dirtylog_drainer_set_period(&dl->drainer, period_us);
 	if (ret < 0)
-		DIRTYLOG_DIAG(WARNING, "%s: no thread to drain staged marks (%s):"
-				" they are drained when a queue stops", dl->name,
-				strerror(-ret));
+		DIRTYLOG_DIAG(WARNING,
+				"%s: no thread to drain staged marks (%s):"
+				" they are drained when a queue stops",
+				dl->name, strerror(-ret));
 }
 
 /* ---- made true ---- */
@@ -164,8 +162,8 @@ dirtylog_views_install(struct dirtylog *dl)
 }
 
 void
-dirtylog_views_mark(const struct dirtylog *dl, const struct region_views *views,
-		uint64_t offset, uint64_t len)
+dirtylog_views_mark(const struct dirtylog *dl, const struct region_views *views, uint64_t offset,
+		uint64_t len)
 {
 	struct dirtylog_view *view = dirtylog_views_wanted(dl, views);
 
@@ -182,8 +180,10 @@ dirtylog_views_mark_all(struct dirtylog *dl)
 		return;
 	dl->mark_all = false;
 	dl->stats.whole_marks++;
-	DIRTYLOG_DIAG(NOTICE, "%s: pages may have been written that nobody marked, by a connection"
-			" that is gone or to memory that was: all of memory is marked", dl->name);
+	DIRTYLOG_DIAG(NOTICE,
+			"%s: pages may have been written that nobody marked, by a connection"
+			" that is gone or to memory that was: all of memory is marked",
+			dl->name);
 	for (i = 0; i < dl->table->nb_regions; i++)
 		dirtylog_views_mark(dl, &dl->table->views[i], 0, dl->table->views[i].region->len);
 }
@@ -196,8 +196,8 @@ install_gates(struct dirtylog *dl)
 	for (marker = dl->markers; marker != NULL; marker = marker->next)
 		if (marker->gate != DIRTYLOG_GATE_CLOSED)
 			/* Release: a burst that logs finds the views in place. */
-			__atomic_store_n(&marker->gate, dl->logging ?
-					DIRTYLOG_GATE_LOGGING : DIRTYLOG_GATE_OPEN,
+			__atomic_store_n(&marker->gate,
+					dl->logging ? DIRTYLOG_GATE_LOGGING : DIRTYLOG_GATE_OPEN,
 					__ATOMIC_RELEASE);
 	dirtylog_epoch_sync(&dl->epoch);
 }
@@ -235,7 +235,8 @@ make_log_target(struct dirtylog *dl, struct dirtylog_shm *log, const struct regi
 	ret = dirtylog_views_on_log(dl, log, region, &target->log, &target->direct);
 	if (ret == -ERANGE) {
 		dl->stats.refused_logs++;
-		DIRTYLOG_DIAG(ERR, "%s: a log of %" PRIu64 " bytes does not cover region %u"
+		DIRTYLOG_DIAG(ERR,
+				"%s: a log of %" PRIu64 " bytes does not cover region %u"
 				" (GPA 0x%" PRIx64 ", %" PRIu64 " bytes): refused",
 				dl->name, log->len, (unsigned int)(views - dl->table->views),
 				region->gpa, region->len);
@@ -389,8 +390,10 @@ logging_on(struct dirtylog *dl)
 		return ret;
 	}
 	if (!dl->log_current)
-		DIRTYLOG_DIAG(NOTICE, "%s: logging is on and there is no log:"
-				" marks are kept until one comes", dl->name);
+		DIRTYLOG_DIAG(NOTICE,
+				"%s: logging is on and there is no log:"
+				" marks are kept until one comes",
+				dl->name);
 	dirtylog_views_install(dl);
 	install_gates(dl);
 	return 0;

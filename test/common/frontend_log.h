@@ -74,8 +74,8 @@ frontend_log_create(struct frontend_log *log, uint64_t len)
 static inline int
 frontend_log_create_huge(struct frontend_log *log, uint64_t offset, uint64_t len)
 {
-	return frontend_log_create_file(log, offset, len,
-			MFD_HUGETLB | (21 << MAP_HUGE_SHIFT), FRONTEND_LOG_HUGE_PAGE);
+	return frontend_log_create_file(log, offset, len, MFD_HUGETLB | (21 << MAP_HUGE_SHIFT),
+			FRONTEND_LOG_HUGE_PAGE);
 }
 
 static inline void
@@ -99,8 +99,8 @@ frontend_log_count(const struct frontend_log *log)
 	uint64_t i, count = 0;
 
 	for (i = 0; i < log->len; i++)
-		count += (uint64_t)__builtin_popcount(
-				__atomic_load_n(&log->bytes[i], __ATOMIC_RELAXED));
+		count += (uint64_t)__builtin_popcount(__atomic_load_n(&log->bytes[i],
+				__ATOMIC_RELAXED));
 	return count;
 }
 

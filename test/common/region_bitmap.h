@@ -17,8 +17,7 @@ region_bitmap(struct dirtylog *dl, uint32_t index)
 {
 	const struct dirtylog_memory *memory = dirtylog_memory(dl);
 
-	return memory != NULL && index < memory->nb_regions ?
-			memory->regions[index].bitmap : NULL;
+	return memory != NULL && index < memory->nb_regions ? memory->regions[index].bitmap : NULL;
 }
 
 /* Whether the page at an offset is marked. Nobody puts another view in place meanwhile. */

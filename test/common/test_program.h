@@ -35,12 +35,9 @@ struct test_options {
 static inline struct test_options
 test_options_parse(int argc, char **argv, const char *ring)
 {
-	static const struct option options[] = {
-		{ "only", required_argument, NULL, 'o' },
-		{ "list", no_argument, NULL, 'l' },
-		{ "ring", required_argument, NULL, 'r' },
-		{ NULL, 0, NULL, 0 }
-	};
+	static const struct option options[] = { { "only", required_argument, NULL, 'o' },
+		{ "list", no_argument, NULL, 'l' }, { "ring", required_argument, NULL, 'r' },
+		{ NULL, 0, NULL, 0 } };
 	struct test_options parsed = { .only = NULL };
 	bool wrong = false;
 	int option;

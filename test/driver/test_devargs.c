@@ -89,7 +89,8 @@ arguments_of_net_vhost(void **state)
 	static struct frontend frontend;
 
 	(void)state;
-	connect_port(&port, &frontend, MODERN, 1, ",client=0,iommu-support=0,"
+	connect_port(&port, &frontend, MODERN, 1,
+			",client=0,iommu-support=0,"
 			"postcopy-support=0,tso=1,linear-buffer=1,ext-buffer=1,legacy-ol-flags=1");
 	assert_true(port_exchange(&port, &frontend, 0, 0, 40));
 	disconnect_port(&port, &frontend);
@@ -102,15 +103,15 @@ protocol_features(struct frontend *frontend)
 
 	assert_true(frontend_send(frontend, REQ_GET_PROTOCOL_FEATURES, false, NULL, 0, NULL, 0));
 	assert_int_equal(frontend_reply(frontend, REQ_GET_PROTOCOL_FEATURES, &features,
-			sizeof(features)), sizeof(features));
+					 sizeof(features)),
+			sizeof(features));
 	return features;
 }
 
 static void
 postcopy_is_offered_if_wanted(void **state)
 {
-	static const char *const arguments[] = { "", ",postcopy-support=0",
-		",postcopy-support=1" };
+	static const char *const arguments[] = { "", ",postcopy-support=0", ",postcopy-support=1" };
 	unsigned int i;
 
 	(void)state;
@@ -119,7 +120,8 @@ postcopy_is_offered_if_wanted(void **state)
 		static struct frontend frontend;
 
 		connect_port(&port, &frontend, MODERN, 1, arguments[i]);
-		assert_int_equal(protocol_features(&frontend) >> VHOST_USER_PROTOCOL_F_PAGEFAULT & 1,
+		assert_int_equal(protocol_features(&frontend) >> VHOST_USER_PROTOCOL_F_PAGEFAULT &
+						1,
 				i == 2);
 		disconnect_port(&port, &frontend);
 	}
@@ -131,14 +133,15 @@ offers_what_it_can(void **state)
 {
 	const uint64_t never = 1ULL << VIRTIO_F_ACCESS_PLATFORM;
 	const uint64_t long_ones = 1ULL << VIRTIO_NET_F_HOST_TSO4 | 1ULL << VIRTIO_NET_F_HOST_TSO6 |
-		1ULL << VIRTIO_NET_F_HOST_UFO | 1ULL << VIRTIO_NET_F_HOST_ECN |
-		1ULL << VIRTIO_NET_F_GSO;
+			1ULL << VIRTIO_NET_F_HOST_UFO | 1ULL << VIRTIO_NET_F_HOST_ECN |
+			1ULL << VIRTIO_NET_F_GSO;
 	const uint64_t always = 1ULL << VIRTIO_RING_F_INDIRECT_DESC | FRONTEND_F_LOG_ALL |
-		1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_GUEST_CSUM |
-		1ULL << VIRTIO_NET_F_GUEST_TSO4 | 1ULL << VIRTIO_NET_F_GUEST_TSO6 |
-		1ULL << VIRTIO_NET_F_GUEST_UFO | 1ULL << VIRTIO_NET_F_GUEST_ECN |
-		1ULL << VIRTIO_NET_F_MTU | 1ULL << VIRTIO_F_RING_PACKED | 1ULL << VIRTIO_F_IN_ORDER |
-		FRONTEND_F_PROTOCOL | FRONTEND_F_MQ | MODERN | FRONTEND_F_EVENT_IDX;
+			1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_GUEST_CSUM |
+			1ULL << VIRTIO_NET_F_GUEST_TSO4 | 1ULL << VIRTIO_NET_F_GUEST_TSO6 |
+			1ULL << VIRTIO_NET_F_GUEST_UFO | 1ULL << VIRTIO_NET_F_GUEST_ECN |
+			1ULL << VIRTIO_NET_F_MTU | 1ULL << VIRTIO_F_RING_PACKED |
+			1ULL << VIRTIO_F_IN_ORDER | FRONTEND_F_PROTOCOL | FRONTEND_F_MQ | MODERN |
+			FRONTEND_F_EVENT_IDX;
 	static const struct {
 		const char *args;
 		bool long_ones;

@@ -66,9 +66,8 @@ bin_of(uint32_t len)
 static void
 xstats_count(void **state)
 {
-	static const char *const bins[] = { "undersize", "size_64", "size_65_127",
-		"size_128_255", "size_256_511", "size_512_1023", "size_1024_1518",
-		"size_1519_max" };
+	static const char *const bins[] = { "undersize", "size_64", "size_65_127", "size_128_255",
+		"size_256_511", "size_512_1023", "size_1024_1518", "size_1519_max" };
 	struct port_rig port;
 	static struct frontend frontend;
 	uint64_t wanted[8] = { 0 }, bytes = 0;
@@ -126,8 +125,10 @@ static void
 xstats_tell_groups(void **state)
 {
 	static const uint8_t destinations[][6] = {
-		{ 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }, { 0x01, 0, 0x5e, 1, 2, 3 },
-		{ 0x33, 0x33, 0, 0, 0, 1 }, { 0x02, 0, 0, 0, 0, 1 },
+		{ 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
+		{ 0x01, 0, 0x5e, 1, 2, 3 },
+		{ 0x33, 0x33, 0, 0, 0, 1 },
+		{ 0x02, 0, 0, 0, 0, 1 },
 	};
 	struct port_rig port;
 	static struct frontend frontend;
@@ -283,8 +284,8 @@ count_event(uint16_t port_id, enum rte_eth_event_type type, void *ctx, void *mor
 
 	(void)port_id;
 	(void)more;
-	__atomic_fetch_add(type == RTE_ETH_EVENT_INTR_LSC ? &events->link :
-			&events->queue_state, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(type == RTE_ETH_EVENT_INTR_LSC ? &events->link : &events->queue_state, 1,
+			__ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -300,10 +301,12 @@ events_tell(void **state)
 	(void)state;
 	events = (struct events){ .link = 0 };
 	port_create(&port, 0, 2, "");
-	assert_int_equal(rte_eth_dev_callback_register(port.id, RTE_ETH_EVENT_INTR_LSC,
-			count_event, &events), 0);
+	assert_int_equal(rte_eth_dev_callback_register(port.id, RTE_ETH_EVENT_INTR_LSC, count_event,
+					 &events),
+			0);
 	assert_int_equal(rte_eth_dev_callback_register(port.id, RTE_ETH_EVENT_QUEUE_STATE,
-			count_event, &events), 0);
+					 count_event, &events),
+			0);
 	assert_false(next_event(&port, &event));
 	frontend_create(&frontend, MODERN | FRONTEND_F_MQ, 256, 4, 0);
 	assert_true(frontend_connect(&frontend, port.path));
@@ -360,7 +363,8 @@ vid_is_the_connections(void **state)
 	frontend_create(&frontend, MODERN, 256, 2, 0);
 	assert_true(frontend_connect(&frontend, port.path));
 	assert_int_equal(frontend_start(&frontend), ANSWER_OK);
-	assert_int_equal(rte_vhost_get_ifname(dirtylog_eth_get_vid(port.id), path, sizeof(path)), 0);
+	assert_int_equal(rte_vhost_get_ifname(dirtylog_eth_get_vid(port.id), path, sizeof(path)),
+			0);
 	assert_string_equal(path, port.path);
 	disconnect_port(&port, &frontend);
 	assert_int_equal(dirtylog_eth_get_vid(port.id), -ENODEV);
@@ -440,8 +444,9 @@ static void
 pools_that_are_refused(void **state)
 {
 	static const uint16_t rooms[] = { 0, 1, 63, 64 };
-	struct rte_pktmbuf_extmem memory = { .buf_iova = RTE_BAD_IOVA, .elt_size = 2048,
-		.buf_len = 64 * 2048 };
+	struct rte_pktmbuf_extmem memory = {
+		.buf_iova = RTE_BAD_IOVA, .elt_size = 2048, .buf_len = 64 * 2048
+	};
 	struct rte_mempool *pool;
 	struct port_rig port;
 	unsigned int i;

@@ -30,7 +30,7 @@ gso_type_of(const struct frame *from)
 	if (from->kind.udp)
 		return VIRTIO_NET_HDR_GSO_UDP;
 	return (from->kind.ipv6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4) |
-		(from->kind.congested ? VIRTIO_NET_HDR_GSO_ECN : 0);
+			(from->kind.congested ? VIRTIO_NET_HDR_GSO_ECN : 0);
 }
 
 /* As a guest fills it in for a frame with a partial checksum. */
@@ -97,12 +97,12 @@ checksums_from_guest(void **state)
 			/* Bits that a driver must not set mean nothing. */
 			header.flags |= i == 0 ? VIRTIO_NET_HDR_F_DATA_VALID : 0;
 			mbuf = receive_one(rig, i < 6 ? rig->pool : rig->small, &header,
-					frame.bytes,
-					frame.len, (i + k) % NB_SHAPES);
+					frame.bytes, frame.len, (i + k) % NB_SHAPES);
 			assert_non_null(mbuf);
 			assert_true(mbuf_holds(mbuf, frame.bytes, frame.len));
-			assert_int_equal(mbuf->ol_flags, RTE_MBUF_F_RX_L4_CKSUM_NONE |
-					(payload > 1500 ? RTE_MBUF_F_RX_LRO : 0));
+			assert_int_equal(mbuf->ol_flags,
+					RTE_MBUF_F_RX_L4_CKSUM_NONE |
+							(payload > 1500 ? RTE_MBUF_F_RX_LRO : 0));
 			assert_int_equal(mbuf->tso_segsz, payload > 1500 ? SEGMENT : 0);
 			assert_int_equal(mbuf->packet_type,
 					rte_net_get_ptype(mbuf, &lens, RTE_PTYPE_ALL_MASK));
@@ -140,12 +140,11 @@ checksums_are_completed(void **state)
 				memset(bytes, 0x99, outer);
 				memcpy(bytes + outer, frame.bytes, frame.len);
 				mbuf = receive_one(rig, i < 6 ? rig->pool : rig->small, &header,
-						bytes,
-						frame.len + outer, (i + k) % NB_SHAPES);
+						bytes, frame.len + outer, (i + k) % NB_SHAPES);
 				assert_non_null(mbuf);
-				assert_int_equal(mbuf->ol_flags, (knows ? 0 :
-						RTE_MBUF_F_RX_L4_CKSUM_GOOD) |
-						(is_long ? RTE_MBUF_F_RX_LRO : 0));
+				assert_int_equal(mbuf->ol_flags,
+						(knows ? 0 : RTE_MBUF_F_RX_L4_CKSUM_GOOD) |
+								(is_long ? RTE_MBUF_F_RX_LRO : 0));
 				frame_complete(bytes, frame.len + outer, header.csum_start,
 						header.csum_offset);
 				assert_true(mbuf_holds(mbuf, bytes, frame.len + outer));
@@ -178,8 +177,9 @@ legacy_flags_pass_through(void **state)
 			mbuf = receive_one(rig, rig->pool, &header, frame.bytes, frame.len,
 					(i + k) % NB_SHAPES);
 			assert_non_null(mbuf);
-			assert_true(mbuf->ol_flags & (frame.kind.ipv6 ? RTE_MBUF_F_TX_IPV6 :
-					RTE_MBUF_F_TX_IPV4));
+			assert_true(mbuf->ol_flags &
+					(frame.kind.ipv6 ? RTE_MBUF_F_TX_IPV6 :
+							   RTE_MBUF_F_TX_IPV4));
 			after = offload_send(rig, mbuf, (i + k) % NB_SHAPES, frame.len, arrived);
 			assert_memory_equal(&after.hdr, &header, sizeof(header));
 			assert_memory_equal(arrived, frame.bytes, frame.len);
@@ -197,8 +197,8 @@ tags_are_stripped(void **state)
 	for (mode = 0; mode < 4; mode++) {
 		/* Whole checksums; partial ones known, unknown, in legacy flags. */
 		struct rig *rig = offload_create(mode == 0 ? 0 : ALL,
-				RTE_ETH_RX_OFFLOAD_VLAN_STRIP |
-				(mode == 1 ? RX_CHECKSUMS : 0), mode == 3);
+				RTE_ETH_RX_OFFLOAD_VLAN_STRIP | (mode == 1 ? RX_CHECKSUMS : 0),
+				mode == 3);
 
 		for (k = 0; k < NB_KINDS; k++) {
 			struct virtio_net_hdr header = { .flags = 0 };
@@ -215,8 +215,10 @@ tags_are_stripped(void **state)
 					k % NB_SHAPES);
 			assert_non_null(mbuf);
 			tag = mbuf->ol_flags & (RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED);
-			assert_int_equal(tag, frame.kind.tagged ?
-					RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED : 0);
+			assert_int_equal(tag,
+					frame.kind.tagged ? RTE_MBUF_F_RX_VLAN |
+									RTE_MBUF_F_RX_VLAN_STRIPPED :
+							    0);
 			assert_int_equal(mbuf->vlan_tci, frame.kind.tagged ? FRAME_VLAN : 0);
 			if (frame.kind.tagged)
 				frame_remove_tag(&frame);
@@ -285,10 +287,18 @@ bad_headers(void **state)
 		{ 3, { .gso_type = 4, .gso_size = 100 } },
 		{ 0, { .gso_type = 1, .gso_size = 100, .hdr_len = 567 } },
 		{ 0, { .gso_type = 1, .gso_size = 100, .hdr_len = 65535 } },
-		{ 0, { .flags = 1, .gso_type = 1, .gso_size = 100, .csum_start = 33,
-			.csum_offset = 16 } },
-		{ 0, { .flags = 1, .gso_type = 1, .gso_size = 100, .csum_start = 34,
-			.csum_offset = 6 } },
+		{ 0,
+				{ .flags = 1,
+						.gso_type = 1,
+						.gso_size = 100,
+						.csum_start = 33,
+						.csum_offset = 16 } },
+		{ 0,
+				{ .flags = 1,
+						.gso_type = 1,
+						.gso_size = 100,
+						.csum_start = 34,
+						.csum_offset = 6 } },
 	};
 	unsigned int i, mode, shape;
 
@@ -305,8 +315,7 @@ bad_headers(void **state)
 
 				frame_make(&frame, frame_kind_of(cases[i].kind), i, 500);
 				assert_null(receive_one(rig, rig->pool, &cases[i].header,
-						frame.bytes,
-						frame.len, shape));
+						frame.bytes, frame.len, shape));
 				assert_int_equal(queue->stats.faults[VNET_FAULT_OFFLOAD],
 						faults + 1);
 				assert_int_equal(rig_faults(&rig->from_guest), faults + 1);
@@ -345,15 +354,15 @@ bad_tcp_lengths(void **state)
 			is_long = i % 2;
 			/* The header ends beyond the packet only where that is short. */
 			frame_make(&frame, frame_kind_of(0), i, words[i / 2] == 15 ? 20 : 500);
-			frame.bytes[frame.l2_len + frame.l3_len + 12] = (uint8_t)(words[i / 2] << 4);
+			frame.bytes[frame.l2_len + frame.l3_len + 12] = (uint8_t)(words[i / 2]
+					<< 4);
 			frame_make_partial(&frame);
 			header = header_of(&frame, is_long ? 10 : 0);
 			mbuf = receive_one(rig, rig->pool, &header, frame.bytes, frame.len,
 					SHAPE_ONE);
 			if (is_long) {
 				assert_null(mbuf);
-				assert_int_equal(queue->stats.faults[VNET_FAULT_OFFLOAD],
-						++faults);
+				assert_int_equal(queue->stats.faults[VNET_FAULT_OFFLOAD], ++faults);
 				continue;
 			}
 			assert_non_null(mbuf);
@@ -412,7 +421,9 @@ types_not_negotiated(void **state)
 	(void)state;
 	for (i = 0; i < 5; i++) {
 		/* The legacy bit stands for all of them. */
-		rig = offload_create(i < 3 ? ALL & ~bits[i] : i == 3 ? BIT(CSUM) | BIT(GSO) : 0,
+		rig = offload_create(i < 3             ? ALL & ~bits[i] :
+						i == 3 ? BIT(CSUM) | BIT(GSO) :
+							 0,
 				RX_CHECKSUMS, false);
 		for (k = 0; k < 3; k++) {
 			struct virtio_net_hdr header;
@@ -490,8 +501,9 @@ large_buffers(void **state)
 					n % NB_SHAPES);
 			assert_non_null(mbuf);
 			assert_int_equal(mbuf->nb_segs, 1);
-			assert_int_equal(mbuf->ol_flags, RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_RX_LRO |
-					RTE_MBUF_F_RX_L4_CKSUM_NONE);
+			assert_int_equal(mbuf->ol_flags,
+					RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_RX_LRO |
+							RTE_MBUF_F_RX_L4_CKSUM_NONE);
 			assert_true(mbuf_holds(mbuf, frame.bytes, frame.len));
 			held[n++] = mbuf;
 		}

@@ -101,7 +101,9 @@ unfinished(struct rig *rig, uint64_t flags, unsigned int segments)
 	else
 		flags &= ~RTE_MBUF_F_TX_IP_CKSUM;
 	mbuf = mbuf_of(segments == 0 ? rig->large : rig->pool, &frame,
-			segments == 0 ? UINT32_MAX : segments == 1 ? 200 : 131);
+			segments == 0                 ? UINT32_MAX :
+					segments == 1 ? 200 :
+							131);
 	mbuf->ol_flags |= flags;
 	mbuf->vlan_tci = 0x3123;
 	if (flags & RTE_MBUF_F_TX_VLAN)
@@ -123,7 +125,7 @@ checksums_to_guest(void **state)
 			for (i = 0; i < RTE_DIM(payloads) * 3; i++) {
 				unsigned int flags = i % 4;
 				uint64_t more = (flags & 1 ? RTE_MBUF_F_TX_VLAN : 0) |
-					(flags & 2 ? RTE_MBUF_F_TX_IP_CKSUM : 0);
+						(flags & 2 ? RTE_MBUF_F_TX_IP_CKSUM : 0);
 				struct virtio_net_hdr_mrg_rxbuf header;
 				struct rte_mbuf *mbuf;
 
@@ -201,13 +203,17 @@ long_packets_to_guest(void **state)
 				uint8_t type;
 
 				frame_make(&frame, frame_kind_of(k), i, payloads[i / 2]);
-				mbuf = unfinished(rig, (frame.kind.udp ? RTE_MBUF_F_TX_UDP_SEG :
-						RTE_MBUF_F_TX_TCP_SEG) | RTE_MBUF_F_TX_IP_CKSUM |
-						(i % 2 ? RTE_MBUF_F_TX_VLAN : 0), 1 + i % 2);
+				mbuf = unfinished(rig,
+						(frame.kind.udp ? RTE_MBUF_F_TX_UDP_SEG :
+								  RTE_MBUF_F_TX_TCP_SEG) |
+								RTE_MBUF_F_TX_IP_CKSUM |
+								(i % 2 ? RTE_MBUF_F_TX_VLAN : 0),
+						1 + i % 2);
 				mbuf->tso_segsz = SEGMENT;
 				header = offload_send(rig, mbuf, i % NB_SHAPES, frame.len, arrived);
-				type = frame.kind.udp ? VIRTIO_NET_HDR_GSO_UDP : frame.kind.ipv6 ?
-					VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
+				type = frame.kind.udp           ? VIRTIO_NET_HDR_GSO_UDP :
+						frame.kind.ipv6 ? VIRTIO_NET_HDR_GSO_TCPV6 :
+								  VIRTIO_NET_HDR_GSO_TCPV4;
 				if (ecn && frame.kind.congested)
 					type |= VIRTIO_NET_HDR_GSO_ECN;
 				assert_int_equal(header.hdr.gso_type, type);
@@ -241,8 +247,10 @@ drops_to_guest(void **state)
 		rig = offload_create(features[i], 0, false);
 		for (k = 0; k < RTE_DIM(kinds); k++) {
 			frame_make(&frame, frame_kind_of(kinds[k]), k, 4000);
-			mbuf = unfinished(rig, frame.kind.udp ? RTE_MBUF_F_TX_UDP_SEG :
-					RTE_MBUF_F_TX_TCP_SEG, 0);
+			mbuf = unfinished(rig,
+					frame.kind.udp ? RTE_MBUF_F_TX_UDP_SEG :
+							 RTE_MBUF_F_TX_TCP_SEG,
+					0);
 			mbuf->tso_segsz = SEGMENT;
 			if (k == i)
 				is_dropped(rig, mbuf, ENOTSUP);

@@ -62,8 +62,7 @@ destroy_queue(struct vnet_queue *queue)
 static void
 make_available(struct vnet_queue *queue, struct side *driver, uint16_t flags)
 {
-	queue->packed_desc[driver->index].flags =
-		(uint16_t)(flags | (driver->wrap ? AVAIL : USED));
+	queue->packed_desc[driver->index].flags = (uint16_t)(flags | (driver->wrap ? AVAIL : USED));
 	step(driver, queue->size);
 }
 
@@ -110,11 +109,12 @@ place_is_found(void **state)
 			uint16_t right = position(&device);
 			int got = vnet_recover_packed_pos(queue, told);
 
-			assert_true(got == right || (got == told &&
-					one_apart(told, right, sizes[i])));
+			assert_true(got == right ||
+					(got == told && one_apart(told, right, sizes[i])));
 			if (ahead < sizes[i] && random() % 2) {
-				make_available(queue, &driver, random() % 2 ? VRING_DESC_F_WRITE :
-						VRING_DESC_F_INDIRECT);
+				make_available(queue, &driver,
+						random() % 2 ? VRING_DESC_F_WRITE :
+							       VRING_DESC_F_INDIRECT);
 				ahead++;
 			} else if (ahead > 0) {
 				make_used(queue, &device);

@@ -28,19 +28,14 @@ bad_logs(void **state)
 	const struct {
 		uint64_t file, len, offset;
 	} cases[] = {
-		{ len - 1, len, 0 },              /* a file shorter than it says */
-		{ 0, len, 0 },
-		{ len, len, 4096 },
-		{ 1 << 20, len, 1 },              /* unaligned */
-		{ 1 << 20, len, 2048 },
-		{ 1 << 20, len, UINT64_MAX - 4095 }, /* overflowing */
-		{ 1 << 20, UINT64_MAX, 4096 },
-		{ 1 << 20, UINT64_MAX - 4095, 4096 },
-		{ 1 << 20, 1ULL << 62, 0 },
-		{ 1 << 20, INT64_MAX, INT64_MAX & ~4095ULL },
-		{ 1 << 20, 0, 0 },                /* empty */
-		{ 1 << 20, 128, 0 },              /* only the low memory */
-		{ 1 << 20, len - 1, 0 },          /* all but the last page */
+		{ len - 1, len, 0 }, /* a file shorter than it says */
+		{ 0, len, 0 }, { len, len, 4096 }, { 1 << 20, len, 1 },      /* unaligned */
+		{ 1 << 20, len, 2048 }, { 1 << 20, len, UINT64_MAX - 4095 }, /* overflowing */
+		{ 1 << 20, UINT64_MAX, 4096 }, { 1 << 20, UINT64_MAX - 4095, 4096 },
+		{ 1 << 20, 1ULL << 62, 0 }, { 1 << 20, INT64_MAX, INT64_MAX & ~4095ULL },
+		{ 1 << 20, 0, 0 },       /* empty */
+		{ 1 << 20, 128, 0 },     /* only the low memory */
+		{ 1 << 20, len - 1, 0 }, /* all but the last page */
 	};
 	struct frontend_log good;
 	unsigned int i, on;
@@ -55,10 +50,12 @@ bad_logs(void **state)
 			if (on) {
 				/* Under a good log, which stays the one in use. */
 				assert_int_equal(frontend_log_create(&good, len), 0);
-				assert_int_equal(frontend_set_log(frontend, good.fd, len, 0), ANSWER_OK);
+				assert_int_equal(frontend_set_log(frontend, good.fd, len, 0),
+						ANSWER_OK);
 				frontend->features |= FRONTEND_F_LOG_ALL;
-				assert_int_equal(frontend_set_features(frontend,
-						frontend->features), ANSWER_OK);
+				assert_int_equal(
+						frontend_set_features(frontend, frontend->features),
+						ANSWER_OK);
 			}
 			/* Not by an acknowledgement, which is shorter than the reply. */
 			if (frontend_set_log(frontend, fd, cases[i].len, cases[i].offset) !=
@@ -143,7 +140,8 @@ no_descriptor_is_kept(void **state)
 		fds[i] = file_of(1 << 20);
 	frontend = victim_start(victim);
 	for (i = 0; i < 50; i++) {
-		assert_int_equal(frontend_ask(frontend, REQ_SET_LOG_BASE, payload, 16, fds, 1 + i % 8),
+		assert_int_equal(frontend_ask(frontend, REQ_SET_LOG_BASE, payload, 16, fds,
+						 1 + i % 8),
 				ANSWER_CLOSED);
 		victim_disconnect(frontend);
 		frontend = victim_start(victim);

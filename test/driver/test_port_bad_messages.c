@@ -42,14 +42,30 @@ disconnects_at_any_time(void **state)
 			unsigned int ring = i >= 8;
 
 			switch (i < 2 ? i : 2 + (i - 2) % 6) {
-			case 0: frontend_hello(frontend); break;
-			case 1: frontend_set_memory(frontend); break;
-			case 2: frontend_set_num(frontend, ring, VICTIM_RING_SIZE); break;
-			case 3: frontend_set_base(frontend, ring, 0); break;
-			case 4: frontend_set_addr(frontend, ring); break;
-			case 5: frontend_set_call(frontend, ring, frontend->call[ring]); break;
-			case 6: frontend_set_kick(frontend, ring, frontend->kick[ring]); break;
-			case 7: frontend_enable(frontend, ring, true); break;
+			case 0:
+				frontend_hello(frontend);
+				break;
+			case 1:
+				frontend_set_memory(frontend);
+				break;
+			case 2:
+				frontend_set_num(frontend, ring, VICTIM_RING_SIZE);
+				break;
+			case 3:
+				frontend_set_base(frontend, ring, 0);
+				break;
+			case 4:
+				frontend_set_addr(frontend, ring);
+				break;
+			case 5:
+				frontend_set_call(frontend, ring, frontend->call[ring]);
+				break;
+			case 6:
+				frontend_set_kick(frontend, ring, frontend->kick[ring]);
+				break;
+			case 7:
+				frontend_enable(frontend, ring, true);
+				break;
 			}
 			port_poll_idle(&victim->port, 2);
 		}
@@ -96,7 +112,10 @@ messages_that_mean_nothing(void **state)
 		for (j = 0; j < 4; j++) {
 			static const uint32_t lens[] = { 0, 8, 40, 280 };
 			struct frontend *frontend = victim_start(victim);
-			uint32_t request = i < 60 ? i : i == 60 ? 100 : i == 61 ? 1U << 31 : UINT32_MAX;
+			uint32_t request = i < 60 ? i :
+					i == 60   ? 100 :
+					i == 61   ? 1U << 31 :
+						    UINT32_MAX;
 			int fds[2] = { frontend->call[0], frontend->ram.regions[0].fd };
 			unsigned int at;
 
@@ -182,14 +201,22 @@ bad_memory_tables(void **state)
 		{ .n = 1, .nb_fds = 0, .regions = { { 0, low, FRONTEND_USER(0), 0 } } },
 		{ .n = 1, .nb_fds = 2, .regions = { { 0, low, FRONTEND_USER(0), 0 } } },
 		{ .n = 1, .nb_fds = 1, .regions = { { 0, 0, FRONTEND_USER(0), 0 } } },
-		{ .n = 1, .nb_fds = 1, .regions = { { UINT64_MAX - 4095, low, FRONTEND_USER(0), 0 } } },
+		{ .n = 1,
+				.nb_fds = 1,
+				.regions = { { UINT64_MAX - 4095, low, FRONTEND_USER(0), 0 } } },
 		{ .n = 1, .nb_fds = 1, .regions = { { 0, UINT64_MAX, FRONTEND_USER(0), 0 } } },
-		{ .n = 1, .nb_fds = 1, .regions = { { 0, low, FRONTEND_USER(0), UINT64_MAX - 4095 } } },
+		{ .n = 1,
+				.nb_fds = 1,
+				.regions = { { 0, low, FRONTEND_USER(0), UINT64_MAX - 4095 } } },
 		/* Larger than the file: a store beyond its end would be a SIGBUS. */
 		{ .n = 1, .nb_fds = 1, .regions = { { 0, low + 4096, FRONTEND_USER(0), 0 } } },
 		{ .n = 1, .nb_fds = 1, .regions = { { 0, low, FRONTEND_USER(0), 4096 } } },
-		{ .n = 2, .nb_fds = 2, .regions = { { 0, low, FRONTEND_USER(0), 0 },
-			{ FRONTEND_HIGH, 2 * high, FRONTEND_USER(FRONTEND_HIGH), 0 } } },
+		{ .n = 2,
+				.nb_fds = 2,
+				.regions = { { 0, low, FRONTEND_USER(0), 0 },
+						{ FRONTEND_HIGH, 2 * high,
+								FRONTEND_USER(FRONTEND_HIGH),
+								0 } } },
 	};
 	unsigned int i, ring;
 
@@ -208,8 +235,9 @@ bad_memory_tables(void **state)
 		if (answer != ANSWER_CLOSED) {
 			assert_true(frontend_settle(frontend));
 			/* Open is right if the old table is still in force: then packets pass. */
-			if (port_is_open(&victim->port, frontend, 0) && (answer != ANSWER_REFUSED ||
-					!victim_exchange(victim, frontend, 40)))
+			if (port_is_open(&victim->port, frontend, 0) &&
+					(answer != ANSWER_REFUSED ||
+							!victim_exchange(victim, frontend, 40)))
 				fail_msg("a queue is open on memory table %u", i);
 			assert_int_equal(frontend_set_memory(frontend), ANSWER_OK);
 			for (ring = 0; ring < 2; ring++)
@@ -232,7 +260,9 @@ odd_memory(void **state)
 		{ FRONTEND_HIGH, FRONTEND_HIGH_LEN, FRONTEND_USER(FRONTEND_HIGH), 0 },
 	};
 	const int fds[] = { frontend->ram.regions[0].fd, frontend->ram.regions[1].fd };
-	struct vring_desc table[2] = { { .addr = 0x3000, .len = 1600, .flags = VRING_DESC_F_WRITE } };
+	struct vring_desc table[2] = {
+		{ .addr = 0x3000, .len = 1600, .flags = VRING_DESC_F_WRITE }
+	};
 	struct ring_writer *ring = &frontend->rings[0];
 	uint16_t head, used;
 	struct rte_mbuf *pkt;
@@ -317,7 +347,10 @@ static void
 regions_without_a_table(void **state)
 {
 	struct victim *victim = *state;
-	struct { uint64_t padding; struct frontend_region region; } one = {
+	struct {
+		uint64_t padding;
+		struct frontend_region region;
+	} one = {
 		.region = { 0, FRONTEND_LOW_LEN, FRONTEND_USER(0), 0 },
 	};
 	static struct frontend frontend;

@@ -54,7 +54,8 @@ bad_ring_addresses(void **state)
 	const uint64_t used = FRONTEND_USER(FRONTEND_HIGH + FRONTEND_HIGH_LEN / 2);
 	const struct {
 		uint64_t desc, avail, used;
-	} cases[] = { /* 0: as it should be */
+	} cases[] = {
+		/* 0: as it should be */
 		{ hole, 0, 0 },
 		{ 0, hole, 0 },
 		{ 0, 0, hole },
@@ -76,7 +77,8 @@ bad_ring_addresses(void **state)
 
 	for (i = 0; i < RTE_DIM(cases); i++) {
 		for (running = 0; running < 2; running++) {
-			struct frontend *frontend = running ? victim_start(victim) : victim_connect(victim);
+			struct frontend *frontend = running ? victim_start(victim) :
+							      victim_connect(victim);
 			struct vhost_vring_addr addr;
 			enum frontend_answer answer;
 
@@ -95,7 +97,8 @@ bad_ring_addresses(void **state)
 				addr.avail_user_addr = cases[i].avail;
 			if (cases[i].used != 0)
 				addr.used_user_addr = cases[i].used;
-			answer = frontend_ask(frontend, REQ_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0);
+			answer = frontend_ask(frontend, REQ_SET_VRING_ADDR, &addr, sizeof(addr),
+					NULL, 0);
 			if (answer == ANSWER_OK && !running) {
 				frontend_set_call(frontend, 0, frontend->call[0]);
 				frontend_set_kick(frontend, 0, frontend->kick[0]);
@@ -119,7 +122,8 @@ static void
 bad_ring_sizes(void **state)
 {
 	struct victim *victim = *state;
-	static const uint32_t sizes[] = { 0, 3, 100, 255, 32769, 65535, 65536, 1U << 31, UINT32_MAX };
+	static const uint32_t sizes[] = { 0, 3, 100, 255, 32769, 65535, 65536, 1U << 31,
+		UINT32_MAX };
 	unsigned int i;
 
 	for (i = 0; i < RTE_DIM(sizes); i++) {
@@ -157,11 +161,12 @@ ring_grows_out_of_memory(void **state)
 			uint64_t end = FRONTEND_HIGH + FRONTEND_HIGH_LEN;
 
 			frontend_create(frontend,
-					event ? VICTIM_FEATURES | FRONTEND_F_EVENT_IDX : VICTIM_FEATURES,
+					event ? VICTIM_FEATURES | FRONTEND_F_EVENT_IDX :
+						VICTIM_FEATURES,
 					VICTIM_RING_SIZE, 2, 0);
 			ring_init(&frontend->rings[0], &frontend->ram,
 					end - ring_footprint(VICTIM_RING_SIZE), VICTIM_RING_SIZE, 0,
-							NULL);
+					NULL);
 			assert_true(frontend_connect(frontend, victim->port.path));
 			assert_int_equal(frontend_start(frontend), ANSWER_OK);
 			assert_true(victim_exchange(victim, frontend, 5));
@@ -216,7 +221,8 @@ descriptors_that_nobody_has(void **state)
 	for (ring = 2 * nb_pairs; ring < 256; ring++)
 		for (i = 0; i < RTE_DIM(requests); i++)
 			assert_int_equal(frontend_ask(frontend, requests[i], &ring, sizeof(ring),
-					&frontend->call[0], 1), ANSWER_OK);
+							 &frontend->call[0], 1),
+					ANSWER_OK);
 	assert_int_equal(open_fds(), before);
 	assert_true(victim_exchange(victim, frontend, 40));
 	victim_disconnect(frontend);

@@ -92,8 +92,8 @@ rings_change_over_restart(void **state)
 		for (ring = 0; ring < 2; ring++)
 			ring_init(&frontend->rings[ring], &frontend->ram,
 					FRONTEND_HIGH + 0x20000 * ring, frontend->ring_size, 0,
-					features[i] & FRONTEND_F_PACKED ?
-					frontend->slots[ring] : NULL);
+					features[i] & FRONTEND_F_PACKED ? frontend->slots[ring] :
+									  NULL);
 		assert_int_equal(frontend_set_features(frontend, frontend->features), ANSWER_OK);
 		for (ring = 0; ring < 2; ring++)
 			assert_int_equal(frontend_start_ring(frontend, ring), ANSWER_OK);
@@ -158,8 +158,9 @@ marks_what_a_dead_back_end_may_have_written(void **state)
 	for (i = 0; i < nb_buffers; i++) {
 		buffers[0] = (struct guest_buffer){ 0x200000 + i * 0x4000, 1600 };
 		buffers[1] = (struct guest_buffer){ 0x202ff0 + i * 0x4000, 32 };
-		ring_add(&frontend->rings[0], ring_describe(&frontend->rings[0], buffers,
-				1 + i % 2, true, FORM_DIRECT, 0));
+		ring_add(&frontend->rings[0],
+				ring_describe(&frontend->rings[0], buffers, 1 + i % 2, true,
+						FORM_DIRECT, 0));
 	}
 	ring_publish(&frontend->rings[0]);
 	for (logging = 0; logging < 2; logging++) {

@@ -58,7 +58,8 @@ send_on(void *opaque)
 static bool
 change_call(struct sender *sender)
 {
-	return frontend_set_call(sender->frontend, 0, sender->calls[sender->count % 2]) == ANSWER_OK;
+	return frontend_set_call(sender->frontend, 0, sender->calls[sender->count % 2]) ==
+			ANSWER_OK;
 }
 
 /* The call descriptor changes all the time, and the queue never closes. */
@@ -85,7 +86,8 @@ call_changes_while_packets_flow(void **state)
 	 * descriptors have had some.
 	 */
 	while ((__atomic_load_n(&sender.count, __ATOMIC_RELAXED) < 300 || packets < 300 ||
-			shares[0] == 0 || shares[1] == 0) && closed == 0 && rte_rdtsc() < end &&
+			       shares[0] == 0 || shares[1] == 0) &&
+			closed == 0 && rte_rdtsc() < end &&
 			!__atomic_load_n(&sender.failed, __ATOMIC_RELAXED)) {
 		if (port_is_open(&pair->port, frontend, 0))
 			packets++;
@@ -193,7 +195,8 @@ harvest(struct sender *sender, struct frontend_log *log)
 				memcpy(sender->copy + gpa, ram->regions[0].host + gpa, RAM_PAGE);
 			else
 				memcpy(sender->high_copy + (gpa - FRONTEND_HIGH),
-					ram->regions[1].host + (gpa - FRONTEND_HIGH), RAM_PAGE);
+						ram->regions[1].host + (gpa - FRONTEND_HIGH),
+						RAM_PAGE);
 		}
 	}
 }
@@ -230,7 +233,7 @@ pages_that_differ(const struct sender *sender)
 		pages += memcmp(sender->high_copy + at, ram->regions[1].host + at, RAM_PAGE) != 0;
 	if (rig_packed)
 		pages += memcmp(sender->high_copy + event, ram->regions[1].host + event,
-				RAM_PAGE) != 0;
+					 RAM_PAGE) != 0;
 	return pages;
 }
 
@@ -251,8 +254,10 @@ logs_swap_while_packets_flow(void **state)
 	unsigned int i;
 
 	(void)state;
-	sender = (struct sender){ .frontend = frontend, .send = swap_logs,
-		.copy = calloc(1, FRONTEND_LOW_LEN), .high_copy = calloc(1, FRONTEND_HIGH_LEN) };
+	sender = (struct sender){ .frontend = frontend,
+		.send = swap_logs,
+		.copy = calloc(1, FRONTEND_LOW_LEN),
+		.high_copy = calloc(1, FRONTEND_HIGH_LEN) };
 	assert_non_null(sender.copy);
 	assert_non_null(sender.high_copy);
 	for (i = 0; i < 2; i++)

@@ -150,7 +150,8 @@ frees_what_it_sent(void **state)
 		for (i = 0; i < 32; i++) {
 			bool is_odd = packet_random(&random) % 4 == 0;
 
-			pkts[i] = mbuf_of_kind(is_odd && round % 2 ? odd : 9, pool, other, i, &kept[i]);
+			pkts[i] = mbuf_of_kind(is_odd && round % 2 ? odd : 9, pool, other, i,
+					&kept[i]);
 			assert_non_null(pkts[i]);
 			port_offer_room(&pair->frontend, 0);
 		}
@@ -169,7 +170,8 @@ frees_what_it_sent(void **state)
 	/* As mbufs in a pool have to be. */
 	assert_int_equal(rte_mempool_get_bulk(pool, (void **)all, before), 0);
 	for (i = 0; i < before; i++) {
-		assert_true(RTE_MBUF_DIRECT(all[i]) && all[i]->nb_segs == 1 && all[i]->next == NULL);
+		assert_true(RTE_MBUF_DIRECT(all[i]) && all[i]->nb_segs == 1 &&
+				all[i]->next == NULL);
 		assert_int_equal(rte_mbuf_refcnt_read(all[i]), 1);
 	}
 	rte_mempool_put_bulk(pool, (void **)all, before);

@@ -189,7 +189,8 @@ path_of_another_driver(void **state)
 	snprintf(path, sizeof(path), "%s/8", port_rig_folder());
 	for (first = 0; first < 2; first++) {
 		assert_int_equal(rte_vhost_driver_register(path,
-				first == 1 ? RTE_VHOST_USER_CLIENT : 0), 0);
+						 first == 1 ? RTE_VHOST_USER_CLIENT : 0),
+				0);
 		assert_int_equal(rte_vhost_driver_get_features(path, &features), 0);
 		for (second = 0; second < 2; second++) {
 			snprintf(args, sizeof(args), "iface=%s,client=%u", path, second);

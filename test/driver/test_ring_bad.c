@@ -97,7 +97,7 @@ head_beyond_ring(void **state)
 		for (n = 0; n < 3; n++) {
 			pkts[0] = packet_mbuf(rig->pool, 2, 60, 0, false);
 			s = side == &rig->to_guest ? rig_transmit(rig, pkts, 1) :
-				rig_receive(rig, rig->pool, pkts + 1, 31);
+						     rig_receive(rig, rig->pool, pkts + 1, 31);
 			assert_int_equal(s, 0);
 			rte_pktmbuf_free(pkts[0]);
 			rig_check(rig);
@@ -198,8 +198,7 @@ one_bad_ahead(const struct bad_case *bad)
 	} else {
 		assert_int_equal(rig_receive(rig, rig->pool, &pkt, 1), 0);
 	}
-	assert_int_equal(side->queue->stats.faults[bad == NULL ? VNET_FAULT_HEAD :
-			bad->fault], 1);
+	assert_int_equal(side->queue->stats.faults[bad == NULL ? VNET_FAULT_HEAD : bad->fault], 1);
 	assert_int_equal(rig_faults(side), 1);
 	rig_close(rig);
 	rig_destroy(rig);
@@ -237,7 +236,8 @@ avail_index_jumps(void **state)
 			ring_publish(ring);
 			pkts[0] = packet_mbuf(rig->pool, 1, 100, 0, false);
 			assert_int_equal(s == 0 ? rig_transmit(rig, pkts, 1) :
-					rig_receive(rig, rig->pool, pkts + 1, 3), 0);
+						  rig_receive(rig, rig->pool, pkts + 1, 3),
+					0);
 			rte_pktmbuf_free(pkts[0]);
 			rig_check(rig);
 			assert_int_equal(sides[s]->queue->stats.faults[VNET_FAULT_AVAIL_INDEX],

@@ -157,7 +157,8 @@ waits_for_buffers(void **state)
 	 * In a packed ring none are: they would take the descriptors' place.
 	 */
 	for (i = 0; i < 4 && !rig_packed; i++)
-		ram_accept(&rig->ram, ring_used_entry(&side->ring, (uint16_t)(side->model_used + i)),
+		ram_accept(&rig->ram,
+				ring_used_entry(&side->ring, (uint16_t)(side->model_used + i)),
 				sizeof(struct vring_used_elem));
 	rig_check(rig);
 	assert_int_equal(side->queue->stats.dropped, 0);
@@ -177,8 +178,9 @@ waits_for_buffers(void **state)
 static void
 marks_entries_not_shown(void **state)
 {
-	struct rig_options options = { .size = 1024, .logging = true, .mergeable = true,
-		.start = 511 };
+	struct rig_options options = {
+		.size = 1024, .logging = true, .mergeable = true, .start = 511
+	};
 	struct rig *rig = rig_create(&options);
 	struct rig_side *side = &rig->to_guest;
 	struct rig_chain chains[4];
@@ -193,7 +195,7 @@ marks_entries_not_shown(void **state)
 	assert_int_equal(rig_transmit(rig, pkts, 1), 0);
 	for (i = 0; i < 4 && !rig_packed; i++)
 		if (memcmp(ram_host(&rig->ram, ring_used_entry(&side->ring, (uint16_t)(511 + i))),
-				"\0\0\0\0\0\0\0", 8) != 0)
+				    "\0\0\0\0\0\0\0", 8) != 0)
 			ram_accept(&rig->ram, ring_used_entry(&side->ring, (uint16_t)(511 + i)), 8);
 	rig_check(rig);
 	rte_pktmbuf_free(pkts[0]);
@@ -304,8 +306,8 @@ receives_later_packets(void **state)
 		ring_publish(&rig->from_guest.ring);
 		n = RTE_MIN(size, sent - came);
 		for (i = 0; i < n; i++)
-			rig_expect_used(rig, &rig->from_guest,
-					heads[(came + i) % RTE_DIM(heads)], 0);
+			rig_expect_used(rig, &rig->from_guest, heads[(came + i) % RTE_DIM(heads)],
+					0);
 		assert_int_equal(rig_receive(rig, rig->pool, pkts, (uint16_t)size), n);
 		for (i = 0; i < n; i++)
 			assert_true(packet_is(pkts[i], came + i, 60));
@@ -400,8 +402,7 @@ survives_without_mbufs(void **state)
 		rte_pktmbuf_free_bulk(taken, 512 - left);
 		for (i = came; i < 3; i++)
 			rig_expect_used(rig, side, chains[i].head, 0);
-		assert_int_equal(rig_receive(rig, rig->pool, pkts + came, BURST - 1),
-				3 - came);
+		assert_int_equal(rig_receive(rig, rig->pool, pkts + came, BURST - 1), 3 - came);
 		for (i = 0; i < 3; i++)
 			assert_true(packet_is(pkts[i], i, 9000 + i));
 		rte_pktmbuf_free_bulk(pkts, 3);

@@ -30,7 +30,7 @@
 #define SIZE 256
 #define TABLES 0x40000 /* GPA of tables, and of garbage that is taken for some */
 #define NB_TABLES 64
-#define TABLE_LEN 64   /* entries */
+#define TABLE_LEN 64 /* entries */
 
 /* A number that is often a valid one, often nearly. */
 static uint64_t
@@ -48,7 +48,7 @@ random_gpa(uint64_t *random, const struct rig *rig)
 	case 2:
 		/* Near the end, or in what comes before it: the rings, the other one's too. */
 		return (x >> 60) % 2 == 0 ? end + (x >> 32) % 512 - 256 :
-				RIG_HIGH + (x >> 32) % (end - RIG_HIGH);
+					    RIG_HIGH + (x >> 32) % (end - RIG_HIGH);
 	case 3:
 		return TABLES + (x >> 32) % NB_TABLES * TABLE_LEN * 16;
 	default:
@@ -97,9 +97,14 @@ static void
 random_flags(struct rte_mbuf *mbuf, uint64_t *random)
 {
 	static const uint64_t flags[] = {
-		RTE_MBUF_F_TX_TCP_CKSUM, RTE_MBUF_F_TX_UDP_CKSUM, RTE_MBUF_F_TX_SCTP_CKSUM,
-		RTE_MBUF_F_TX_IP_CKSUM, RTE_MBUF_F_TX_TCP_SEG, RTE_MBUF_F_TX_UDP_SEG,
-		RTE_MBUF_F_TX_VLAN, RTE_MBUF_F_TX_IPV4,
+		RTE_MBUF_F_TX_TCP_CKSUM,
+		RTE_MBUF_F_TX_UDP_CKSUM,
+		RTE_MBUF_F_TX_SCTP_CKSUM,
+		RTE_MBUF_F_TX_IP_CKSUM,
+		RTE_MBUF_F_TX_TCP_SEG,
+		RTE_MBUF_F_TX_UDP_SEG,
+		RTE_MBUF_F_TX_VLAN,
+		RTE_MBUF_F_TX_IPV4,
 	};
 	uint64_t x = packet_random(random);
 	unsigned int i;
@@ -118,7 +123,30 @@ static void
 scribble_packets(struct rig *rig, const struct rig_side *side, uint64_t *random, unsigned int n)
 {
 	static const uint8_t beginning[] = {
-		1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 8, 0, 0x45, 0, 0, 100, 0, 0, 0, 0, 64, 6,
+		1,
+		2,
+		3,
+		4,
+		5,
+		6,
+		7,
+		8,
+		9,
+		10,
+		11,
+		12,
+		8,
+		0,
+		0x45,
+		0,
+		0,
+		100,
+		0,
+		0,
+		0,
+		0,
+		64,
+		6,
 	};
 
 	while (n-- != 0 && rig->options.features != 0) {
@@ -157,12 +185,13 @@ make_packed(const struct vring_desc *desc, const struct rig_side *side, uint16_t
 {
 	uint16_t place = __atomic_load_n(&side->queue->next_used, __ATOMIC_RELAXED);
 	bool wrap = (slot >= (place & 0x7fff)) == (place >> 15);
-	struct vring_packed_desc packed = { .addr = desc->addr, .len = desc->len,
-		.id = desc->next, .flags = desc->flags };
+	struct vring_packed_desc packed = {
+		.addr = desc->addr, .len = desc->len, .id = desc->next, .flags = desc->flags
+	};
 	struct vring_desc raw;
 
 	if (desc->next % 16 != 0) {
-		packed.flags &= (uint16_t)~(1 << VRING_PACKED_DESC_F_AVAIL |
+		packed.flags &= (uint16_t) ~(1 << VRING_PACKED_DESC_F_AVAIL |
 				1 << VRING_PACKED_DESC_F_USED);
 		packed.flags |= 1 << (wrap ? VRING_PACKED_DESC_F_AVAIL : VRING_PACKED_DESC_F_USED);
 	}
@@ -185,7 +214,9 @@ store_desc(struct rig *rig, uint64_t gpa, const struct vring_desc *desc)
 static void
 chain_all(struct rig *rig, const struct rig_side *side)
 {
-	struct vring_desc desc = { .addr = 0x1000, .len = 1, .next = 1,
+	struct vring_desc desc = { .addr = 0x1000,
+		.len = 1,
+		.next = 1,
 		.flags = VRING_DESC_F_NEXT | (side == &rig->to_guest ? VRING_DESC_F_WRITE : 0) };
 	struct vring_desc packed;
 	uint16_t slot;
@@ -215,8 +246,10 @@ scribble(struct rig *rig, struct rig_side *side, uint64_t *random, unsigned int 
 			if (x >> 40 & 3)
 				desc.flags &= (uint16_t)~VRING_DESC_F_NEXT;
 			desc = make_packed(&desc, side, slot);
-			store_desc(rig, x % 4 == 0 ? TABLES + (x >> 8) % (NB_TABLES * TABLE_LEN) * 16 :
-					side->ring.desc + slot * 16U, &desc);
+			store_desc(rig,
+					x % 4 == 0 ? TABLES + (x >> 8) % (NB_TABLES * TABLE_LEN) * 16 :
+						     side->ring.desc + slot * 16U,
+					&desc);
 			continue;
 		}
 
@@ -228,14 +261,15 @@ scribble(struct rig *rig, struct rig_side *side, uint64_t *random, unsigned int 
 			/* Loops are too rare when left to chance. */
 			desc.addr %= RIG_MIDDLE;
 			desc.len = 1;
-			desc.flags = VRING_DESC_F_NEXT | (side == &rig->to_guest ?
-					VRING_DESC_F_WRITE : 0);
+			desc.flags = VRING_DESC_F_NEXT |
+					(side == &rig->to_guest ? VRING_DESC_F_WRITE : 0);
 			desc.next = (x >> 8) % SIZE;
 			store_desc(rig, side->ring.desc + desc.next * 16U, &desc);
 		}
 		x = packet_random(random);
 		__atomic_store_n(&avail[2 + (x >> 8) % SIZE],
-				(uint16_t)(x % 64 == 0 ? x >> 48 : (x >> 48) % SIZE), __ATOMIC_RELAXED);
+				(uint16_t)(x % 64 == 0 ? x >> 48 : (x >> 48) % SIZE),
+				__ATOMIC_RELAXED);
 	}
 }
 
@@ -249,8 +283,11 @@ make_available(struct rig *rig, struct rig_side *side, unsigned int n)
 		uint16_t *flags = ram_host(&rig->ram, ring_used_entry(&side->ring, place) + 14);
 		uint16_t shape = __atomic_load_n(flags, __ATOMIC_RELAXED) & 0x7f;
 
-		__atomic_store_n(flags, shape | 1 << (place >> 15 ? VRING_PACKED_DESC_F_AVAIL :
-				VRING_PACKED_DESC_F_USED), __ATOMIC_RELEASE);
+		__atomic_store_n(flags,
+				shape |
+						1 << (place >> 15 ? VRING_PACKED_DESC_F_AVAIL :
+								    VRING_PACKED_DESC_F_USED),
+				__ATOMIC_RELEASE);
 	}
 }
 
@@ -265,8 +302,10 @@ move_index(struct rig *rig, struct rig_side *side, uint64_t *random)
 		make_available(rig, side, (unsigned int)((x >> 48) % (SIZE + 1)));
 		return;
 	}
-	__atomic_store_n(index, (uint16_t)(x % 64 == 0 ? x >> 48 :
-			side->queue->next_avail + (x >> 48) % (SIZE + 1)), __ATOMIC_RELEASE);
+	__atomic_store_n(index,
+			(uint16_t)(x % 64 == 0 ? x >> 48 :
+						 side->queue->next_avail + (x >> 48) % (SIZE + 1)),
+			__ATOMIC_RELEASE);
 }
 
 /* The driver does its part; what it sends is of any size and shape. */
@@ -404,9 +443,9 @@ all_came_up(const struct rig_side *side)
 		/* No number in a packed ring can be beyond it. */
 		if (rig_packed && (i == VNET_FAULT_AVAIL_INDEX || i == VNET_FAULT_HEAD))
 			assert_int_equal(stats->faults[i], 0);
-		else if (stats->faults[i] == 0 && (i == VNET_FAULT_OFFLOAD ?
-				from_guest && side->queue->offloads :
-				i != VNET_FAULT_LONG || from_guest))
+		else if (stats->faults[i] == 0 &&
+				(i == VNET_FAULT_OFFLOAD ? from_guest && side->queue->offloads :
+							   i != VNET_FAULT_LONG || from_guest))
 			return false;
 	}
 	return true;
@@ -418,8 +457,8 @@ print_outcome(const struct rig_side *side, uint64_t bursts)
 	const struct vnet_queue_stats *stats = &side->queue->stats;
 	unsigned int i;
 
-	print_message("%" PRIu64 " bursts, %" PRIu64 " packets, %" PRIu64 " dropped, faults:", bursts,
-			stats->packets, stats->dropped);
+	print_message("%" PRIu64 " bursts, %" PRIu64 " packets, %" PRIu64 " dropped, faults:",
+			bursts, stats->packets, stats->dropped);
 	for (i = 0; i < VNET_NB_FAULTS; i++)
 		print_message(" %" PRIu64, stats->faults[i]);
 	print_message("\n");
@@ -428,22 +467,29 @@ print_outcome(const struct rig_side *side, uint64_t bursts)
 	assert_true(all_came_up(side));
 }
 
-#define ALL_OFFLOADS (1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_GUEST_CSUM | \
-	1ULL << VIRTIO_NET_F_HOST_TSO4 | 1ULL << VIRTIO_NET_F_HOST_TSO6 | \
-	1ULL << VIRTIO_NET_F_HOST_UFO | 1ULL << VIRTIO_NET_F_HOST_ECN | \
-	1ULL << VIRTIO_NET_F_GUEST_TSO4 | 1ULL << VIRTIO_NET_F_GUEST_TSO6 | \
-	1ULL << VIRTIO_NET_F_GUEST_UFO | 1ULL << VIRTIO_NET_F_GUEST_ECN)
+#define ALL_OFFLOADS \
+	(1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_GUEST_CSUM | \
+			1ULL << VIRTIO_NET_F_HOST_TSO4 | 1ULL << VIRTIO_NET_F_HOST_TSO6 | \
+			1ULL << VIRTIO_NET_F_HOST_UFO | 1ULL << VIRTIO_NET_F_HOST_ECN | \
+			1ULL << VIRTIO_NET_F_GUEST_TSO4 | 1ULL << VIRTIO_NET_F_GUEST_TSO6 | \
+			1ULL << VIRTIO_NET_F_GUEST_UFO | 1ULL << VIRTIO_NET_F_GUEST_ECN)
 
 static const struct rig_options options[] = {
 	{ .size = SIZE, .version_1 = true, .logging = true, .event_idx = true },
 	{ .size = SIZE, .mergeable = true, .logging = true },
-	{ .size = SIZE, .mergeable = true, .logging = true, .features = ALL_OFFLOADS,
-		.rx_config.partial_checksums = true, .rx_config.strip_vlan = true },
-	{ .size = SIZE, .version_1 = true, .logging = true, .features = ALL_OFFLOADS,
-		.rx_config.legacy_ol_flags = true },
+	{ .size = SIZE,
+			.mergeable = true,
+			.logging = true,
+			.features = ALL_OFFLOADS,
+			.rx_config.partial_checksums = true,
+			.rx_config.strip_vlan = true },
+	{ .size = SIZE,
+			.version_1 = true,
+			.logging = true,
+			.features = ALL_OFFLOADS,
+			.rx_config.legacy_ol_flags = true },
 	/* Checksums by software, both ways. */
-	{ .size = SIZE, .version_1 = true, .logging = true,
-		.features = 1ULL << VIRTIO_NET_F_CSUM },
+	{ .size = SIZE, .version_1 = true, .logging = true, .features = 1ULL << VIRTIO_NET_F_CSUM },
 };
 
 static void
@@ -519,13 +565,15 @@ descriptors_change_under_way(void **state)
 			uint64_t random = 99, bursts = 0;
 			pthread_t thread;
 
-			scribbler = (struct scribbler){ .rig = rig, .random = 0x7654321 + i * 2 + s,
+			scribbler = (struct scribbler){ .rig = rig,
+				.random = 0x7654321 + i * 2 + s,
 				.side = s == 0 ? &rig->to_guest : &rig->from_guest };
 			scribble(rig, scribbler.side, &scribbler.random, 20000);
 			assert_int_equal(pthread_create(&thread, NULL, scribble_on, &scribbler), 0);
 			/* Two threads on a busy machine: the rarest fault may take longer. */
-			while (rte_rdtsc() < end || (!all_came_up(scribbler.side) &&
-					rte_rdtsc() < end + 3 * SECONDS * rte_get_tsc_hz())) {
+			while (rte_rdtsc() < end ||
+					(!all_came_up(scribbler.side) &&
+							rte_rdtsc() < end + 3 * SECONDS * rte_get_tsc_hz())) {
 				move_index(rig, scribbler.side, &random);
 				one_burst(rig, scribbler.side, &random);
 				bursts++;

@@ -101,9 +101,11 @@ bad_ring_does_not_hold_the_core(void **state)
 	(void)state;
 	for (s = 0; s < 2; s++) {
 		for (i = 0; i < options.size; i++)
-			ring_add(&sides[s]->ring, rig_packed ? chain_one(rig, sides[s], GOOD, 1,
-					right_flags(rig, sides[s]) | VRING_DESC_F_NEXT) :
-					loop_of_one(rig, sides[s]));
+			ring_add(&sides[s]->ring,
+					rig_packed ? chain_one(rig, sides[s], GOOD, 1,
+								     right_flags(rig, sides[s]) |
+										     VRING_DESC_F_NEXT) :
+						     loop_of_one(rig, sides[s]));
 		ring_publish(&sides[s]->ring);
 		for (i = 0; i < 32; i++)
 			pkts[i] = packet_mbuf(rig->pool, i, 100, 0, false);
@@ -131,25 +133,28 @@ chain_without_end(void **state)
 
 	(void)state;
 	for (i = 0; i < RTE_DIM(sizes); i++) {
-		struct rig_options options = { .size = sizes[i], .mergeable = true,
-				.logging = true };
+		struct rig_options options = {
+			.size = sizes[i], .mergeable = true, .logging = true
+		};
 		struct rig *rig = rig_create(&options);
 		struct rig_side *const sides[] = { &rig->to_guest, &rig->from_guest };
 		struct rte_mbuf *pkts[32];
 
 		for (s = 0; s < 2; s++) {
 			for (n = 0; n < sizes[i]; n++)
-				ring_add(&sides[s]->ring, chain_one(rig, sides[s], GOOD, 1,
-						right_flags(rig, sides[s]) | VRING_DESC_F_NEXT));
+				ring_add(&sides[s]->ring,
+						chain_one(rig, sides[s], GOOD, 1,
+								right_flags(rig, sides[s]) |
+										VRING_DESC_F_NEXT));
 			ring_publish(&sides[s]->ring);
 			for (n = 0; n < 3; n++) {
 				pkts[0] = packet_mbuf(rig->pool, 1, 60, 0, false);
 				assert_int_equal(s == 0 ? rig_transmit(rig, pkts, 1) :
-						rig_receive(rig, rig->pool, pkts + 1, 31), 0);
+							  rig_receive(rig, rig->pool, pkts + 1, 31),
+						0);
 				rte_pktmbuf_free(pkts[0]);
 				rig_check(rig);
-				assert_int_equal(
-					sides[s]->queue->stats.faults[VNET_FAULT_LOOP], 1);
+				assert_int_equal(sides[s]->queue->stats.faults[VNET_FAULT_LOOP], 1);
 				/* One walk along the ring, by the first burst. */
 				assert_int_equal(sides[s]->queue->walked, n == 0 ? sizes[i] : 0);
 			}
@@ -178,7 +183,8 @@ chain_too_long(void **state)
 				ring_set_packed(&sides[s]->ring, n, GOOD + n, 1,
 						n == 2499 ? id : 0xffff,
 						right_flags(rig, sides[s]) |
-						(n == 2499 ? 0 : VRING_DESC_F_NEXT));
+								(n == 2499 ? 0 :
+									     VRING_DESC_F_NEXT));
 			sides[s]->ring.slots[id] = 2500;
 			ring_add(&sides[s]->ring, id);
 			rig_expect_used(rig, sides[s], id, 0);
@@ -210,9 +216,12 @@ ring_that_is_always_available(void **state)
 	(void)state;
 	/* Each packet overwrites the ring: all its descriptors become available again. */
 	for (i = 0; i < 7; i++)
-		desc[i] = (struct vring_packed_desc){ .addr = ring - 12 + i % 2 * 16, .len = 512,
-			.id = (uint16_t)i, .flags = VRING_DESC_F_WRITE |
-			1 << (i % 2 ? VRING_PACKED_DESC_F_USED : VRING_PACKED_DESC_F_AVAIL) };
+		desc[i] = (struct vring_packed_desc){ .addr = ring - 12 + i % 2 * 16,
+			.len = 512,
+			.id = (uint16_t)i,
+			.flags = VRING_DESC_F_WRITE |
+					1 << (i % 2 ? VRING_PACKED_DESC_F_USED :
+						      VRING_PACKED_DESC_F_AVAIL) };
 	memcpy(ram_host(&rig->ram, ring), desc, sizeof(desc));
 	((struct vring_packed_desc *)ram_host(&rig->ram, ring))[0].addr = 0x1000;
 	for (i = 0; i < 32; i++)
@@ -251,7 +260,8 @@ log_lines_are_limited(void **state)
 		ring_publish(&side->ring);
 		pkts[0] = packet_mbuf(rig->pool, 1, 60, 0, false);
 		assert_int_equal(n % 2 == 0 ? rig_receive(rig, rig->pool, pkts + 1, 31) :
-				rig_transmit(rig, pkts, 1), 0);
+					      rig_transmit(rig, pkts, 1),
+				0);
 		rte_pktmbuf_free(pkts[0]);
 		n++;
 	}

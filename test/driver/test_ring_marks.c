@@ -24,8 +24,9 @@
 #define FAR_SIZE 1024
 #define FAR_START 600
 
-static const struct rig_options far_ring = { .size = FAR_SIZE, .start = FAR_START,
-	.version_1 = true, .mergeable = true, .logging = true };
+static const struct rig_options far_ring = {
+	.size = FAR_SIZE, .start = FAR_START, .version_1 = true, .mergeable = true, .logging = true
+};
 
 /* One packet into the guest, with buffers for it. */
 static void
@@ -221,8 +222,8 @@ more_words_than_a_batch(void **state)
 
 		chains[i].buffers[0] = buffer;
 		chains[i].nb_buffers = 1;
-		chains[i].head = ring_describe(&rig->to_guest.ring, &buffer, 1, true,
-				FORM_DIRECT, 0);
+		chains[i].head = ring_describe(&rig->to_guest.ring, &buffer, 1, true, FORM_DIRECT,
+				0);
 		ring_add(&rig->to_guest.ring, chains[i].head);
 		pkts[i] = packet_mbuf(rig->pool, i, 500, 0, false);
 		rig_expect_packet(rig, &chains[i], i, 500);
@@ -317,9 +318,10 @@ on_store(int signal, siginfo_t *info, void *context)
 static void
 trap_next_index(struct rig *rig, struct rig_side *side)
 {
-	trap.page = ram_host(&rig->ram, rig_packed ?
-			ring_used_entry(&side->ring, side->model_used) & ~(RAM_PAGE - 1) :
-			side->ring.used);
+	trap.page = ram_host(&rig->ram,
+			rig_packed ? ring_used_entry(&side->ring, side->model_used) &
+							~(RAM_PAGE - 1) :
+				     side->ring.used);
 	trap.log = &rig->log;
 	trap.traps = 0;
 	assert_true(rig->log.len <= sizeof(trap.copy));

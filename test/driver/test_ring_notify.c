@@ -73,8 +73,8 @@ by_flags(void **state)
 		burst(rig, side, 1);
 		assert_int_equal(rig_interrupts(side), 1);
 		if (rig_packed) {
-			ring_set_used_event(&side->ring, ring_step(&side->ring,
-					side->model_used, 5));
+			ring_set_used_event(&side->ring,
+					ring_step(&side->ring, side->model_used, 5));
 			burst(rig, side, 1);
 			assert_int_equal(rig_interrupts(side), 1);
 		}
@@ -115,7 +115,8 @@ by_event_index_of(uint16_t size)
 					(RTE_MIN(size, (uint16_t)32) + 1U));
 			uint16_t event = ring_step(&side->ring, side->model_used,
 					(int)(packet_random(&rig->random) %
-					(RTE_MIN(size, (uint16_t)36) + 9U)) - 5);
+							(RTE_MIN(size, (uint16_t)36) + 9U)) -
+							5);
 			bool want = passes(&side->ring, event, side->model_used, n);
 
 			ring_set_used_event(&side->ring, event);
@@ -206,16 +207,18 @@ guest_need_not_kick(void **state)
 
 		burst(rig, &rig->to_guest, 5);
 		ram_read(&rig->ram, at, &flags, sizeof(flags));
-		assert_int_equal(flags, rig_packed ? VRING_PACKED_EVENT_FLAG_DISABLE :
-				VRING_USED_F_NO_NOTIFY);
+		assert_int_equal(flags,
+				rig_packed ? VRING_PACKED_EVENT_FLAG_DISABLE :
+					     VRING_USED_F_NO_NOTIFY);
 		rig_close(rig);
 		/* Another guest, or firmware before it, has cleared the ring. */
 		flags = 0;
 		ram_write(&rig->ram, at, &flags, sizeof(flags));
 		rig_open(rig);
 		ram_read(&rig->ram, at, &flags, sizeof(flags));
-		assert_int_equal(flags, rig_packed ? VRING_PACKED_EVENT_FLAG_DISABLE :
-				VRING_USED_F_NO_NOTIFY);
+		assert_int_equal(flags,
+				rig_packed ? VRING_PACKED_EVENT_FLAG_DISABLE :
+					     VRING_USED_F_NO_NOTIFY);
 		/* avail_event stays 0: a kick each 65536 buffers. There is none if packed. */
 		ram_read(&rig->ram, rig->to_guest.ring.used + 4 + 64 * 8, &flags, sizeof(flags));
 		assert_int_equal(flags, 0);

@@ -53,8 +53,8 @@ every_size_to_guest(const struct rig_options *options, enum rig_shape shape, uin
 		for (i = 0; i < n; i++) {
 			uint32_t need = rig->header_len + len + i;
 
-			fifo_offer(rig, fifo, options->mergeable ? (need - 1) / room + 1 : 1,
-					room, shape);
+			fifo_offer(rig, fifo, options->mergeable ? (need - 1) / room + 1 : 1, room,
+					shape);
 			packets++;
 			bytes += len + i;
 		}
@@ -186,8 +186,7 @@ sizes_from_guest(void **state)
 static void
 ring_sizes(void **state)
 {
-	static const uint16_t split[] = { 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384,
-		32768 };
+	static const uint16_t split[] = { 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768 };
 	static const uint16_t packed[] = { 1, 2, 3, 5, 31, 32, 33, 97, 250, 255, 256, 257, 1000,
 		4095, 32767, 32768 };
 	unsigned int turn;
@@ -195,8 +194,10 @@ ring_sizes(void **state)
 	(void)state;
 	for (turn = 0; turn < (rig_packed ? RTE_DIM(packed) : RTE_DIM(split)); turn++) {
 		uint32_t size = rig_packed ? packed[turn] : split[turn];
-		struct rig_options options = { .size = (uint16_t)size, .logging = true,
-			.version_1 = true, .event_idx = true,
+		struct rig_options options = { .size = (uint16_t)size,
+			.logging = true,
+			.version_1 = true,
+			.event_idx = true,
 			.start = (uint16_t)(65536 - size / 2 - 5) };
 		struct rig *rig = rig_create(&options);
 		struct rte_mbuf *pkts[BURST];
@@ -204,8 +205,10 @@ ring_sizes(void **state)
 		uint32_t done = 0;
 
 		while (done < 2 * size || done < 200) {
-			unsigned int i, n = 1 + (unsigned int)(packet_random(&rig->random) %
-					RTE_MIN(size, (uint32_t)BURST));
+			unsigned int i,
+					n = 1 +
+					(unsigned int)(packet_random(&rig->random) %
+							RTE_MIN(size, (uint32_t)BURST));
 
 			for (i = 0; i < n; i++) {
 				rig_offer(rig, &rig->to_guest, 100, SHAPE_ONE, &chain);
@@ -240,8 +243,9 @@ static void
 longest_packets(void **state)
 {
 	const uint32_t longest = 65535 + 14 + 8;
-	struct rig_options options = { .size = 256, .logging = true, .version_1 = true,
-		.mergeable = true };
+	struct rig_options options = {
+		.size = 256, .logging = true, .version_1 = true, .mergeable = true
+	};
 	struct rig *rig = rig_create(&options);
 	struct rig_chain chains[64];
 	struct rte_mbuf *pkts[2];

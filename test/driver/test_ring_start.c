@@ -28,7 +28,8 @@ refuses_bad_packed_rings(void)
 
 	rig_close(rig);
 	memcpy(&good, queue, sizeof(good));
-#define REFUSED(field, value, error) do { \
+#define REFUSED(field, value, error) \
+	do { \
 		memcpy(queue, &good, sizeof(good)); \
 		queue->field = (value); \
 		assert_int_equal(vnet_packed_start(queue), error); \
@@ -83,7 +84,8 @@ refuses_bad_split_rings(void)
 		desc_len = 16ULL * good.size;
 		avail_len = 4 + 2ULL * good.size + 2 * event;
 		used_len = 4 + 8ULL * good.size + 2 * event;
-#define REFUSED(field, value, error) do { \
+#define REFUSED(field, value, error) \
+	do { \
 		memcpy(queue, &good, sizeof(good)); \
 		queue->field = (value); \
 		assert_int_equal(vnet_split_start(queue), error); \
@@ -202,8 +204,8 @@ reopened_elsewhere(void **state)
 			struct rig_side *side = sides[s];
 			uint16_t place = (uint16_t)(side->ring.next_avail + places[i]);
 
-			ring_init(&side->ring, &rig->ram, side->ring.desc, rig->options.size,
-					place, NULL);
+			ring_init(&side->ring, &rig->ram, side->ring.desc, rig->options.size, place,
+					NULL);
 			side->model_used = side->shown_used = place;
 			side->queue->next_avail = side->queue->next_used = place;
 		}

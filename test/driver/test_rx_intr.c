@@ -58,14 +58,16 @@ static void
 watch(struct pair *pair)
 {
 	assert_int_equal(rte_eth_dev_rx_intr_ctl_q(pair->port.id, 0, RTE_EPOLL_PER_THREAD,
-			RTE_INTR_EVENT_ADD, NULL), 0);
+					 RTE_INTR_EVENT_ADD, NULL),
+			0);
 }
 
 static void
 unwatch(struct pair *pair)
 {
 	assert_int_equal(rte_eth_dev_rx_intr_ctl_q(pair->port.id, 0, RTE_EPOLL_PER_THREAD,
-			RTE_INTR_EVENT_DEL, NULL), 0);
+					 RTE_INTR_EVENT_DEL, NULL),
+			0);
 }
 
 static void
@@ -326,8 +328,8 @@ sleep_and_poll(void *opaque)
 	uint16_t port = sleeper->port->id;
 	struct rte_epoll_event event;
 
-	if (rte_eth_dev_rx_intr_ctl_q(port, 0, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD,
-			NULL) != 0) {
+	if (rte_eth_dev_rx_intr_ctl_q(port, 0, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD, NULL) !=
+			0) {
 		__atomic_store_n(&sleeper->wrong, true, __ATOMIC_RELAXED);
 		return NULL;
 	}
@@ -359,7 +361,8 @@ harvest(struct pair *pair, struct frontend_log *log, struct copy *copy)
 	for (page = copy->first; page <= copy->last; page++) {
 		uint8_t bit = (uint8_t)(1U << page % 8);
 
-		if (__atomic_fetch_and(&log->bytes[page / 8], (uint8_t)~bit, __ATOMIC_SEQ_CST) & bit)
+		if (__atomic_fetch_and(&log->bytes[page / 8], (uint8_t)~bit, __ATOMIC_SEQ_CST) &
+				bit)
 			memcpy(copy->bytes + (page - copy->first) * RAM_PAGE,
 					ram_host(&pair->frontend.ram, page * RAM_PAGE), RAM_PAGE);
 	}
@@ -383,8 +386,7 @@ is_complete(struct pair *pair, const struct copy *copy)
 }
 
 static void
-send_burst(struct pair *pair, struct sleeper *sleeper, uint32_t number, uint32_t n,
-		uint32_t *kicks)
+send_burst(struct pair *pair, struct sleeper *sleeper, uint32_t number, uint32_t n, uint32_t *kicks)
 {
 	struct ring_writer *ring = ring_of(pair);
 	uint64_t end = rte_rdtsc() + OVERSLEPT_MS / 1000 * 2 * rte_get_tsc_hz();
@@ -423,7 +425,7 @@ nothing_is_lost(void **state)
 		struct ring_writer *ring = ring_of(pair);
 		struct copy copy = { .first = (rig_packed ? ring->desc : ring->used) / RAM_PAGE,
 			.last = (ring->used + (rig_packed ? 4 : ring_used_len(RING_SIZE)) - 1) /
-				RAM_PAGE };
+					RAM_PAGE };
 		uint32_t number = 0, kicks = 0;
 		struct frontend_log log;
 		pthread_t thread;
@@ -445,12 +447,14 @@ nothing_is_lost(void **state)
 			if (round % 200 == 150) {
 				assert_true(frontend_stop_ring(&pair->frontend, 1) >= 0);
 				ring->next_used = ring_used_index(ring);
-				assert_int_equal(frontend_start_ring(&pair->frontend, 1), ANSWER_OK);
+				assert_int_equal(frontend_start_ring(&pair->frontend, 1),
+						ANSWER_OK);
 			}
 		}
 		/* Each comes in the end; the last sleep is ended by a kick. */
-		for (i = 0; i < OVERSLEPT_MS * 2 && number !=
-				__atomic_load_n(&sleeper.received, __ATOMIC_ACQUIRE); i++)
+		for (i = 0; i < OVERSLEPT_MS * 2 &&
+				number != __atomic_load_n(&sleeper.received, __ATOMIC_ACQUIRE);
+				i++)
 			usleep(1000);
 		__atomic_store_n(&sleeper.stop, true, __ATOMIC_RELAXED);
 		kick(pair->frontend.kick[1]);
@@ -471,7 +475,8 @@ nothing_is_lost(void **state)
 		assert_true(frontend_stop_ring(&pair->frontend, 1) >= 0);
 		harvest(pair, &log, &copy);
 		assert_true(is_complete(pair, &copy));
-		print_message("%u packets, %u kicks, %u wake-ups\n", number, kicks, sleeper.wakeups);
+		print_message("%u packets, %u kicks, %u wake-ups\n", number, kicks,
+				sleeper.wakeups);
 		frontend_destroy(&pair->frontend);
 		port_destroy(&pair->port);
 		frontend_log_destroy(&log);

@@ -42,10 +42,10 @@
 /* Never drained by itself, so that what is in the log went there directly. */
 #define NEVER_US 4000000000u
 static const struct dirtylog_options
-	automatic = { .placement = DIRTYLOG_PLACEMENT_AUTO, .drain_us = NEVER_US },
-	automatic_soon = { .placement = DIRTYLOG_PLACEMENT_AUTO },
-	staged = { .placement = DIRTYLOG_PLACEMENT_STAGED, .drain_us = NEVER_US },
-	direct = { .placement = DIRTYLOG_PLACEMENT_DIRECT, .drain_us = NEVER_US };
+		automatic = { .placement = DIRTYLOG_PLACEMENT_AUTO, .drain_us = NEVER_US },
+		automatic_soon = { .placement = DIRTYLOG_PLACEMENT_AUTO },
+		staged = { .placement = DIRTYLOG_PLACEMENT_STAGED, .drain_us = NEVER_US },
+		direct = { .placement = DIRTYLOG_PLACEMENT_DIRECT, .drain_us = NEVER_US };
 
 struct room {
 	struct dirtylog *dl;
@@ -117,7 +117,8 @@ map_guest(struct room *room, uint64_t len, bool huge, const int nodes[2])
 		for (at = 0; at < len / 2; at += file_len) {
 			window = room->memory + half * (len / 2) + at;
 			assert_ptr_equal(mmap(window, file_len, PROT_READ | PROT_WRITE,
-					MAP_SHARED | MAP_FIXED, fd, 0), window);
+							 MAP_SHARED | MAP_FIXED, fd, 0),
+					window);
 		}
 		close(fd);
 	}
@@ -162,8 +163,8 @@ huge_log_on(struct frontend_log *log, uint64_t len, int node)
  * without a log. Without such nodes the test is skipped.
  */
 static struct room *
-room_open(const struct dirtylog_options *options, uint64_t len, bool huge,
-		int first_node, int second_node)
+room_open(const struct dirtylog_options *options, uint64_t len, bool huge, int first_node,
+		int second_node)
 {
 	const int nodes[2] = { first_node, second_node };
 	struct dirtylog_region region = { .gpa = GPA, .len = len };

@@ -46,8 +46,8 @@ now_ms(void)
 static uint64_t *
 map_ram(void)
 {
-	void *ram = mmap(NULL, RAM_PAGES * PAGE, PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *ram = mmap(NULL, RAM_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			-1, 0);
 
 	require(ram != MAP_FAILED, "mapping RAM");
 	return ram;
@@ -63,8 +63,7 @@ start(struct torture *torture)
 	torture->random = torture->seed;
 	require(pthread_mutex_init(&torture->harvest_lock, NULL) == 0, "pthread_mutex_init");
 	require(dirtylog_create("torture", &torture->dl) == 0, "creating the log state");
-	require(dirtylog_configure(torture->dl, &torture->options) == 0,
-			"configuring it");
+	require(dirtylog_configure(torture->dl, &torture->options) == 0, "configuring it");
 	for (i = 0; i < torture->nb_writers; i++)
 		dirtylog_add_queue(torture->dl, &torture->writers[i].marker);
 	set_table(torture, NB_REGIONS);
@@ -79,7 +78,8 @@ start(struct torture *torture)
 	open_queues(torture);
 	for (i = 0; i < torture->nb_writers; i++)
 		require(pthread_create(&torture->writers[i].thread, NULL, write_packets,
-				&torture->writers[i]) == 0, "pthread_create");
+					&torture->writers[i]) == 0,
+				"pthread_create");
 	require(pthread_create(&torture->harvester, NULL, harvest_all_the_time, torture) == 0,
 			"pthread_create");
 }
@@ -119,17 +119,17 @@ report(const struct torture *torture)
 	if (torture->huge_logs)
 		printf("%" PRIu64 " of the logs in huge pages\n", torture->huge_swaps);
 	printf("%" PRIu64 " times drained, %" PRIu64 " pages by that, %" PRIu64
-			" pages marked in a log directly\n", torture->stats.drains,
-			torture->stats.pages_drained, torture->stats.marks.pages_dirtied);
+	       " pages marked in a log directly\n",
+			torture->stats.drains, torture->stats.pages_drained,
+			torture->stats.marks.pages_dirtied);
 	printf("%" PRIu64 " migrations, %" PRIu64 " cancelled before; %" PRIu64 " logs, %" PRIu64
-			" restarts, %" PRIu64 " memory tables, %" PRIu64 " queues reopened\n",
+	       " restarts, %" PRIu64 " memory tables, %" PRIu64 " queues reopened\n",
 			torture->migrations, torture->cancels, torture->swaps, torture->restarts,
 			torture->tables, torture->closes);
 	printf("%" PRIu64 " harvests, %" PRIu64 " pages copied, %" PRIu64 " compared\n",
-			torture->harvests, torture->pages_copied,
-			torture->migrations * RAM_PAGES);
+			torture->harvests, torture->pages_copied, torture->migrations * RAM_PAGES);
 	printf("pages that differ: %" PRIu64 "; bits of no page: %" PRIu64
-			"; bits in a replaced log: %" PRIu64 "; logs overrun: %" PRIu64 "\n",
+	       "; bits in a replaced log: %" PRIu64 "; logs overrun: %" PRIu64 "\n",
 			torture->differences, torture->stray_bits, torture->late_bits,
 			torture->dead_canaries);
 }
@@ -168,7 +168,7 @@ main(int argc, char **argv)
 	stop(&torture);
 	report(&torture);
 	clean = torture.differences == 0 && torture.stray_bits == 0 && torture.late_bits == 0 &&
-		torture.dead_canaries == 0;
+			torture.dead_canaries == 0;
 	if (torture.mistake != NONE) {
 		printf("mistake \"%s\" was %s\n", mistake_names[torture.mistake],
 				torture.differences != 0 ? "seen, as it should" : "NOT SEEN");

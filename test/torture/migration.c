@@ -46,7 +46,7 @@ compare(struct torture *torture)
 	pthread_mutex_lock(&torture->harvest_lock);
 	for (page = 0; page < RAM_PAGES; page++)
 		differ += memcmp(torture->source + page * PAGE / 8,
-				torture->destination + page * PAGE / 8, PAGE) != 0;
+					  torture->destination + page * PAGE / 8, PAGE) != 0;
 	pthread_mutex_unlock(&torture->harvest_lock);
 	if (differ != 0)
 		printf("migration %" PRIu64 ": %" PRIu64 " of %u pages differ\n",

@@ -9,7 +9,10 @@
 #include "torture.h"
 
 const char *const mistake_names[NB_MISTAKES] = {
-	"none", "drop-swap", "no-flush-at-stop", "mark-before-write",
+	"none",
+	"drop-swap",
+	"no-flush-at-stop",
+	"mark-before-write",
 };
 
 void

@@ -14,7 +14,8 @@ const char *const placement_names[NB_PLACEMENTS] = {
 static void
 usage(const char *program, int status)
 {
-	fprintf(status == 0 ? stdout : stderr, "usage: %s [--seconds N] [--seed N] [--threads 1..%d]"
+	fprintf(status == 0 ? stdout : stderr,
+			"usage: %s [--seconds N] [--seed N] [--threads 1..%d]"
 			" [--placement staged|direct|auto] [--log normal|huge]"
 			" [--mistake drop-swap|no-flush-at-stop|mark-before-write]\n",
 			program, MAX_WRITERS);
@@ -24,16 +25,13 @@ usage(const char *program, int status)
 void
 parse_options(struct torture *torture, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "seconds", required_argument, NULL, 's' },
+	static const struct option options[] = { { "seconds", required_argument, NULL, 's' },
 		{ "seed", required_argument, NULL, 'r' },
 		{ "threads", required_argument, NULL, 't' },
 		{ "mistake", required_argument, NULL, 'm' },
 		{ "placement", required_argument, NULL, 'p' },
-		{ "log", required_argument, NULL, 'l' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 }
-	};
+		{ "log", required_argument, NULL, 'l' }, { "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 } };
 	unsigned int i;
 	int option;
 

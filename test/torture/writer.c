@@ -35,7 +35,7 @@ static void
 write_packet(struct writer *writer, const struct packet *packet)
 {
 	uint64_t *at = writer->torture->source +
-		(layout[packet->region].ram * PAGE + packet->offset) / 8;
+			(layout[packet->region].ram * PAGE + packet->offset) / 8;
 	uint64_t i;
 
 	for (i = 0; i < packet->len / 8; i++)
@@ -45,8 +45,8 @@ write_packet(struct writer *writer, const struct packet *packet)
 static void
 mark_packet(struct writer *writer, const struct packet *packet)
 {
-	dirtylog_mark(&writer->marker, writer->torture->bitmaps[packet->region],
-			packet->offset, packet->len);
+	dirtylog_mark(&writer->marker, writer->torture->bitmaps[packet->region], packet->offset,
+			packet->len);
 }
 
 /* The marks of all packets, as a run: before they are written. */
@@ -59,7 +59,7 @@ mark_run(struct writer *writer, const struct packet *packets, unsigned int nb)
 	for (i = 0; i < nb; i++) {
 		const struct packet *packet = &packets[i];
 		uint64_t base = (uintptr_t)writer->torture->source +
-			layout[packet->region].ram * PAGE;
+				layout[packet->region].ram * PAGE;
 
 		if (!dirtylog_run_mark(&run, base + packet->offset, (uint32_t)packet->len))
 			dirtylog_run_move(&writer->marker, &run,

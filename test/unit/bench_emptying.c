@@ -84,9 +84,9 @@ measure(struct dirtylog_view *staging, struct dirtylog_view *to, unsigned int nb
 	qsort(by_summary, ROUNDS, sizeof(by_summary[0]), compare);
 	qsort(by_scan, ROUNDS, sizeof(by_scan[0]), compare);
 	printf("%8u dirty pages: summary %9.1f us (best %9.1f), scan %9.1f us (best %9.1f):"
-			" 1/%.0f%s\n", nb_dirty, by_summary[ROUNDS / 2], by_summary[0],
-			by_scan[ROUNDS / 2], by_scan[0],
-			by_scan[ROUNDS / 2] / by_summary[ROUNDS / 2],
+	       " 1/%.0f%s\n",
+			nb_dirty, by_summary[ROUNDS / 2], by_summary[0], by_scan[ROUNDS / 2],
+			by_scan[0], by_scan[ROUNDS / 2] / by_summary[ROUNDS / 2],
 			moved != scanned ? " BOTH DIFFER" : "");
 }
 
@@ -108,7 +108,8 @@ main(void)
 	}
 	dirtylog_shm_unref(shm);
 	printf("Emptying the staging bitmap of 1 TiB (32 MiB, pages of %" PRIu64
-			" KiB) into a log, medians of %d:\n", staging->shm->page_size / 1024, ROUNDS);
+	       " KiB) into a log, medians of %d:\n",
+			staging->shm->page_size / 1024, ROUNDS);
 	for (i = 0; i < sizeof(nbs) / sizeof(nbs[0]); i++)
 		measure(staging, to, nbs[i]);
 	dirtylog_view_free(staging);

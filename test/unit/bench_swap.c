@@ -38,12 +38,12 @@ struct message {
 static struct rte_vhost_user_extern_ops handlers;
 
 int __wrap_rte_vhost_extern_callback_register(int vid,
-		struct rte_vhost_user_extern_ops const * const ops, void *ctx);
+		struct rte_vhost_user_extern_ops const *const ops, void *ctx);
 const char *__wrap_rte_version(void);
 
 int
 __wrap_rte_vhost_extern_callback_register(int vid,
-		struct rte_vhost_user_extern_ops const * const ops, void *ctx)
+		struct rte_vhost_user_extern_ops const *const ops, void *ctx)
 {
 	(void)vid;
 	(void)ctx;
@@ -138,8 +138,10 @@ swap(struct frontend_log *log)
 	double begin;
 
 	message = (struct message){
-		.msg = { .request = VHOST_USER_SET_LOG_BASE, .flags = 1, .size = 16,
-			.payload.log = { .size = log->len, .offset = log->offset } },
+		.msg = { .request = VHOST_USER_SET_LOG_BASE,
+				.flags = 1,
+				.size = 16,
+				.payload.log = { .size = log->len, .offset = log->offset } },
 		.fds = { .fds = { dup(log->fd), -1, -1, -1, -1, -1, -1, -1 }, .nb_fds = 1 },
 	};
 	begin = now_us();
@@ -182,7 +184,7 @@ measure(const char *name, unsigned int swaps, enum dirtylog_placement placement,
 		if (i >= 2)
 			frontend_log_destroy(log);
 		ret = huge ? frontend_log_create_huge(log, 0, LOG_LEN) :
-				frontend_log_create(log, LOG_LEN);
+			     frontend_log_create(log, LOG_LEN);
 		if (ret < 0 && huge && i == 0) {
 			printf("%-28s SKIPPED: no free huge pages\n", name);
 			break;
@@ -198,8 +200,8 @@ measure(const char *name, unsigned int swaps, enum dirtylog_placement placement,
 	if (i == swaps) {
 		qsort(latencies, swaps, sizeof(latencies[0]), compare);
 		printf("%-28s median %7.1f us, p99 %7.1f us, longest %8.1f us; queue: %" PRIu64
-				" bursts, %" PRIu64 " turned away, longest pause %.0f us\n", name,
-				latencies[swaps / 2], latencies[swaps * 99 / 100],
+		       " bursts, %" PRIu64 " turned away, longest pause %.0f us\n",
+				name, latencies[swaps / 2], latencies[swaps * 99 / 100],
 				latencies[swaps - 1], queue->bursts, queue->turned_away,
 				queue->longest_us);
 		frontend_log_destroy(&logs[0]);

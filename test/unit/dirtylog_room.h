@@ -83,7 +83,8 @@ static inline void
 open_queue(struct room *room, unsigned int queue)
 {
 	assert_int_equal(dirtylog_open(room->dl, &room->markers[queue],
-			INDEX_PAGE(queue) * PAGE + 2), 0);
+					 INDEX_PAGE(queue) * PAGE + 2),
+			0);
 }
 
 static inline void

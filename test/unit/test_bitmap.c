@@ -153,11 +153,11 @@ ranges(void **state)
 		{ PAGE - 1, 2, 0, 2 },
 		{ 63 * PAGE, PAGE, 63, 1 },
 		{ 64 * PAGE, PAGE, 64, 1 },
-		{ 64 * PAGE - 1, 2, 63, 2 },          /* over a word */
+		{ 64 * PAGE - 1, 2, 63, 2 }, /* over a word */
 		{ 60 * PAGE + 5, 8 * PAGE, 60, 9 },
-		{ 10 * PAGE, 180 * PAGE, 10, 180 },   /* over whole words */
-		{ 64 * PAGE, 128 * PAGE, 64, 128 },   /* words exactly */
-		{ 0, 200 * PAGE, 0, 200 },            /* all of it */
+		{ 10 * PAGE, 180 * PAGE, 10, 180 }, /* over whole words */
+		{ 64 * PAGE, 128 * PAGE, 64, 128 }, /* words exactly */
+		{ 0, 200 * PAGE, 0, 200 },          /* all of it */
 		/* Beyond the end is ignored, page by page. */
 		{ 199 * PAGE, 2 * PAGE, 199, 1 },
 		{ 199 * PAGE + 4095, 9000, 199, 1 },
@@ -188,10 +188,9 @@ ranges(void **state)
 			assert_true(frontend_log_is_exactly(&room.log, base + cases[i].first,
 					cases[i].nb_pages));
 			for (page = 0; page < 200; page++)
-				assert_int_equal(bitmap_dirty_at(&room.bitmap,
-						page * PAGE + page),
-					page >= cases[i].first &&
-					page < cases[i].first + cases[i].nb_pages);
+				assert_int_equal(bitmap_dirty_at(&room.bitmap, page * PAGE + page),
+						page >= cases[i].first &&
+								page < cases[i].first + cases[i].nb_pages);
 			frontend_log_clear(&room.log);
 			/* The control thread's way of marking agrees. */
 			dirtylog_view_mark(room.bitmap.view, cases[i].offset, cases[i].len);
@@ -318,15 +317,15 @@ log_and_region_sizes(void **state)
 		{ 4, 0, 32 * PAGE, 0 },
 		{ 4, 0, 32 * PAGE + 1, -ERANGE },
 		{ 4, 0, 33 * PAGE, -ERANGE },
-		{ 3, 0, 25 * PAGE, -ERANGE },          /* one byte too small */
+		{ 3, 0, 25 * PAGE, -ERANGE }, /* one byte too small */
 		{ 4, 0, 25 * PAGE, 0 },
 		{ 4, 31 * PAGE, PAGE, 0 },
 		{ 4, 31 * PAGE, PAGE + 1, -ERANGE },
 		{ 4, 32 * PAGE, 1, -ERANGE },
-		{ 4, 31 * PAGE + 1, PAGE, -ERANGE },   /* its last byte is in page 32 */
+		{ 4, 31 * PAGE + 1, PAGE, -ERANGE }, /* its last byte is in page 32 */
 		{ 1, 0, 1, 0 },
 		{ 1, 0, 16 * PAGE, -ERANGE },
-		{ 9, 64 * PAGE, 8 * PAGE, 0 },         /* the tail is no whole word */
+		{ 9, 64 * PAGE, 8 * PAGE, 0 }, /* the tail is no whole word */
 		{ 9, 64 * PAGE, 9 * PAGE, -ERANGE },
 		{ 4096, 0, 32768 * PAGE, 0 },
 		{ 4096, 0, 32769 * PAGE, -ERANGE },
@@ -460,8 +459,7 @@ mark_pages(void *arg)
 		if (page % 3 == 0)
 			dirtylog_flush(&self->marker);
 		dirtylog_burst_end(&self->marker);
-		while (__atomic_load_n(self->swaps, __ATOMIC_RELAXED) <
-				page * SWAPS / THREAD_PAGES)
+		while (__atomic_load_n(self->swaps, __ATOMIC_RELAXED) < page * SWAPS / THREAD_PAGES)
 			sched_yield();
 	}
 	__atomic_store_n(&self->done, true, __ATOMIC_RELEASE);
@@ -499,8 +497,8 @@ replace_while_threads_mark(void **state)
 		dirtylog_marker_set_gate(&threads[i].marker, &epoch, DIRTYLOG_GATE_LOGGING);
 	}
 	for (i = 0; i < THREADS; i++)
-		assert_int_equal(pthread_create(&threads[i].thread, NULL, mark_pages,
-				&threads[i]), 0);
+		assert_int_equal(pthread_create(&threads[i].thread, NULL, mark_pages, &threads[i]),
+				0);
 	do {
 		struct frontend_log *old = &logs[swaps % 2];
 

@@ -329,8 +329,7 @@ open_checks_the_index(void **state)
 	struct dirtylog_marker *marker = &room->markers[0];
 
 	assert_int_equal(dirtylog_open(room->dl, marker, LOW_PAGES * PAGE), -EFAULT);
-	assert_int_equal(dirtylog_open(room->dl, marker,
-			(HIGH_PAGE + HIGH_PAGES) * PAGE), -EFAULT);
+	assert_int_equal(dirtylog_open(room->dl, marker, (HIGH_PAGE + HIGH_PAGES) * PAGE), -EFAULT);
 	assert_int_equal(dirtylog_open(room->dl, marker, UINT64_MAX - 1), -EFAULT);
 	assert_false(dirtylog_burst_begin(marker));
 	assert_true(dirtylog_stopped(room->dl));

@@ -29,7 +29,7 @@ struct reader_thread {
 	pthread_t thread;
 	unsigned int **object; /* what the control thread replaces */
 	bool *stop;
-	bool inside;           /* in a section that lasts until `may_leave` */
+	bool inside; /* in a section that lasts until `may_leave` */
 	bool may_leave;
 	uint64_t sections;
 	uint64_t dead_seen;
@@ -172,8 +172,8 @@ retired_objects_are_unused(bool own_fence)
 		threads[i].stop = &stop;
 		dirtylog_epoch_add(&epoch, &threads[i].reader);
 		threads[i].reader.membarrier &= !own_fence;
-		assert_int_equal(pthread_create(&threads[i].thread, NULL, use_object,
-				&threads[i]), 0);
+		assert_int_equal(pthread_create(&threads[i].thread, NULL, use_object, &threads[i]),
+				0);
 	}
 	for (i = 0; i < READERS; i++)
 		while (__atomic_load_n(&threads[i].sections, __ATOMIC_RELAXED) == 0)

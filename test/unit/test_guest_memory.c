@@ -285,8 +285,11 @@ memory_is_taken_away(void **state)
 	assert_int_equal(times_logged(room, "bad: the front-end has truncated"), 0);
 	/* Who looks closes the queue. */
 	assert_int_equal(guest_stats(&bad).truncated_regions, 1);
-	assert_int_equal(times_logged(room, "bad: the front-end has truncated the memory of its"
-			" guest while it is in use: region 0 (GPA 0x0, 32768 bytes), 1 in all"), 1);
+	assert_int_equal(
+			times_logged(room,
+					"bad: the front-end has truncated the memory of its"
+					" guest while it is in use: region 0 (GPA 0x0, 32768 bytes), 1 in all"),
+			1);
 	assert_false(burst(&bad));
 	assert_true(dirtylog_stopped(bad.dl));
 	assert_true(dirtylog_memory_lost(bad.dl));
@@ -333,8 +336,10 @@ several_regions(void **state)
 	struct room *room = *state;
 	struct guest guest;
 	struct dirtylog_region regions[] = {
-		{ .gpa = 0, .len = 1000 }, { .gpa = 4 * PAGE, .len = 2 * PAGE },
-		{ .gpa = 8 * PAGE, .len = PAGE }, { .gpa = 16 * PAGE, .len = PAGE },
+		{ .gpa = 0, .len = 1000 },
+		{ .gpa = 4 * PAGE, .len = 2 * PAGE },
+		{ .gpa = 8 * PAGE, .len = PAGE },
+		{ .gpa = 16 * PAGE, .len = PAGE },
 	};
 
 	guest_open(&guest, "several", 8 * PAGE);
@@ -404,7 +409,8 @@ found_while_it_migrates(void **state)
 		assert_int_equal(dirtylog_set_log(guests[i].dl, shm), 0);
 		dirtylog_shm_unref(shm);
 		assert_int_equal(dirtylog_open(guests[i].dl, guests[i].marker, 0), 0);
-		assert_int_equal(pthread_create(&guests[i].thread, NULL, poll_queue, &guests[i]), 0);
+		assert_int_equal(pthread_create(&guests[i].thread, NULL, poll_queue, &guests[i]),
+				0);
 	}
 	wait_for_bursts(&guests[0]);
 	assert_int_equal(ftruncate(guests[0].fd, 0), 0);
@@ -478,7 +484,8 @@ unmapped(void (*forget)(struct guest *guest))
 	guest_open(&guest, "unmapped", 4 * PAGE);
 	dirtylog_close(guest.dl, guest.marker);
 	forget(&guest);
-	at = mmap(guest.ram, guest.len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, guest.fd, 0);
+	at = mmap(guest.ram, guest.len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, guest.fd,
+			0);
 	if (at != guest.ram || ftruncate(guest.fd, 0) < 0)
 		_exit(1);
 	*(volatile uint8_t *)at = 1;
@@ -514,9 +521,8 @@ by_destruction(struct guest *guest)
 static void
 unmapped_memory_is_left_alone(void **state)
 {
-	static void (*const ways[])(struct guest *guest) = {
-		by_forgetting, by_reset, by_another_table, by_destruction
-	};
+	static void (*const ways[])(struct guest * guest) = { by_forgetting, by_reset,
+		by_another_table, by_destruction };
 	unsigned int i;
 	int status;
 	pid_t pid;

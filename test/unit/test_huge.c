@@ -29,10 +29,10 @@
 #define TIB (UINT64_C(1) << 40)
 
 static struct {
-	bool none;                  /* no huge pages, of no size */
-	bool promised;              /* files of them can be had, pages not */
-	bool played;                /* normal pages stand in for them */
-	unsigned int asked;         /* for files in huge pages */
+	bool none;          /* no huge pages, of no size */
+	bool promised;      /* files of them can be had, pages not */
+	bool played;        /* normal pages stand in for them */
+	unsigned int asked; /* for files in huge pages */
 } kernel;
 
 int __real_memfd_create(const char *name, unsigned int flags);

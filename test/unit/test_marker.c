@@ -125,12 +125,16 @@ draw_ranges(struct dirtylog_bitmap *const *bitmaps, struct range *ranges)
 
 		if (dice < 6)
 			kind = dice < 3 ? 1 : dice < 5 ? 0 : 2;
-		at = dice < 10 ? (uint64_t)random() : dice < 12 ? lens[kind] - 100 :
-			dice < 14 ? 0 : at + 2048;
+		at = dice < 10            ? (uint64_t)random() :
+				dice < 12 ? lens[kind] - 100 :
+				dice < 14 ? 0 :
+					    at + 2048;
 		at %= lens[kind];
 		ranges[i] = (struct range){
 			.bitmap = bitmaps[kind],
-			.base = kind == 0 ? base : kind == 1 ? base + lens[0] : base - lens[2],
+			.base = kind == 0         ? base :
+					kind == 1 ? base + lens[0] :
+						    base - lens[2],
 			.offset = at,
 			.len = sizes[random() % 8],
 		};
@@ -252,8 +256,8 @@ marked_pages_are_not_written(void **state)
 	dirtylog_flush(marker);
 	dirtylog_mark(marker, &room->bitmap, 11 * PAGE, 1);
 	dirtylog_burst_end(marker);
-	assert_int_equal(mprotect(room->shm->map_addr, room->shm->map_len,
-			PROT_READ | PROT_WRITE), 0);
+	assert_int_equal(mprotect(room->shm->map_addr, room->shm->map_len, PROT_READ | PROT_WRITE),
+			0);
 
 	/* One bit of a word is missing: it is written. */
 	frontend_log_clear(&room->log);
@@ -420,8 +424,8 @@ mark_half_of_each_word(void *arg)
 		page = (pass % 32) + self->half * 32;
 		dirtylog_burst_begin(self->marker);
 		for (i = 0; i < PAGES; i += 64)
-			dirtylog_mark(self->marker, &self->room->bitmap, PAGE *
-				(page + (self->half == 0 ? i : PAGES - 64 - i)), 1);
+			dirtylog_mark(self->marker, &self->room->bitmap,
+					PAGE * (page + (self->half == 0 ? i : PAGES - 64 - i)), 1);
 		dirtylog_burst_end(self->marker);
 		/* Its own bits are there now, whatever the neighbour does. */
 		for (i = 0; i < PAGES; i += 64)
@@ -430,7 +434,7 @@ mark_half_of_each_word(void *arg)
 		/* For the pass that takes these bits again. */
 		for (i = 0; i < PAGES; i += 64)
 			__atomic_fetch_and(&self->room->log.bytes[(page + i) / 8],
-					(uint8_t)~(1 << page % 8), __ATOMIC_SEQ_CST);
+					(uint8_t) ~(1 << page % 8), __ATOMIC_SEQ_CST);
 	}
 	return NULL;
 }
@@ -451,8 +455,9 @@ bits_are_set_atomically(void **state)
 	dirtylog_marker_init(other, &room->epoch);
 	dirtylog_marker_set_gate(other, &room->epoch, DIRTYLOG_GATE_LOGGING);
 	for (i = 0; i < 2; i++)
-		assert_int_equal(pthread_create(&neighbours[i].thread, NULL,
-				mark_half_of_each_word, &neighbours[i]), 0);
+		assert_int_equal(pthread_create(&neighbours[i].thread, NULL, mark_half_of_each_word,
+						 &neighbours[i]),
+				0);
 	for (i = 0; i < 2; i++)
 		pthread_join(neighbours[i].thread, NULL);
 	assert_int_equal(neighbours[0].lost, 0);
@@ -485,7 +490,8 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(gates, setup, teardown),
 		cmocka_unit_test_setup_teardown(index_is_marked_by_the_next_burst, setup, teardown),
 		cmocka_unit_test_setup_teardown(index_over_two_pages, setup, teardown),
-		cmocka_unit_test_setup_teardown(flags_are_marked_by_the_next_burst, setup, teardown),
+		cmocka_unit_test_setup_teardown(flags_are_marked_by_the_next_burst, setup,
+				teardown),
 		cmocka_unit_test_setup_teardown(bits_are_set_atomically, setup, teardown),
 		cmocka_unit_test(layout),
 	};

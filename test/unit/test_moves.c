@@ -57,8 +57,8 @@ poll_marker(void *arg)
 			continue;
 		}
 		__atomic_store_n(&self->in_burst, true, __ATOMIC_RELAXED);
-		dirtylog_mark(marker, self->memory->regions[0].bitmap,
-				self->bursts % PAGES * PAGE, 1);
+		dirtylog_mark(marker, self->memory->regions[0].bitmap, self->bursts % PAGES * PAGE,
+				1);
 		dirtylog_flush(marker);
 		dirtylog_mark_index(marker);
 		__atomic_store_n(&self->in_burst, false, __ATOMIC_RELAXED);

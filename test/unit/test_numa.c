@@ -32,8 +32,8 @@
 
 /* The machine. */
 static struct {
-	bool silent;   /* move_pages(2) is not allowed at all */
-	bool movable;  /* with CAP_SYS_NICE */
+	bool silent;  /* move_pages(2) is not allowed at all */
+	bool movable; /* with CAP_SYS_NICE */
 	struct {
 		uintptr_t addr;
 		uint64_t len;
@@ -263,8 +263,8 @@ region_on_two_nodes(void **state)
 
 		guest_memory(1, LOG_PAGE_SPAN - skipped, 2 * LOG_PAGE_SPAN, 0);
 		machine.movable = true;
-		room_open(&room, DIRTYLOG_PLACEMENT_AUTO, gpas[i],
-				3 * LOG_PAGE_SPAN - skipped, host);
+		room_open(&room, DIRTYLOG_PLACEMENT_AUTO, gpas[i], 3 * LOG_PAGE_SPAN - skipped,
+				host);
 		assert_false(is_direct(&room));
 		assert_int_equal(machine.nb_moved, 0);
 		assert_int_equal(machine.nb_preferred, 3);

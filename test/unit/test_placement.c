@@ -102,8 +102,8 @@ set_logging(struct room *room, bool on)
 static void
 open_queue(struct room *room, unsigned int queue)
 {
-	assert_int_equal(dirtylog_open(room->dl, &room->markers[queue],
-			INDEX_PAGE(queue) * PAGE), 0);
+	assert_int_equal(dirtylog_open(room->dl, &room->markers[queue], INDEX_PAGE(queue) * PAGE),
+			0);
 }
 
 static void
@@ -262,7 +262,9 @@ static void
 new_table_is_staged(void **state)
 {
 	const struct dirtylog_region more[] = {
-		memory[0], memory[1], { .gpa = 100000 * PAGE, .len = 10 * PAGE },
+		memory[0],
+		memory[1],
+		{ .gpa = 100000 * PAGE, .len = 10 * PAGE },
 	};
 	struct room *room = room_with_staged_marks();
 	struct frontend_log larger;
@@ -487,7 +489,8 @@ static void
 configured_before_regions(void **state)
 {
 	const struct dirtylog_options staged = {
-		.placement = DIRTYLOG_PLACEMENT_STAGED, .drain_us = NEVER_US,
+		.placement = DIRTYLOG_PLACEMENT_STAGED,
+		.drain_us = NEVER_US,
 	};
 	struct room *room = room_open(DIRTYLOG_PLACEMENT_DIRECT, 0);
 

@@ -23,7 +23,8 @@ regions_added_later_are_logged(void **state)
 	struct room *room = *state;
 	const struct dirtylog_region more[] = {
 		{ .gpa = 0, .len = LOW_PAGES * PAGE },
-		{ .gpa = LOW_PAGES * PAGE, .len = (HIGH_PAGE - LOW_PAGES) * PAGE }, /* fills the hole */
+		{ .gpa = LOW_PAGES * PAGE,
+				.len = (HIGH_PAGE - LOW_PAGES) * PAGE }, /* fills the hole */
 		{ .gpa = HIGH_PAGE * PAGE, .len = HIGH_PAGES * PAGE },
 	};
 
@@ -118,8 +119,7 @@ staged_marks_survive_a_new_table(void **state)
 	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 	assert_int_equal(set_log(room, &room->log), 0);
 	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
-	assert_int_equal(dirtylog_open(room->dl, &room->markers[0],
-			DIRTYLOG_NO_GPA), 0);
+	assert_int_equal(dirtylog_open(room->dl, &room->markers[0], DIRTYLOG_NO_GPA), 0);
 	burst(room, 0, 9);
 	close_queue(room, 0);
 	assert_int_equal(dirtylog_set_regions(room->dl, memory, 2), 0);
@@ -169,8 +169,7 @@ table_is_refused(void **state)
 	assert_int_equal(dirtylog_set_regions(room->dl, bad, 2), -EOVERFLOW);
 	for (i = 0; i <= DIRTYLOG_MAX_REGIONS; i++)
 		many[i] = (struct dirtylog_region){ .gpa = i * PAGE, .len = PAGE };
-	assert_int_equal(dirtylog_set_regions(room->dl, many,
-			DIRTYLOG_MAX_REGIONS + 1), -E2BIG);
+	assert_int_equal(dirtylog_set_regions(room->dl, many, DIRTYLOG_MAX_REGIONS + 1), -E2BIG);
 	/* The old table stays, and works. */
 	assert_ptr_equal(region_bitmap(room->dl, 0), bitmap);
 	frontend_log_clear(&room->log);
@@ -180,8 +179,7 @@ table_is_refused(void **state)
 	close_queue(room, 0);
 	/* At the limit, and none at all. */
 	assert_int_equal(dirtylog_set_logging(room->dl, false), 0);
-	assert_int_equal(dirtylog_set_regions(room->dl, many,
-			DIRTYLOG_MAX_REGIONS), 0);
+	assert_int_equal(dirtylog_set_regions(room->dl, many, DIRTYLOG_MAX_REGIONS), 0);
 	assert_int_equal(dirtylog_set_regions(room->dl, NULL, 0), 0);
 	assert_null(region_bitmap(room->dl, 0));
 	assert_int_equal(dirtylog_open(room->dl, &room->markers[0], 0), -EFAULT);

@@ -35,16 +35,11 @@
 #include "dirtylog_shm.h"
 #include "truncation_guard.h"
 
-enum before {
-	DEFAULT,
-	IGNORED,
-	PLAIN,
-	WITH_INFO
-};
+enum before { DEFAULT, IGNORED, PLAIN, WITH_INFO };
 
 static sigjmp_buf back;
 static volatile sig_atomic_t caught;
-static void * volatile caught_at;
+static void *volatile caught_at;
 
 static void
 earlier_handler(int signal)
@@ -495,8 +490,7 @@ eal_on_and_off(enum before before, bool fault)
 		if (!eal(true))
 			return 4;
 		second = open_log();
-		if (!eal(false) || !survives(second) || !eal(true) || !guard_works() ||
-				!eal(false))
+		if (!eal(false) || !survives(second) || !eal(true) || !guard_works() || !eal(false))
 			return 5;
 	}
 	return survives(first) && is_passed_on(before, fault) && guard_works() ? 0 : 6;

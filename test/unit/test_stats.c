@@ -37,7 +37,8 @@ static struct room *
 room_open(enum dirtylog_placement placement)
 {
 	const struct dirtylog_options options = {
-		.placement = placement, .drain_us = NEVER_US,
+		.placement = placement,
+		.drain_us = NEVER_US,
 	};
 	const struct dirtylog_region region = { .len = PAGES * PAGE };
 	struct room *room = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*room));
@@ -53,8 +54,7 @@ room_open(enum dirtylog_placement placement)
 	room->bitmap = region_bitmap(room->dl, 0);
 	assert_int_equal(frontend_log_create(&room->log, LOG_LEN), 0);
 	for (i = 0; i < 2; i++)
-		assert_int_equal(dirtylog_open(room->dl, &room->markers[i],
-				DIRTYLOG_NO_GPA), 0);
+		assert_int_equal(dirtylog_open(room->dl, &room->markers[i], DIRTYLOG_NO_GPA), 0);
 	return room;
 }
 
@@ -203,7 +203,8 @@ static void
 logs(void **state)
 {
 	const struct dirtylog_region two[] = {
-		{ .len = PAGES * PAGE }, { .gpa = 2 * PAGES * PAGE, .len = PAGE },
+		{ .len = PAGES * PAGE },
+		{ .gpa = 2 * PAGES * PAGE, .len = PAGE },
 	};
 	struct room *room = room_open(DIRTYLOG_PLACEMENT_DIRECT);
 	unsigned int i;
@@ -259,8 +260,7 @@ rate(enum dirtylog_placement placement)
 		burst(room, 0, 0, 1, 1, 20000);
 		burst(room, 1, 0, 1, 1, 20000);
 		dirtylog_close(room->dl, &room->markers[1]);
-		assert_int_equal(dirtylog_open(room->dl, &room->markers[1],
-				DIRTYLOG_NO_GPA), 0);
+		assert_int_equal(dirtylog_open(room->dl, &room->markers[1], DIRTYLOG_NO_GPA), 0);
 		assert_int_equal(frontend_log_count(&room->log), 20000);
 		frontend_log_clear(&room->log);
 	}

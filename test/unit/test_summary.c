@@ -33,7 +33,8 @@ staging_view(uint64_t first_page, uint64_t nb_pages)
 	struct dirtylog_view *view;
 
 	assert_int_equal(dirtylog_view_create_staging(first_page * PAGE, nb_pages * PAGE, NULL,
-			&view), 0);
+					 &view),
+			0);
 	assert_non_null(view->summary);
 	return view;
 }
@@ -112,8 +113,16 @@ marks_are_found(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(firsts) / sizeof(firsts[0]); i++) {
 		const uint64_t pages[] = {
-			0, 1, LINE_PAGES - 1, LINE_PAGES, LINE_PAGES + 1, 63 * LINE_PAGES,
-			64 * LINE_PAGES - 1, 64 * LINE_PAGES, nb - 2, nb - 1,
+			0,
+			1,
+			LINE_PAGES - 1,
+			LINE_PAGES,
+			LINE_PAGES + 1,
+			63 * LINE_PAGES,
+			64 * LINE_PAGES - 1,
+			64 * LINE_PAGES,
+			nb - 2,
+			nb - 1,
 		};
 		struct dirtylog_view *from = staging_view(firsts[i], nb), *to;
 		struct frontend_log log;
@@ -186,8 +195,15 @@ partial_moves(void **state)
 	/* `from` over five lines and more, `to` from within a line to within another. */
 	const uint64_t first = 37, nb = 5 * LINE_PAGES + 11;
 	const uint64_t cuts[] = {
-		first, first + 1, 64, LINE_PAGES - 1, LINE_PAGES, LINE_PAGES + 1,
-		3 * LINE_PAGES + 5, first + nb - 1, first + nb,
+		first,
+		first + 1,
+		64,
+		LINE_PAGES - 1,
+		LINE_PAGES,
+		LINE_PAGES + 1,
+		3 * LINE_PAGES + 5,
+		first + nb - 1,
+		first + nb,
 	};
 	const unsigned int nb_cuts = sizeof(cuts) / sizeof(cuts[0]);
 	unsigned int a, b, i;
@@ -255,7 +271,8 @@ cost_is_what_is_dirty(void **state)
 				line % 524 != 0 || line / 524 >= 1000 ? UINT64_MAX : 0);
 	read = summary_lines + 1000;
 	print_message("1 TiB, 1000 dirty pages: %" PRIu64 " lines read of %" PRIu64 ", 1/%" PRIu64
-			"\n", read, all, all / read);
+		      "\n",
+			read, all, all / read);
 	assert_true(all / read >= 50);
 	dirtylog_view_free(view);
 	dirtylog_view_free(to);
@@ -357,8 +374,9 @@ movers_and_markers(void **state)
 		dirtylog_marker_set_gate(&racers[i].marker, &epoch, DIRTYLOG_GATE_LOGGING);
 	}
 	for (i = 0; i < MARKERS; i++)
-		assert_int_equal(pthread_create(&racers[i].thread, NULL, mark_in_rounds,
-				&racers[i]), 0);
+		assert_int_equal(
+				pthread_create(&racers[i].thread, NULL, mark_in_rounds, &racers[i]),
+				0);
 	do {
 		done = true;
 		for (i = 0; i < MARKERS; i++)
@@ -378,8 +396,8 @@ movers_and_markers(void **state)
 						page, i, copies[i][page], ROUNDS);
 	for (page = 0; page < RACE_PAGES / 64; page++)
 		assert_int_equal(staging->words[page], 0);
-	print_message("%" PRIu64 " moves of %" PRIu64 " pages raced with %u markers\n",
-			moves, moved, MARKERS);
+	print_message("%" PRIu64 " moves of %" PRIu64 " pages raced with %u markers\n", moves,
+			moved, MARKERS);
 	assert_true(moves > 10);
 	for (i = 0; i < MARKERS; i++)
 		dirtylog_marker_fini(&racers[i].marker, &epoch);

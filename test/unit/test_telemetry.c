@@ -33,11 +33,11 @@
 #define PAGES 6400
 
 int __wrap_rte_vhost_extern_callback_register(int vid,
-		struct rte_vhost_user_extern_ops const * const ops, void *ctx);
+		struct rte_vhost_user_extern_ops const *const ops, void *ctx);
 
 int
 __wrap_rte_vhost_extern_callback_register(int vid,
-		struct rte_vhost_user_extern_ops const * const ops, void *ctx)
+		struct rte_vhost_user_extern_ops const *const ops, void *ctx)
 {
 	(void)vid;
 	(void)ops;
@@ -117,8 +117,7 @@ connections(void **state)
 	(void)state;
 	assert_int_equal(dirtylog_create("unit", &dl), 0);
 	for (i = 0; i < 3; i++)
-		assert_int_equal(dirtylog_vhost_attach(vids[i], dl, &no_ops, NULL,
-				&vhosts[i]), 0);
+		assert_int_equal(dirtylog_vhost_attach(vids[i], dl, &no_ops, NULL, &vhosts[i]), 0);
 	answer_is("/dirtylog/list", "{\"/dirtylog/list\":[0,7,1023]}");
 	assert_int_equal(dirtylog_vhost_get_stats(7, &stats), 0);
 	dirtylog_vhost_detach(vhosts[0]);
@@ -135,10 +134,16 @@ connections(void **state)
 static void
 bad_parameters(void **state)
 {
-	static const char * const questions[] = {
-		"/dirtylog/info", "/dirtylog/info,", "/dirtylog/info,x", "/dirtylog/info,7x",
-		"/dirtylog/info,-1", "/dirtylog/info,1024", "/dirtylog/info,99999999999999999999",
-		"/dirtylog/info,-99999999999999999999", "/dirtylog/info,7,7",
+	static const char *const questions[] = {
+		"/dirtylog/info",
+		"/dirtylog/info,",
+		"/dirtylog/info,x",
+		"/dirtylog/info,7x",
+		"/dirtylog/info,-1",
+		"/dirtylog/info,1024",
+		"/dirtylog/info,99999999999999999999",
+		"/dirtylog/info,-99999999999999999999",
+		"/dirtylog/info,7,7",
 	};
 	struct dirtylog_vhost *vhost;
 	struct dirtylog *dl;
@@ -157,7 +162,8 @@ static void
 counters(void **state)
 {
 	const struct dirtylog_options options = {
-		.placement = DIRTYLOG_PLACEMENT_STAGED, .drain_us = 4000000000u,
+		.placement = DIRTYLOG_PLACEMENT_STAGED,
+		.drain_us = 4000000000u,
 	};
 	const struct dirtylog_region region = { .len = PAGES * PAGE };
 	struct dirtylog_marker *marker = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*marker));
@@ -288,11 +294,16 @@ eal_start(void **state)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	char cpu[16], banner[1024];
 	char *argv[] = {
-		(char *)(uintptr_t)"test_telemetry", (char *)(uintptr_t)"--no-huge",
-		(char *)(uintptr_t)"-m", (char *)(uintptr_t)"64",
-		(char *)(uintptr_t)"--no-pci", (char *)(uintptr_t)"--file-prefix=unit",
-		(char *)(uintptr_t)"--log-level=lib.eal:warning",
-		(char *)(uintptr_t)"-l", cpu, NULL,
+		(char *)(uintptr_t) "test_telemetry",
+		(char *)(uintptr_t) "--no-huge",
+		(char *)(uintptr_t) "-m",
+		(char *)(uintptr_t) "64",
+		(char *)(uintptr_t) "--no-pci",
+		(char *)(uintptr_t) "--file-prefix=unit",
+		(char *)(uintptr_t) "--log-level=lib.eal:warning",
+		(char *)(uintptr_t) "-l",
+		cpu,
+		NULL,
 	};
 
 	(void)state;

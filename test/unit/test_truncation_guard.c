@@ -82,8 +82,8 @@ truncate_mapping(int fd, uint64_t page_size, const char *name)
 	assert_int_equal(bytes_of(shm)[page_size - 4096 + 5], 3);
 	/* What is left of the log still is the log. */
 	if (page_size > 4096) {
-		uint8_t *front_end = mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-				fd, 0);
+		uint8_t *front_end = mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+				0);
 
 		assert_ptr_not_equal(front_end, MAP_FAILED);
 		bytes_of(shm)[0] = 9;
@@ -454,8 +454,7 @@ fault_all_the_time(void *arg)
 		struct dirtylog_shm *shm;
 
 		if (fd < 0 || ftruncate(fd, 3 * 4096) < 0 ||
-				dirtylog_shm_map(fd, 0, 3 * 4096, &shm) < 0 ||
-				ftruncate(fd, 0) < 0)
+				dirtylog_shm_map(fd, 0, 3 * 4096, &shm) < 0 || ftruncate(fd, 0) < 0)
 			abort();
 		bytes_of(shm)[4096] = 1;
 		bytes_of(shm)[0] = 1;

@@ -243,8 +243,7 @@ descriptors_by_release(void **state)
 static void
 library_maps(struct frontend_log *log)
 {
-	librte.log_base = mmap(NULL, log->map_len, PROT_READ | PROT_WRITE, MAP_SHARED,
-			log->fd, 0);
+	librte.log_base = mmap(NULL, log->map_len, PROT_READ | PROT_WRITE, MAP_SHARED, log->fd, 0);
 	assert_ptr_not_equal(librte.log_base, MAP_FAILED);
 	librte.log_size = log->len;
 }
@@ -252,7 +251,7 @@ library_maps(struct frontend_log *log)
 static void
 unknown_dpdk(void **state)
 {
-	static const char * const versions[] = { "DPDK 99.01.0", "DPDK 26.11.0", "something" };
+	static const char *const versions[] = { "DPDK 99.01.0", "DPDK 26.11.0", "something" };
 	struct room *room = *state;
 	unsigned int i;
 

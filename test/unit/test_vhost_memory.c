@@ -25,7 +25,9 @@ static void
 memory_table(void **state)
 {
 	static const uint32_t requests[] = {
-		VHOST_USER_SET_MEM_TABLE, VHOST_USER_ADD_MEM_REG, VHOST_USER_REM_MEM_REG,
+		VHOST_USER_SET_MEM_TABLE,
+		VHOST_USER_ADD_MEM_REG,
+		VHOST_USER_REM_MEM_REG,
 	};
 	struct room *room = *state;
 	unsigned int i;
@@ -42,7 +44,8 @@ memory_table(void **state)
 		asked(room, "quiesce(all) ");
 		assert_false(is_open(room, 0));
 		assert_true(frontend_log_test(&room->log, 20 + i));
-		librte.regions[1] = (struct dirtylog_region){ .gpa = 200 * PAGE, .len = (i + 1) * PAGE };
+		librte.regions[1] = (struct dirtylog_region){ .gpa = 200 * PAGE,
+			.len = (i + 1) * PAGE };
 		librte.nb_regions = 2;
 		assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
 		asked(room, "resume(all) ");
@@ -206,8 +209,11 @@ static void
 memory_is_unmapped(void **state)
 {
 	static const uint32_t requests[] = {
-		VHOST_USER_SET_MEM_TABLE, VHOST_USER_ADD_MEM_REG, VHOST_USER_REM_MEM_REG,
-		VHOST_USER_RESET_OWNER, 0,
+		VHOST_USER_SET_MEM_TABLE,
+		VHOST_USER_ADD_MEM_REG,
+		VHOST_USER_REM_MEM_REG,
+		VHOST_USER_RESET_OWNER,
+		0,
 	};
 	struct room *room = *state;
 	uint8_t *ram = map_memory(room);

@@ -28,8 +28,7 @@ attach_and_detach(void **state)
 	assert_int_equal(dirtylog_vhost_attach(-1, room->dl, &user_ops, room, &vhost), -EIO);
 	assert_int_equal(dirtylog_vhost_attach(1024, room->dl, &user_ops, room, &vhost), -EIO);
 	librte.register_ret = -1;
-	assert_int_equal(dirtylog_vhost_attach(VID + 1, room->dl, &user_ops, room, &vhost),
-			-EIO);
+	assert_int_equal(dirtylog_vhost_attach(VID + 1, room->dl, &user_ops, room, &vhost), -EIO);
 	assert_null(vhost);
 	dirtylog_vhost_detach(NULL);
 	/* Messages of connections that nobody follows, any more or at all. */
@@ -46,8 +45,7 @@ attach_and_detach(void **state)
 	asked(room, "");
 	/* The same vid, for the next connection. */
 	librte.register_ret = 0;
-	assert_int_equal(dirtylog_vhost_attach(VID, room->dl, &user_ops, room,
-			&room->vhost), 0);
+	assert_int_equal(dirtylog_vhost_attach(VID, room->dl, &user_ops, room, &room->vhost), 0);
 	set_features(room, true);
 }
 
@@ -63,8 +61,10 @@ vring_addresses(void **state)
 		.log_guest_addr = 3 * PAGE,
 	};
 	uint64_t *fields[] = {
-		(uint64_t *)&addr.desc_user_addr, (uint64_t *)&addr.used_user_addr,
-		(uint64_t *)&addr.avail_user_addr, (uint64_t *)&addr.log_guest_addr,
+		(uint64_t *)&addr.desc_user_addr,
+		(uint64_t *)&addr.used_user_addr,
+		(uint64_t *)&addr.avail_user_addr,
+		(uint64_t *)&addr.log_guest_addr,
 	};
 	unsigned int i;
 
@@ -195,8 +195,7 @@ call_descriptor(void **state)
 	asked(room, "changing(1) changed(1) ");
 	/* The callback is optional. */
 	dirtylog_vhost_detach(room->vhost);
-	assert_int_equal(dirtylog_vhost_attach(VID, room->dl, &without, room,
-			&room->vhost), 0);
+	assert_int_equal(dirtylog_vhost_attach(VID, room->dl, &without, room, &room->vhost), 0);
 	send(room, VHOST_USER_SET_VRING_CALL, sizeof(vring), &vring);
 	asked(room, "");
 }
@@ -206,9 +205,15 @@ static void
 other_messages(void **state)
 {
 	static const uint32_t ours[] = {
-		VHOST_USER_SET_FEATURES, VHOST_USER_RESET_OWNER, VHOST_USER_SET_MEM_TABLE,
-		VHOST_USER_SET_LOG_BASE, VHOST_USER_SET_VRING_ADDR, VHOST_USER_GET_VRING_BASE,
-		VHOST_USER_SET_VRING_CALL, VHOST_USER_ADD_MEM_REG, VHOST_USER_REM_MEM_REG,
+		VHOST_USER_SET_FEATURES,
+		VHOST_USER_RESET_OWNER,
+		VHOST_USER_SET_MEM_TABLE,
+		VHOST_USER_SET_LOG_BASE,
+		VHOST_USER_SET_VRING_ADDR,
+		VHOST_USER_GET_VRING_BASE,
+		VHOST_USER_SET_VRING_CALL,
+		VHOST_USER_ADD_MEM_REG,
+		VHOST_USER_REM_MEM_REG,
 	};
 	uint8_t copy[sizeof(((struct room *)0)->message)];
 	struct room *room = *state;

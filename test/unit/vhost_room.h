@@ -57,14 +57,14 @@ static struct {
 } librte;
 
 int __wrap_rte_vhost_extern_callback_register(int vid,
-		struct rte_vhost_user_extern_ops const * const ops, void *ctx);
+		struct rte_vhost_user_extern_ops const *const ops, void *ctx);
 int __wrap_rte_vhost_get_mem_table(int vid, struct rte_vhost_memory **mem);
 int __wrap_rte_vhost_get_log_base(int vid, uint64_t *base, uint64_t *size);
 const char *__wrap_rte_version(void);
 
 int
 __wrap_rte_vhost_extern_callback_register(int vid,
-		struct rte_vhost_user_extern_ops const * const ops, void *ctx)
+		struct rte_vhost_user_extern_ops const *const ops, void *ctx)
 {
 	(void)vid;
 	(void)ctx;
@@ -117,9 +117,9 @@ struct room {
 	struct dirtylog_marker markers[2];
 	struct frontend_log log, other;
 	const struct dirtylog_memory *memory; /* what it was handed last */
-	bool keep_open;       /* a user that does not do what it is asked */
-	char calls[256];      /* what the user was asked, one word each */
-	FILE *lines;          /* the library's log lines */
+	bool keep_open;                       /* a user that does not do what it is asked */
+	char calls[256];                      /* what the user was asked, one word each */
+	FILE *lines;                          /* the library's log lines */
 	char *text;
 	size_t text_len;
 	union {
@@ -221,8 +221,7 @@ setup(void **state)
 	assert_int_equal(dirtylog_set_regions(room->dl, librte.regions, 1), 0);
 	assert_int_equal(frontend_log_create(&room->log, LOG_LEN), 0);
 	assert_int_equal(frontend_log_create(&room->other, LOG_LEN), 0);
-	assert_int_equal(dirtylog_vhost_attach(VID, room->dl, &user_ops, room,
-			&room->vhost), 0);
+	assert_int_equal(dirtylog_vhost_attach(VID, room->dl, &user_ops, room, &room->vhost), 0);
 	*state = room;
 	return 0;
 }
@@ -349,8 +348,8 @@ set_log_base(struct room *room, int fd, uint64_t size, uint64_t offset)
 static inline void
 open_queue(struct room *room, unsigned int queue)
 {
-	assert_int_equal(dirtylog_open(room->dl, &room->markers[queue],
-			INDEX_PAGE(queue) * PAGE), 0);
+	assert_int_equal(dirtylog_open(room->dl, &room->markers[queue], INDEX_PAGE(queue) * PAGE),
+			0);
 }
 
 static inline bool

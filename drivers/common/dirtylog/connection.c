@@ -45,7 +45,8 @@ on_quiesce(void *ctx, uint32_t vring)
 	uint16_t i;
 
 	pthread_mutex_lock(&connection->lock);
-	FOR_VRINGS(connection, i, vring) {
+	FOR_VRINGS(connection, i, vring)
+	{
 		vnet_vring_hand_back(&connection->vrings[i], &connection->device, i);
 		connection->vrings[i].quiesced = true;
 	}
@@ -62,7 +63,8 @@ on_resume(void *ctx, uint32_t vring, const struct dirtylog_memory *memory)
 
 	pthread_mutex_lock(&connection->lock);
 	connection->device.memory = memory;
-	FOR_VRINGS(connection, i, vring) {
+	FOR_VRINGS(connection, i, vring)
+	{
 		struct vnet_vring *v = &connection->vrings[i];
 
 		v->quiesced = false;
@@ -94,9 +96,10 @@ static void
 report_unserved(struct vnet_connection *connection, unsigned int vring)
 {
 	connection->reported_unserved = true;
-	VNET_DIAG(WARNING, "%s: the front-end uses virtqueue %u, which nobody serves: the port"
-			" has queues=%u", connection->config.name, vring,
-			connection->config.nb_queue_pairs);
+	VNET_DIAG(WARNING,
+			"%s: the front-end uses virtqueue %u, which nobody serves: the port"
+			" has queues=%u",
+			connection->config.name, vring, connection->config.nb_queue_pairs);
 }
 
 /* The guest has arrived, and the front-end says that it will not announce itself. */
@@ -127,8 +130,10 @@ on_memory_lost(void *ctx)
 {
 	const struct vnet_connection *connection = ctx;
 
-	VNET_DIAG(ERR, "%s: the front-end has taken away memory of its guest: no packets pass until"
-			" it sends another memory table", connection->config.name);
+	VNET_DIAG(ERR,
+			"%s: the front-end has taken away memory of its guest: no packets pass until"
+			" it sends another memory table",
+			connection->config.name);
 }
 
 /* Requests that are answered here: see vhost-user's specification. */
@@ -189,8 +194,10 @@ on_message(void *ctx, struct dirtylog_vhost_msg *msg)
 		/* fall through */
 	case GET_INFLIGHT_FD:
 	case SET_INFLIGHT_FD:
-		VNET_DIAG(ERR, "%s: message %u belongs to a protocol feature that is not offered:"
-				" refused", connection->config.name, msg->request);
+		VNET_DIAG(ERR,
+				"%s: message %u belongs to a protocol feature that is not offered:"
+				" refused",
+				connection->config.name, msg->request);
 		return RTE_VHOST_MSG_RESULT_ERR;
 	}
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
@@ -350,9 +357,11 @@ dump_vring(const struct vnet_vring *vring, unsigned int index, FILE *stream)
 	if (vring->queue == NULL && !vring->ready)
 		return;
 	fprintf(stream, "  virtqueue %u (%s_q%u): %s", index, index % 2 == 0 ? "tx" : "rx",
-			index / 2, vring->open ? "open" : vring->queue == NULL ?
-			"closed, no queue to serve it" : vring->ready ? "closed" :
-			"closed, not ready in the front-end");
+			index / 2,
+			vring->open                          ? "open" :
+					vring->queue == NULL ? "closed, no queue to serve it" :
+					vring->ready         ? "closed" :
+							       "closed, not ready in the front-end");
 	if (vring->ready)
 		fprintf(stream, ", size %u", vring->ring.size);
 	if (!vring->open)
@@ -370,8 +379,8 @@ vnet_connection_dump(struct vnet_connection *connection, FILE *stream)
 	pthread_mutex_lock(&connection->lock);
 	fprintf(stream, "  front-end connected, vid %d, its device %s\n", device->vid,
 			device->runs ? "runs" : "does not run");
-	fprintf(stream, "  features 0x%" PRIx64 ", %u regions of guest memory\n",
-			device->features, device->memory == NULL ? 0 : device->memory->nb_regions);
+	fprintf(stream, "  features 0x%" PRIx64 ", %u regions of guest memory\n", device->features,
+			device->memory == NULL ? 0 : device->memory->nb_regions);
 	for (i = 0; i < connection->nb_vrings; i++)
 		dump_vring(&connection->vrings[i], i, stream);
 	dirtylog_dump(device->dl, stream);
@@ -385,16 +394,18 @@ vnet_connection_create(int vid, const struct vnet_connection_config *config,
 		struct vnet_connection **out)
 {
 	uint16_t i, nb_vrings = 2 * config->nb_queue_pairs;
-	struct vnet_connection *connection = calloc(1, sizeof(*connection) +
-			nb_vrings * sizeof(connection->vrings[0]));
+	struct vnet_connection *connection = calloc(1,
+			sizeof(*connection) + nb_vrings * sizeof(connection->vrings[0]));
 	int ret;
 
 	if (connection == NULL)
 		return -ENOMEM;
 	ret = vnet_call_init();
 	if (ret < 0)
-		VNET_DIAG(WARNING, "%s: no asynchronous requests here (%s): a hostile front-end may"
-				" hold up interrupts", config->name, strerror(-ret));
+		VNET_DIAG(WARNING,
+				"%s: no asynchronous requests here (%s): a hostile front-end may"
+				" hold up interrupts",
+				config->name, strerror(-ret));
 	ret = dirtylog_create(config->log_name, &connection->device.dl);
 	if (ret < 0)
 		goto free;

@@ -39,13 +39,13 @@ struct vnet_connection_ops {
 
 /* How a connection is served. */
 struct vnet_connection_config {
-	const char *name;         /* of the owner, for log lines; must outlive the connection */
-	const char *log_name;     /* for the library's log lines; copied */
-	uint16_t nb_queue_pairs;  /* virtqueues beyond them are not served */
-	bool postcopy;            /* it is offered to the front-end */
+	const char *name;        /* of the owner, for log lines; must outlive the connection */
+	const char *log_name;    /* for the library's log lines; copied */
+	uint16_t nb_queue_pairs; /* virtqueues beyond them are not served */
+	bool postcopy;           /* it is offered to the front-end */
 	struct dirtylog_options log_options;
 	const struct vnet_connection_ops *ops;
-	void *ctx;                /* for `ops` */
+	void *ctx; /* for `ops` */
 };
 
 /*

@@ -50,7 +50,8 @@ fill_in(const struct vnet_vring *vring, const struct vnet_device *device)
 	queue->mergeable = has(device, VIRTIO_NET_F_MRG_RXBUF);
 	queue->event_idx = has(device, VIRTIO_RING_F_EVENT_IDX);
 	queue->header_len = queue->mergeable || has(device, VIRTIO_F_VERSION_1) ?
-			sizeof(struct virtio_net_hdr_mrg_rxbuf) : sizeof(struct virtio_net_hdr);
+			sizeof(struct virtio_net_hdr_mrg_rxbuf) :
+			sizeof(struct virtio_net_hdr);
 	vnet_offload_open(queue, device->features);
 	queue->next_avail = vring->next_avail;
 	queue->next_used = vring->next_used;
@@ -131,7 +132,7 @@ open_marked(const struct vnet_vring *vring, const struct vnet_device *device)
 	if (queue->used_bitmap == NULL)
 		return -EFAULT;
 	return queue->packed ? open_packed(queue, device->dl, reported) :
-			dirtylog_open(device->dl, &queue->marker, gpa);
+			       dirtylog_open(device->dl, &queue->marker, gpa);
 }
 
 /* A packed ring goes on where a back-end left it that went without being asked. */
@@ -143,15 +144,17 @@ find_packed_pos(const struct vnet_device *device, struct vnet_queue *queue)
 	if (pos == queue->next_used)
 		return;
 	if (pos < 0) {
-		VNET_DIAG(WARNING, "%s virtqueue %u: the front-end does not know how far its"
+		VNET_DIAG(WARNING,
+				"%s virtqueue %u: the front-end does not know how far its"
 				" packed ring was used, and the ring does not tell: packets will not"
-				" flow until the guest's driver starts anew", device->name,
-				queue->vring);
+				" flow until the guest's driver starts anew",
+				device->name, queue->vring);
 		return;
 	}
-	VNET_DIAG(NOTICE, "%s virtqueue %u: goes on at 0x%x, where the packed ring was left,"
-			" not at 0x%x as the front-end says", device->name, queue->vring,
-			(unsigned int)pos, queue->next_used);
+	VNET_DIAG(NOTICE,
+			"%s virtqueue %u: goes on at 0x%x, where the packed ring was left,"
+			" not at 0x%x as the front-end says",
+			device->name, queue->vring, (unsigned int)pos, queue->next_used);
 	queue->next_avail = (uint16_t)pos;
 	queue->next_used = (uint16_t)pos;
 }
@@ -170,7 +173,7 @@ vnet_vring_open(struct vnet_vring *vring, const struct vnet_device *device, uint
 	if (ret < 0) {
 		VNET_DIAG(ERR, "%s virtqueue %u stays closed: %s", device->name, index,
 				ret == -EINVAL ? "size, index or alignment of the ring" :
-				"the ring is outside of guest memory");
+						 "the ring is outside of guest memory");
 		return;
 	}
 	/* In order, a device may return a batch at one descriptor: the ring does not tell then. */
@@ -184,7 +187,8 @@ vnet_vring_open(struct vnet_vring *vring, const struct vnet_device *device, uint
 		return;
 	}
 	if (ret < 0) {
-		VNET_DIAG(ERR, "%s virtqueue %u stays closed: its writes to the ring are to"
+		VNET_DIAG(ERR,
+				"%s virtqueue %u stays closed: its writes to the ring are to"
 				" be logged at GPA 0x%" PRIx64 ", which is no memory",
 				device->name, index, vring->ring.log_guest_addr);
 		return;
@@ -216,8 +220,7 @@ vnet_vring_hand_back(struct vnet_vring *vring, const struct vnet_device *device,
 {
 	vnet_vring_close(vring, device);
 	if (vring->ready)
-		rte_vhost_set_vring_base(device->vid, index, vring->next_avail,
-				vring->next_used);
+		rte_vhost_set_vring_base(device->vid, index, vring->next_avail, vring->next_used);
 }
 
 /* ---- descriptors ---- */
@@ -253,8 +256,8 @@ duplicate_event_fd(const struct vnet_device *device, uint16_t index, int fd, int
 	int own = -1;
 
 	if (!is_event_fd(fd))
-		VNET_DIAG(ERR, "%s virtqueue %u: no %s: the descriptor is no eventfd",
-				device->name, index, what);
+		VNET_DIAG(ERR, "%s virtqueue %u: no %s: the descriptor is no eventfd", device->name,
+				index, what);
 	else if ((own = old < 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : dup3(fd, old, O_CLOEXEC)) < 0)
 		VNET_DIAG(ERR, "%s virtqueue %u: no %s: %s", device->name, index, what,
 				strerror(errno));
@@ -269,8 +272,7 @@ duplicate_event_fd(const struct vnet_device *device, uint16_t index, int fd, int
 static void
 take_call_fd(struct vnet_vring *vring, const struct vnet_device *device, uint16_t index, int fd)
 {
-	int own = fd < 0 ? -1 : duplicate_event_fd(device, index, fd, vring->call_fd,
-			"interrupts");
+	int own = fd < 0 ? -1 : duplicate_event_fd(device, index, fd, vring->call_fd, "interrupts");
 
 	vring->can_call = own >= 0;
 	if (own >= 0)
@@ -326,7 +328,7 @@ vnet_vring_read(struct vnet_vring *vring, const struct vnet_device *device, uint
 	assert(!vring->open);
 	if (rte_vhost_get_vhost_vring(device->vid, index, &vring->ring) < 0 ||
 			rte_vhost_get_vring_base(device->vid, index, &vring->next_avail,
-				&vring->next_used) < 0) {
+					&vring->next_used) < 0) {
 		vring->ready = false;
 		return;
 	}
@@ -338,8 +340,7 @@ vnet_vring_read(struct vnet_vring *vring, const struct vnet_device *device, uint
 }
 
 void
-vnet_vring_read_call_fd(struct vnet_vring *vring, const struct vnet_device *device,
-		uint16_t index)
+vnet_vring_read_call_fd(struct vnet_vring *vring, const struct vnet_device *device, uint16_t index)
 {
 	struct rte_vhost_vring ring;
 

@@ -22,12 +22,12 @@
 
 /* What all virtqueues of a connection go by. */
 struct vnet_device {
-	const char *name;                     /* whose connection, for log lines */
+	const char *name; /* whose connection, for log lines */
 	struct dirtylog *dl;
 	const struct dirtylog_memory *memory; /* the library's; NULL: there is none */
 	uint64_t features;                    /* negotiated */
 	int vid;
-	bool runs;                            /* the front-end has started it */
+	bool runs; /* the front-end has started it */
 };
 
 struct vnet_vring {
@@ -35,14 +35,14 @@ struct vnet_vring {
 	struct rte_vhost_vring ring; /* as librte_vhost knows it */
 	uint16_t next_avail;         /* where the queue goes on when it opens */
 	uint16_t next_used;
-	int call_fd;                 /* our duplicate, the same number as long as the vring lives; or -1 */
-	bool can_call;               /* the front-end wants it to be used */
-	int kick_fd;                 /* our duplicate, of a virtqueue that the guest sends on; or -1 */
-	bool ready;                  /* the front-end has set it up and enabled it */
+	int call_fd;   /* our duplicate, the same number as long as the vring lives; or -1 */
+	bool can_call; /* the front-end wants it to be used */
+	int kick_fd;   /* our duplicate, of a virtqueue that the guest sends on; or -1 */
+	bool ready;    /* the front-end has set it up and enabled it */
 	bool open;
-	bool was_open;               /* in this connection */
-	bool call_changing;          /* not ready for a new call descriptor's sake only */
-	bool quiesced;               /* closed until the message that runs is over */
+	bool was_open;      /* in this connection */
+	bool call_changing; /* not ready for a new call descriptor's sake only */
+	bool quiesced;      /* closed until the message that runs is over */
 };
 
 /* Even ones are what the guest receives from, odd ones what it sends on. */
@@ -79,7 +79,6 @@ void vnet_vring_set_queue(struct vnet_vring *vring, const struct vnet_device *de
 		uint16_t index, struct vnet_queue *queue);
 
 /* The connection ends. */
-void vnet_vring_fini(struct vnet_vring *vring, const struct vnet_device *device,
-		uint16_t index);
+void vnet_vring_fini(struct vnet_vring *vring, const struct vnet_device *device, uint16_t index);
 
 #endif /* VNET_VRING_H */

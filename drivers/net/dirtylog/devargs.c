@@ -19,7 +19,7 @@ struct argument {
 	const char *values; /* as the help names them */
 	int (*take)(struct eth_dirtylog_port *port, const struct argument *argument,
 			const char *value);
-	size_t field;       /* of struct eth_dirtylog_port, where `take` wants to know */
+	size_t field; /* of struct eth_dirtylog_port, where `take` wants to know */
 };
 
 static int
@@ -39,7 +39,8 @@ parse_number(const char *value, long min, long max)
 	errno = 0;
 	number = strtol(value, &end, 10);
 	return errno != 0 || end == value || *end != '\0' || number < min || number > max ?
-		-1 : number;
+			-1 :
+			number;
 }
 
 static int
@@ -57,8 +58,8 @@ take_queues(struct eth_dirtylog_port *port, const struct argument *argument, con
 	long number = parse_number(value, 1, VNET_MAX_QUEUE_PAIRS);
 
 	if (number < 0)
-		return refuse(argument, value, "must be a number from 1 to "
-				RTE_STR(VNET_MAX_QUEUE_PAIRS));
+		return refuse(argument, value,
+				"must be a number from 1 to " RTE_STR(VNET_MAX_QUEUE_PAIRS));
 	port->nb_queue_pairs = (uint16_t)number;
 	return 0;
 }
@@ -86,7 +87,8 @@ take_iommu(struct eth_dirtylog_port *port __rte_unused, const struct argument *a
 		return refuse(argument, value, "must be 0");
 	if (number == 0)
 		return 0;
-	refuse(argument, value, "a vIOMMU is not supported: librte_vhost's public API has no way"
+	refuse(argument, value,
+			"a vIOMMU is not supported: librte_vhost's public API has no way"
 			" to ask the front-end for a missing translation; leave the argument"
 			" out, and iommu_platform off in the front-end");
 	return -ENOTSUP;
@@ -118,8 +120,7 @@ take_drain(struct eth_dirtylog_port *port, const struct argument *argument, cons
 	long number = parse_number(value, 1, MAX_DRAIN_US);
 
 	if (number < 0)
-		return refuse(argument, value, "must be a number from 1 to "
-				RTE_STR(MAX_DRAIN_US));
+		return refuse(argument, value, "must be a number from 1 to " RTE_STR(MAX_DRAIN_US));
 	port->log_options.drain_us = (uint32_t)number;
 	return 0;
 }
@@ -154,8 +155,8 @@ log_usage(const char *name, const char *args)
 	unsigned int i;
 
 	for (i = 0; i < RTE_DIM(arguments) && at < sizeof(known); i++)
-		at += (size_t)snprintf(known + at, sizeof(known) - at, " %s=%s",
-				arguments[i].name, arguments[i].values);
+		at += (size_t)snprintf(known + at, sizeof(known) - at, " %s=%s", arguments[i].name,
+				arguments[i].values);
 	VNET_DIAG(ERR, "%s: bad arguments '%s'; known are:%s", name, args, known);
 }
 

@@ -19,10 +19,11 @@ dump_settings(const struct eth_dirtylog_port *port, FILE *stream)
 			port->nb_queue_pairs,
 			eth_dirtylog_placement_names[port->log_options.placement],
 			port->started ? "started" : "stopped");
-	fprintf(stream, "  postcopy %s, tso %s, linear buffers %s, external buffers %s,"
-			" legacy offload flags %s\n", on_off(port->postcopy), on_off(port->tso),
-			on_off(port->linear_buffers), on_off(port->ext_buffers),
-			on_off(port->legacy_ol_flags));
+	fprintf(stream,
+			"  postcopy %s, tso %s, linear buffers %s, external buffers %s,"
+			" legacy offload flags %s\n",
+			on_off(port->postcopy), on_off(port->tso), on_off(port->linear_buffers),
+			on_off(port->ext_buffers), on_off(port->legacy_ol_flags));
 }
 
 static void
@@ -33,8 +34,10 @@ dump_idle(const struct eth_dirtylog_port *port, FILE *stream)
 	fprintf(stream, "  no front-end\n");
 	for (i = 0; i < 2U * port->nb_queue_pairs; i++)
 		if (port->queues[i] != NULL)
-			fprintf(stream, "  virtqueue %u (%s_q%u): closed, not ready in the"
-					" front-end\n", i, i % 2 == 0 ? "tx" : "rx", i / 2);
+			fprintf(stream,
+					"  virtqueue %u (%s_q%u): closed, not ready in the"
+					" front-end\n",
+					i, i % 2 == 0 ? "tx" : "rx", i / 2);
 }
 
 void

@@ -94,8 +94,10 @@ set_rx_config(struct rte_eth_dev *dev)
 	uint64_t offloads = dev->data->dev_conf.rxmode.offloads;
 	const struct vnet_rx_config config = {
 		.strip_vlan = (offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0,
-		.partial_checksums = (offloads &
-				(RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM)) != 0,
+		.partial_checksums =
+				(offloads &
+						(RTE_ETH_RX_OFFLOAD_TCP_CKSUM |
+								RTE_ETH_RX_OFFLOAD_UDP_CKSUM)) != 0,
 		.legacy_ol_flags = port_of(dev)->legacy_ol_flags,
 	};
 
@@ -175,8 +177,7 @@ tx_queue_release(struct rte_eth_dev *dev, uint16_t id)
 }
 
 static struct vnet_queue *
-queue_create(struct rte_eth_dev *dev, uint16_t vring, unsigned int socket,
-		struct rte_mempool *pool)
+queue_create(struct rte_eth_dev *dev, uint16_t vring, unsigned int socket, struct rte_mempool *pool)
 {
 	struct vnet_queue *queue = rte_zmalloc_socket("dirtylog queue", sizeof(*queue),
 			RTE_CACHE_LINE_SIZE, (int)socket);
@@ -218,8 +219,10 @@ rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc __rte_unus
 	/* Such an mbuf keeps its own external buffer, and would keep ours too. */
 	if (port_of(dev)->ext_buffers &&
 			(rte_pktmbuf_priv_flags(pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF)) {
-		VNET_DIAG(ERR, "%s: ext-buffer=1 does not go with a pool of pinned external"
-				" buffers", port_of(dev)->name);
+		VNET_DIAG(ERR,
+				"%s: ext-buffer=1 does not go with a pool of pinned external"
+				" buffers",
+				port_of(dev)->name);
 		return -EINVAL;
 	}
 	queue = queue_create(dev, VRING_OF_RX(id), socket, pool);
@@ -283,17 +286,17 @@ dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	info->max_tx_queues = port->nb_queue_pairs;
 	info->min_rx_bufsize = VNET_MIN_ROOM;
 	info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_VLAN_INSERT |
-		RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+			RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 	info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
 	if (!port->linear_buffers)
 		info->rx_offload_capa |= RTE_ETH_RX_OFFLOAD_SCATTER;
 	/* An application must not mix its own flags with those that packets come with. */
 	if (!port->legacy_ol_flags) {
 		info->tx_offload_capa |= RTE_ETH_TX_OFFLOAD_IPV4_CKSUM |
-			RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
-			RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_UDP_TSO;
+				RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
+				RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_UDP_TSO;
 		info->rx_offload_capa |= RTE_ETH_RX_OFFLOAD_UDP_CKSUM |
-			RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
+				RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
 	}
 	return 0;
 }
@@ -326,9 +329,11 @@ txq_info_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_txq_info *info
 static int
 burst_mode(const struct vnet_queue *queue, struct rte_eth_burst_mode *mode)
 {
-	snprintf(mode->info, sizeof(mode->info), "%s", nb_desc_of(queue) == 0 ? "No guest yet" :
-			__atomic_load_n(&queue->packed, __ATOMIC_RELAXED) ? "Packed ring" :
-			"Split ring");
+	snprintf(mode->info, sizeof(mode->info), "%s",
+			nb_desc_of(queue) == 0 ? "No guest yet" :
+					__atomic_load_n(&queue->packed, __ATOMIC_RELAXED) ?
+						 "Packed ring" :
+						 "Split ring");
 	return 0;
 }
 

@@ -23,14 +23,13 @@
 #include "vring.h"
 
 /* librte_vhost's features that this datapath does not have. */
-#define FEATURES_LACKING ( \
-	(1ULL << VIRTIO_F_ACCESS_PLATFORM))
+#define FEATURES_LACKING ((1ULL << VIRTIO_F_ACCESS_PLATFORM))
 
 /* Segments longer than the MTU, from the guest. */
-#define FEATURES_HOST_TSO ( \
-	(1ULL << VIRTIO_NET_F_HOST_TSO4) | (1ULL << VIRTIO_NET_F_HOST_TSO6) | \
-	(1ULL << VIRTIO_NET_F_HOST_UFO) | (1ULL << VIRTIO_NET_F_HOST_ECN) | \
-	(1ULL << VIRTIO_NET_F_GSO))
+#define FEATURES_HOST_TSO \
+	((1ULL << VIRTIO_NET_F_HOST_TSO4) | (1ULL << VIRTIO_NET_F_HOST_TSO6) | \
+			(1ULL << VIRTIO_NET_F_HOST_UFO) | (1ULL << VIRTIO_NET_F_HOST_ECN) | \
+			(1ULL << VIRTIO_NET_F_GSO))
 
 /*
  * Front-ends on one socket: the one that is served, and some that come back before
@@ -39,13 +38,12 @@
 #define MAX_LINKS 4
 
 /* Protocol features that this back-end keeps of librte_vhost's. */
-#define PROTOCOL_FEATURES ( \
-	(1ULL << VHOST_USER_PROTOCOL_F_MQ) | \
-	(1ULL << VHOST_USER_PROTOCOL_F_LOG_SHMFD) | \
-	(1ULL << VHOST_USER_PROTOCOL_F_RARP) | \
-	(1ULL << VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
-	(1ULL << VHOST_USER_PROTOCOL_F_NET_MTU) | \
-	(1ULL << VHOST_USER_PROTOCOL_F_STATUS))
+#define PROTOCOL_FEATURES \
+	((1ULL << VHOST_USER_PROTOCOL_F_MQ) | (1ULL << VHOST_USER_PROTOCOL_F_LOG_SHMFD) | \
+			(1ULL << VHOST_USER_PROTOCOL_F_RARP) | \
+			(1ULL << VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
+			(1ULL << VHOST_USER_PROTOCOL_F_NET_MTU) | \
+			(1ULL << VHOST_USER_PROTOCOL_F_STATUS))
 
 /*
  * librte_vhost's new_connection() gets a vid, which names a socket path, which
@@ -128,8 +126,10 @@ report_unpolled(struct eth_dirtylog_port *port)
 				!vnet_connection_is_ready(link->connection, i))
 			continue;
 		port->reported_unpolled[i] = true;
-		VNET_DIAG(WARNING, "%s: the guest sends on virtqueue %u, which nobody polls: the"
-				" application has too few receive queues", port->name, i);
+		VNET_DIAG(WARNING,
+				"%s: the guest sends on virtqueue %u, which nobody polls: the"
+				" application has too few receive queues",
+				port->name, i);
 	}
 }
 
@@ -359,7 +359,7 @@ is_same_file(const char *path, const char *other)
 	struct stat a, b;
 
 	return stat(path, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev &&
-		a.st_ino == b.st_ino;
+			a.st_ino == b.st_ino;
 }
 
 /* Whether two paths name one socket, which may not be there yet, in whatever words. */
@@ -402,7 +402,7 @@ claim_path(struct eth_dirtylog_port *port)
 	if (other != NULL) {
 		VNET_DIAG(ERR, "%s: %s is served by %s", port->name, port->iface, other->name);
 		ret = -EADDRINUSE;
-	/* Takes no feature away, and says whether librte_vhost knows the path. */
+		/* Takes no feature away, and says whether librte_vhost knows the path. */
 	} else if (rte_vhost_driver_disable_features(port->iface, 0) == 0) {
 		VNET_DIAG(ERR, "%s: %s is served by another driver of this process", port->name,
 				port->iface);
@@ -436,8 +436,7 @@ open_socket(const struct eth_dirtylog_port *port)
 	if (!port->client) {
 		ret = remove_stale_socket(port->iface);
 		if (ret < 0) {
-			VNET_DIAG(ERR, "%s: %s: %s", port->name, port->iface,
-					strerror(-ret));
+			VNET_DIAG(ERR, "%s: %s: %s", port->name, port->iface, strerror(-ret));
 			return ret;
 		}
 	}
@@ -449,7 +448,7 @@ open_socket(const struct eth_dirtylog_port *port)
 	 */
 	if (rte_vhost_driver_disable_features(port->iface, features_not_offered(port)) < 0 ||
 			rte_vhost_driver_set_protocol_features(port->iface,
-				protocol_features(port)) < 0 ||
+					protocol_features(port)) < 0 ||
 			rte_vhost_driver_callback_register(port->iface, &device_ops) < 0 ||
 			rte_vhost_driver_start(port->iface) < 0)
 		goto unregister;
@@ -529,8 +528,7 @@ eth_dirtylog_port_set_queue(struct eth_dirtylog_port *port, uint16_t vring,
 }
 
 void
-eth_dirtylog_port_set_rx_config(struct eth_dirtylog_port *port,
-		const struct vnet_rx_config *config)
+eth_dirtylog_port_set_rx_config(struct eth_dirtylog_port *port, const struct vnet_rx_config *config)
 {
 	pthread_mutex_lock(&port->lock);
 	port->rx_config = *config;

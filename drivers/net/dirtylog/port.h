@@ -47,11 +47,11 @@ struct eth_dirtylog_port {
 	uint16_t nb_queue_pairs;
 	uint16_t port_id;
 	bool client;
-	bool postcopy;                /* tell the front-end that it may migrate so */
-	bool tso;                     /* take segments longer than the MTU from the guest */
-	bool linear_buffers;          /* a received packet is one mbuf, or is dropped */
-	bool ext_buffers;             /* a packet too long for an mbuf gets an external buffer */
-	bool legacy_ol_flags;         /* mbuf flags of transmit in received packets */
+	bool postcopy;        /* tell the front-end that it may migrate so */
+	bool tso;             /* take segments longer than the MTU from the guest */
+	bool linear_buffers;  /* a received packet is one mbuf, or is dropped */
+	bool ext_buffers;     /* a packet too long for an mbuf gets an external buffer */
+	bool legacy_ol_flags; /* mbuf flags of transmit in received packets */
 	struct dirtylog_options log_options;
 	const struct eth_dirtylog_port_events *events;
 	void *events_ctx;
@@ -62,13 +62,13 @@ struct eth_dirtylog_port {
 	struct dirtylog_stats log_at_reset; /* the log's counters are read from there on */
 	struct vnet_rx_config rx_config;
 	struct vnet_fault_log fault_log;
-	bool registered;                    /* the socket exists */
-	bool started;                       /* the ethdev is */
-	uint16_t next_change;               /* virtqueue to look at first for what changed */
-	struct vnet_queue *queues[2 * VNET_MAX_QUEUE_PAIRS];     /* the ethdev's, by virtqueue */
-	bool reported_ready[2 * VNET_MAX_QUEUE_PAIRS];           /* what the application knows */
-	bool reported_unpolled[2 * VNET_MAX_QUEUE_PAIRS];        /* what the log says */
-	struct vnet_rx_wakeup wakeups[VNET_MAX_QUEUE_PAIRS];     /* of receive queues */
+	bool registered;      /* the socket exists */
+	bool started;         /* the ethdev is */
+	uint16_t next_change; /* virtqueue to look at first for what changed */
+	struct vnet_queue *queues[2 * VNET_MAX_QUEUE_PAIRS]; /* the ethdev's, by virtqueue */
+	bool reported_ready[2 * VNET_MAX_QUEUE_PAIRS];       /* what the application knows */
+	bool reported_unpolled[2 * VNET_MAX_QUEUE_PAIRS];    /* what the log says */
+	struct vnet_rx_wakeup wakeups[VNET_MAX_QUEUE_PAIRS]; /* of receive queues */
 };
 
 /*

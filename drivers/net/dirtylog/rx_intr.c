@@ -47,8 +47,7 @@ fill_handle(struct rte_eth_dev *dev, uint16_t n)
 		return -ENOMEM;
 	for (i = 0; i < n; i++)
 		if (rte_intr_vec_list_index_set(handle, i, RTE_INTR_VEC_RXTX_OFFSET + i) != 0 ||
-				rte_intr_efds_index_set(handle, i,
-					port->wakeups[i].epoll_fd) != 0)
+				rte_intr_efds_index_set(handle, i, port->wakeups[i].epoll_fd) != 0)
 			return -ENOMEM;
 	return 0;
 }

@@ -29,7 +29,7 @@ free_sent(struct rte_mbuf **pkts, uint16_t n)
 		shared |= (uint16_t)((rte_mbuf_refcnt_read(pkts[i]) - 1) | (pkts[i]->nb_segs - 1));
 	}
 	if (likely(n != 0 && pools == 0 && shared == 0 &&
-			(flags & (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL)) == 0))
+			    (flags & (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL)) == 0))
 		rte_mempool_put_bulk(pkts[0]->pool, (void **)pkts, n);
 	else
 		rte_pktmbuf_free_bulk(pkts, n);

@@ -168,8 +168,7 @@ reset_queue(struct vnet_queue *queue)
 	if (queue == NULL)
 		return;
 	read_words(&queue->stats_at_reset, &queue->stats, &zero.queue, sizeof(zero.queue));
-	read_words(&queue->marks_at_reset, &queue->marker.stats, &zero.marks,
-			sizeof(zero.marks));
+	read_words(&queue->marks_at_reset, &queue->marker.stats, &zero.marks, sizeof(zero.marks));
 	memset(&queue->marks_past, 0, sizeof(queue->marks_past));
 }
 
@@ -191,7 +190,7 @@ static unsigned int
 nb_xstats(const struct rte_eth_dev *dev)
 {
 	return (dev->data->nb_rx_queues + dev->data->nb_tx_queues) * RTE_DIM(queue_rows) +
-		NB_PORT_ROWS;
+			NB_PORT_ROWS;
 }
 
 static struct rte_eth_xstat_name *
@@ -277,8 +276,9 @@ eth_dirtylog_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, u
 		put_queue(&cursor, dev->data->tx_queues[i], faults);
 	eth_dirtylog_port_get_stats(port, &now);
 	for (i = 0; i < RTE_DIM(device_rows); i++)
-		put(&cursor, value_of(&now, &device_rows[i]) -
-				value_of(&port->log_at_reset, &device_rows[i]));
+		put(&cursor,
+				value_of(&now, &device_rows[i]) -
+						value_of(&port->log_at_reset, &device_rows[i]));
 	for (i = 0; i < RTE_DIM(state_rows); i++)
 		put(&cursor, value_of(&now, &state_rows[i]));
 	put(&cursor, now.logging);

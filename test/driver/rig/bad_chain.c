@@ -26,8 +26,8 @@ wrong(const struct rig *rig, const struct rig_side *side)
 
 uint16_t
 chain_two(struct rig_side *side, const struct guest_buffer *first,
-		const struct guest_buffer *second,
-		uint16_t first_flags, uint16_t flags, uint16_t next)
+		const struct guest_buffer *second, uint16_t first_flags, uint16_t flags,
+		uint16_t next)
 {
 	struct ring_writer *ring = &side->ring;
 	uint16_t head = ring_take_desc(ring), at = head;
@@ -132,8 +132,9 @@ table_of_2000_empty(struct rig *rig, struct rig_side *side)
 	unsigned int i;
 
 	for (i = 0; i < 2000; i++)
-		write_entry(rig, TABLE + 16 * i, GOOD, 0, right_flags(rig, side) |
-				(rig_packed ? 0 : VRING_DESC_F_NEXT), (uint16_t)(i + 1));
+		write_entry(rig, TABLE + 16 * i, GOOD, 0,
+				right_flags(rig, side) | (rig_packed ? 0 : VRING_DESC_F_NEXT),
+				(uint16_t)(i + 1));
 	return chain_one(rig, side, TABLE, 16 * 2000, VRING_DESC_F_INDIRECT);
 }
 
@@ -371,7 +372,10 @@ zero_length_in_table(struct rig *rig, struct rig_side *side)
 
 const struct bad_case bad_cases[] = {
 #define CASE(function, kind, ...) \
-	{ .name = #function, .make = function, .fault = VNET_FAULT_ ## kind, .where = __VA_ARGS__ }
+	{ \
+		.name = #function, .make = function, .fault = VNET_FAULT_##kind, \
+		.where = __VA_ARGS__ \
+	}
 	/* Nothing of a packed ring names another descriptor. */
 	CASE(loop_of_one, LOOP, BAD_SPLIT),
 	CASE(loop_of_two, LOOP, BAD_SPLIT),
@@ -423,8 +427,11 @@ const unsigned int nb_bad_cases = RTE_DIM(bad_cases);
 bool
 bad_case_applies(const struct bad_case *bad, bool to_guest)
 {
-	return bad->where == BAD_BOTH || (rig_packed ? bad->where == BAD_PACKED ||
-			(bad->where == BAD_PACKED_TO_GUEST && to_guest) : bad->where == BAD_SPLIT);
+	return bad->where == BAD_BOTH ||
+			(rig_packed ? bad->where == BAD_PACKED ||
+									(bad->where == BAD_PACKED_TO_GUEST &&
+											to_guest) :
+				      bad->where == BAD_SPLIT);
 }
 
 void

@@ -32,10 +32,24 @@ eal_start(const char *program)
 {
 	char name[64], prefix[64], lcores[256];
 	char *args[] = {
-		name, "--no-huge", "-m", "64", "--no-pci", "--no-telemetry", "--no-shconf",
-		"--lcores", lcores, "--log-level", "*:error",
-		"--log-level", "pmd.net.dirtylog:info", "--log-level", "lib.dirtylog:info",
-		"--file-prefix", prefix, NULL,
+		name,
+		"--no-huge",
+		"-m",
+		"64",
+		"--no-pci",
+		"--no-telemetry",
+		"--no-shconf",
+		"--lcores",
+		lcores,
+		"--log-level",
+		"*:error",
+		"--log-level",
+		"pmd.net.dirtylog:info",
+		"--log-level",
+		"lib.dirtylog:info",
+		"--file-prefix",
+		prefix,
+		NULL,
 	};
 
 	snprintf(name, sizeof(name), "%s", program);
@@ -44,7 +58,8 @@ eal_start(const char *program)
 	/* What the driver says goes to stderr at once, not into a buffer. */
 	rte_openlog_stream(stderr);
 	if (rte_eal_init((int)(sizeof(args) / sizeof(args[0]) - 1), args) < 0) {
-		fprintf(stderr, "%s: the EAL does not start: %s\n", program, rte_strerror(rte_errno));
+		fprintf(stderr, "%s: the EAL does not start: %s\n", program,
+				rte_strerror(rte_errno));
 		exit(1);
 	}
 }

@@ -127,9 +127,10 @@ frame_make_partial(struct frame *frame)
 {
 	const uint8_t *ip = frame->bytes + frame->l2_len;
 
-	put16(frame->bytes + frame_checksum_at(frame), pseudo(ip + (frame->kind.ipv6 ? 8 : 12),
-			frame->kind.ipv6 ? 32 : 8, frame->kind.udp ? UDP : TCP,
-			frame->len - frame->l2_len - frame->l3_len));
+	put16(frame->bytes + frame_checksum_at(frame),
+			pseudo(ip + (frame->kind.ipv6 ? 8 : 12), frame->kind.ipv6 ? 32 : 8,
+					frame->kind.udp ? UDP : TCP,
+					frame->len - frame->l2_len - frame->l3_len));
 }
 
 bool
@@ -162,8 +163,7 @@ frame_is_sound(const uint8_t *bytes, uint32_t len)
 			l4_len -= 8U + 8U * ip[41];
 		}
 	}
-	if ((protocol != TCP && protocol != UDP) ||
-			(uint32_t)(ip - bytes) + l3_len + l4_len > len)
+	if ((protocol != TCP && protocol != UDP) || (uint32_t)(ip - bytes) + l3_len + l4_len > len)
 		return false;
 	/* 0 says that there is none, which is not what was asked for. */
 	if (protocol == UDP && get16(ip + l3_len + 6) == 0)

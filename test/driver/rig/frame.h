@@ -16,9 +16,9 @@
 struct frame_kind {
 	bool ipv6;
 	bool udp;
-	bool tagged;       /* with a VLAN tag, of FRAME_VLAN */
-	bool extended;     /* IPv4 options, or an extension header of IPv6 */
-	bool congested;    /* CWR in TCP's flags */
+	bool tagged;    /* with a VLAN tag, of FRAME_VLAN */
+	bool extended;  /* IPv4 options, or an extension header of IPv6 */
+	bool congested; /* CWR in TCP's flags */
 };
 
 #define FRAME_VLAN 0x2abc

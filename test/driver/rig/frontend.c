@@ -97,16 +97,18 @@ frontend_disconnect(struct frontend *frontend)
 }
 
 bool
-frontend_send(struct frontend *frontend, uint32_t request, bool need_reply,
-		const void *payload, uint32_t len, const int *fds, unsigned int nb_fds)
+frontend_send(struct frontend *frontend, uint32_t request, bool need_reply, const void *payload,
+		uint32_t len, const int *fds, unsigned int nb_fds)
 {
-	struct header header = { request, FLAGS_VERSION | (need_reply ? FLAGS_NEED_REPLY : 0), len };
+	struct header header = { request, FLAGS_VERSION | (need_reply ? FLAGS_NEED_REPLY : 0),
+		len };
 	union {
 		char bytes[CMSG_SPACE(MAX_FDS * sizeof(int))];
 		struct cmsghdr align;
 	} control;
 	struct iovec parts[2] = {
-		{ &header, sizeof(header) }, { (void *)(uintptr_t)payload, len },
+		{ &header, sizeof(header) },
+		{ (void *)(uintptr_t)payload, len },
 	};
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = len != 0 ? 2 : 1 };
 	struct cmsghdr *cmsg;
@@ -135,8 +137,9 @@ frontend_reply(struct frontend *frontend, uint32_t request, void *payload, size_
 	if (header.request != request || header.len > room)
 		return -1;
 	assert_int_equal(header.flags & ~FLAGS_NEED_REPLY, FLAGS_VERSION | FLAGS_REPLY);
-	if (header.len != 0 && recv(frontend->sock, payload, header.len, MSG_WAITALL) !=
-			(ssize_t)header.len)
+	if (header.len != 0 &&
+			recv(frontend->sock, payload, header.len, MSG_WAITALL) !=
+					(ssize_t)header.len)
 		return -1;
 	return (int)header.len;
 }
@@ -167,7 +170,8 @@ ask_number(struct frontend *frontend, uint32_t request)
 	uint64_t number;
 
 	if (!frontend_send(frontend, request, false, NULL, 0, NULL, 0) ||
-			frontend_reply(frontend, request, &number, sizeof(number)) != sizeof(number))
+			frontend_reply(frontend, request, &number, sizeof(number)) !=
+					sizeof(number))
 		return 0;
 	return number;
 }
@@ -189,8 +193,9 @@ frontend_hello(struct frontend *frontend)
 	if (frontend->offered == 0)
 		return ANSWER_CLOSED;
 	protocol = ask_number(frontend, REQ_GET_PROTOCOL_FEATURES) & PROTOCOL_FEATURES;
-	if (protocol != PROTOCOL_FEATURES || !frontend_send(frontend, REQ_SET_PROTOCOL_FEATURES,
-			false, &protocol, sizeof(protocol), NULL, 0))
+	if (protocol != PROTOCOL_FEATURES ||
+			!frontend_send(frontend, REQ_SET_PROTOCOL_FEATURES, false, &protocol,
+					sizeof(protocol), NULL, 0))
 		return ANSWER_CLOSED;
 	return frontend_set_features(frontend, frontend->features);
 }
@@ -220,8 +225,9 @@ frontend_set_memory(struct frontend *frontend)
 	for (i = 0; i < frontend->ram.nb_regions; i++) {
 		const struct ram_region *region = &frontend->ram.regions[i];
 
-		regions[i] = (struct frontend_region){ .gpa = region->gpa, .len = region->len,
-			.user = FRONTEND_USER(region->gpa) };
+		regions[i] = (struct frontend_region){
+			.gpa = region->gpa, .len = region->len, .user = FRONTEND_USER(region->gpa)
+		};
 		fds[i] = region->fd;
 	}
 	return frontend_set_regions(frontend, regions, fds, i);
@@ -335,7 +341,7 @@ frontend_stop_ring(struct frontend *frontend, unsigned int ring)
 
 	if (!frontend_send(frontend, REQ_GET_VRING_BASE, false, &state, sizeof(state), NULL, 0) ||
 			frontend_reply(frontend, REQ_GET_VRING_BASE, &state, sizeof(state)) !=
-				sizeof(state))
+					sizeof(state))
 		return -1;
 	assert_int_equal(state.index, ring);
 	return (int)state.num;
@@ -349,7 +355,7 @@ frontend_set_log(struct frontend *frontend, int fd, uint64_t len, uint64_t offse
 
 	/* With an acknowledgement asked for too, so that a refusal is an answer. */
 	if (!frontend_send(frontend, REQ_SET_LOG_BASE, true, payload, sizeof(payload), &fd,
-			fd < 0 ? 0 : 1))
+			    fd < 0 ? 0 : 1))
 		return ANSWER_CLOSED;
 	ret = frontend_reply(frontend, REQ_SET_LOG_BASE, reply, sizeof(reply));
 	if (ret == sizeof(reply)) {

@@ -50,7 +50,7 @@ enum frontend_request {
 };
 
 #define FRONTEND_MAX_PACKED 512 /* descriptors */
-#define FRONTEND_MAX_RINGS 256 /* of 128 queue pairs */
+#define FRONTEND_MAX_RINGS 256  /* of 128 queue pairs */
 #define FRONTEND_F_PROTOCOL (UINT64_C(1) << 30)
 #define FRONTEND_F_LOG_ALL (UINT64_C(1) << VHOST_F_LOG_ALL)
 #define FRONTEND_F_MRG (UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF)
@@ -73,8 +73,8 @@ enum frontend_request {
 struct frontend {
 	int sock;
 	struct guest_ram ram;
-	uint64_t features;  /* what it negotiates, LOG_ALL included when on */
-	uint64_t offered;   /* what the back-end offers */
+	uint64_t features; /* what it negotiates, LOG_ALL included when on */
+	uint64_t offered;  /* what the back-end offers */
 	uint16_t ring_size;
 	unsigned int nb_rings;
 	struct ring_writer rings[FRONTEND_MAX_RINGS];
@@ -117,8 +117,8 @@ int frontend_reply(struct frontend *frontend, uint32_t request, void *payload, s
 /* What became of a message that asks for an acknowledgement. */
 enum frontend_answer { ANSWER_OK, ANSWER_REFUSED, ANSWER_CLOSED };
 
-enum frontend_answer frontend_ask(struct frontend *frontend, uint32_t request,
-		const void *payload, uint32_t len, const int *fds, unsigned int nb_fds);
+enum frontend_answer frontend_ask(struct frontend *frontend, uint32_t request, const void *payload,
+		uint32_t len, const int *fds, unsigned int nb_fds);
 
 /*
  * The back-end acknowledges a message before it has told everybody what
@@ -132,10 +132,8 @@ enum frontend_answer frontend_set_features(struct frontend *frontend, uint64_t f
 enum frontend_answer frontend_set_memory(struct frontend *frontend);
 enum frontend_answer frontend_set_regions(struct frontend *frontend,
 		const struct frontend_region *regions, const int *fds, unsigned int n);
-enum frontend_answer frontend_set_num(struct frontend *frontend, unsigned int ring,
-		uint32_t size);
-enum frontend_answer frontend_set_base(struct frontend *frontend, unsigned int ring,
-		uint32_t base);
+enum frontend_answer frontend_set_num(struct frontend *frontend, unsigned int ring, uint32_t size);
+enum frontend_answer frontend_set_base(struct frontend *frontend, unsigned int ring, uint32_t base);
 void frontend_fill_addr(struct frontend *frontend, unsigned int ring,
 		struct vhost_vring_addr *addr);
 enum frontend_answer frontend_set_addr(struct frontend *frontend, unsigned int ring);

@@ -29,8 +29,9 @@
 
 static const struct rig_options legacy = { .size = 512, .logging = true };
 static const struct rig_options modern = { .size = 512, .logging = true, .version_1 = true };
-static const struct rig_options mergeable = { .size = 512, .logging = true, .version_1 = true,
-	.mergeable = true, .start = 65000 };
+static const struct rig_options mergeable = {
+	.size = 512, .logging = true, .version_1 = true, .mergeable = true, .start = 65000
+};
 static const struct rig_options silent = { .size = 512, .version_1 = true, .mergeable = true };
 
 /* The guest's available buffers, oldest first. */

@@ -172,6 +172,7 @@ ram_forget_written(struct guest_ram *ram)
 	unsigned int i;
 
 	for (i = 0; i < ram->nb_regions; i++)
-		memset(ram->regions[i].written, 0, ram->regions[i].len / RAM_PAGE *
-				sizeof(ram->regions[i].written[0]));
+		memset(ram->regions[i].written, 0,
+				ram->regions[i].len / RAM_PAGE *
+						sizeof(ram->regions[i].written[0]));
 }

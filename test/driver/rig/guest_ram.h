@@ -24,7 +24,7 @@
 struct ram_region {
 	uint64_t gpa; /* whole pages, as is len */
 	uint64_t len;
-	int fd;       /* of the memory, for a front-end to hand over */
+	int fd; /* of the memory, for a front-end to hand over */
 	uint8_t *host;
 	uint8_t *image;
 	bool *written; /* per page: the back-end was expected to write there */

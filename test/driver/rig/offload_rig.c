@@ -37,8 +37,11 @@ offload_destroy(struct rig *rig)
 struct frame_kind
 frame_kind_of(unsigned int i)
 {
-	return (struct frame_kind){ .ipv6 = i & 1, .udp = i & 2, .tagged = i & 4,
-		.extended = i & 8, .congested = (i & 16) && !(i & 2) };
+	return (struct frame_kind){ .ipv6 = i & 1,
+		.udp = i & 2,
+		.tagged = i & 4,
+		.extended = i & 8,
+		.congested = (i & 16) && !(i & 2) };
 }
 
 bool

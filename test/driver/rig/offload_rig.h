@@ -13,7 +13,7 @@
 #include "rig/frame.h"
 #include "rig/ring_rig.h"
 
-#define BIT(feature) (1ULL << VIRTIO_NET_F_ ## feature)
+#define BIT(feature) (1ULL << VIRTIO_NET_F_##feature)
 #define HOST_GSO (BIT(HOST_TSO4) | BIT(HOST_TSO6) | BIT(HOST_UFO) | BIT(HOST_ECN))
 #define GUEST_GSO (BIT(GUEST_TSO4) | BIT(GUEST_TSO6) | BIT(GUEST_UFO) | BIT(GUEST_ECN))
 #define ALL (BIT(CSUM) | BIT(GUEST_CSUM) | HOST_GSO | GUEST_GSO)

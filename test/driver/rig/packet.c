@@ -70,12 +70,10 @@ packet_is(const struct rte_mbuf *mbuf, uint32_t number, uint32_t len)
 	const char *reason;
 	uint32_t done = 0;
 
-	if (rte_mbuf_check(mbuf, 1, &reason) < 0 || mbuf->pkt_len != len ||
-			mbuf->ol_flags != 0)
+	if (rte_mbuf_check(mbuf, 1, &reason) < 0 || mbuf->pkt_len != len || mbuf->ol_flags != 0)
 		return false;
 	for (; mbuf != NULL; mbuf = mbuf->next) {
-		if (memcmp(rte_pktmbuf_mtod(mbuf, const void *), bytes + done,
-				mbuf->data_len) != 0)
+		if (memcmp(rte_pktmbuf_mtod(mbuf, const void *), bytes + done, mbuf->data_len) != 0)
 			return false;
 		done += mbuf->data_len;
 	}

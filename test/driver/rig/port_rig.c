@@ -45,7 +45,8 @@ port_configure(struct port_rig *port)
 		.intr_conf = { .rxq = port->rx_interrupts } };
 	uint16_t i;
 
-	assert_int_equal(rte_eth_dev_configure(port->id, port->nb_queues, port->nb_queues, &conf), 0);
+	assert_int_equal(rte_eth_dev_configure(port->id, port->nb_queues, port->nb_queues, &conf),
+			0);
 	for (i = 0; i < port->nb_queues; i++) {
 		assert_int_equal(rte_eth_rx_queue_setup(port->id, i, 256, 0, NULL, port->pool), 0);
 		assert_int_equal(rte_eth_tx_queue_setup(port->id, i, 256, 0, NULL), 0);
@@ -80,8 +81,7 @@ port_create(struct port_rig *port, unsigned int number, uint16_t nb_queues, cons
 }
 
 void
-port_create_sleepy(struct port_rig *port, unsigned int number, uint16_t nb_queues,
-		const char *more)
+port_create_sleepy(struct port_rig *port, unsigned int number, uint16_t nb_queues, const char *more)
 {
 	port->rx_interrupts = true;
 	create(port, number, nb_queues, more);
@@ -135,7 +135,7 @@ static uint64_t
 buffer_gpa(const struct frontend *frontend, unsigned int ring, uint16_t position)
 {
 	return FRONTEND_LOW + ring * frontend_room(frontend) +
-		ring_slot(&frontend->rings[ring], position) * UINT64_C(2048) + 20;
+			ring_slot(&frontend->rings[ring], position) * UINT64_C(2048) + 20;
 }
 
 static uint16_t
@@ -153,8 +153,8 @@ offer(struct frontend *frontend, unsigned int ring, uint32_t len)
 }
 
 bool
-port_to_guest(struct port_rig *port, struct frontend *frontend, unsigned int pair,
-		uint32_t number, unsigned int n)
+port_to_guest(struct port_rig *port, struct frontend *frontend, unsigned int pair, uint32_t number,
+		unsigned int n)
 {
 	struct ring_writer *ring = &frontend->rings[2 * pair];
 	uint8_t bytes[2048], header[12] = { 0 };
@@ -181,8 +181,8 @@ port_to_guest(struct port_rig *port, struct frontend *frontend, unsigned int pai
 		assert_int_equal(used.len, len_of(number) + header_len(frontend));
 		ram_read(&frontend->ram, gpa, bytes, used.len);
 		assert_memory_equal(bytes, header, header_len(frontend));
-		assert_memory_equal(bytes + header_len(frontend), packet_bytes(number, len_of(number)),
-				len_of(number));
+		assert_memory_equal(bytes + header_len(frontend),
+				packet_bytes(number, len_of(number)), len_of(number));
 	}
 	return true;
 }
@@ -191,8 +191,7 @@ static uint16_t
 offer_packet(struct frontend *frontend, unsigned int pair, uint32_t number)
 {
 	static const uint8_t header[12];
-	uint64_t gpa = buffer_gpa(frontend, 2 * pair + 1,
-			frontend->rings[2 * pair + 1].next_avail);
+	uint64_t gpa = buffer_gpa(frontend, 2 * pair + 1, frontend->rings[2 * pair + 1].next_avail);
 	uint32_t len = len_of(number);
 
 	ram_write(&frontend->ram, gpa, header, header_len(frontend));
@@ -238,11 +237,11 @@ port_from_guest(struct port_rig *port, struct frontend *frontend, unsigned int p
 }
 
 bool
-port_exchange(struct port_rig *port, struct frontend *frontend, unsigned int pair,
-		uint32_t number, unsigned int n)
+port_exchange(struct port_rig *port, struct frontend *frontend, unsigned int pair, uint32_t number,
+		unsigned int n)
 {
 	return port_to_guest(port, frontend, pair, number, n) &&
-		port_from_guest(port, frontend, pair, number + n, n);
+			port_from_guest(port, frontend, pair, number + n, n);
 }
 
 void
@@ -252,8 +251,7 @@ port_offer_room(struct frontend *frontend, unsigned int pair)
 }
 
 bool
-port_send(struct port_rig *port, struct frontend *frontend, unsigned int pair,
-		struct rte_mbuf *pkt)
+port_send(struct port_rig *port, struct frontend *frontend, unsigned int pair, struct rte_mbuf *pkt)
 {
 	struct vring_used_elem used;
 	uint64_t end = deadline();

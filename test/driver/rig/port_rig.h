@@ -16,7 +16,7 @@
 
 struct port_rig {
 	char name[32];
-	char path[64];      /* of the socket */
+	char path[64]; /* of the socket */
 	uint16_t id;
 	uint16_t nb_queues;
 	bool rx_interrupts; /* configured with them */
@@ -28,8 +28,7 @@ const char *port_rig_folder(void);
 void port_rig_remove_folder(void);
 
 /* Probe `net_dirtylog<number>`, configure and start it. `more` are devargs. */
-void port_create(struct port_rig *port, unsigned int number, uint16_t nb_queues,
-		const char *more);
+void port_create(struct port_rig *port, unsigned int number, uint16_t nb_queues, const char *more);
 /* The same with receive interrupts. */
 void port_create_sleepy(struct port_rig *port, unsigned int number, uint16_t nb_queues,
 		const char *more);

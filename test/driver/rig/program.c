@@ -42,7 +42,9 @@ program_run(const struct program *program, int argc, char **argv)
 	tests = rig_packed ? program->packed : program->split;
 	selected = select_tests(&options, tests.tests, &tests.nb);
 	snprintf(name, sizeof(name), "%s%s", program->name,
-			!has_choice ? "" : rig_packed ? "/packed" : "/split");
+			!has_choice                ? "" :
+					rig_packed ? "/packed" :
+						     "/split");
 	eal_start(program->name);
 	ret = _cmocka_run_group_tests(name, selected, tests.nb, program->group_setup,
 			program->group_teardown);

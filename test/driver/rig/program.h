@@ -21,10 +21,13 @@ struct program_tests {
 };
 
 /* Of an array. */
-#define PROGRAM_TESTS(array) { (array), sizeof(array) / sizeof((array)[0]) }
+#define PROGRAM_TESTS(array) \
+	{ \
+		(array), sizeof(array) / sizeof((array)[0]) \
+	}
 
 struct program {
-	const char *name; /* of the file, without "test_" */
+	const char *name;            /* of the file, without "test_" */
 	struct program_tests split;  /* none: it does not run with split rings */
 	struct program_tests packed; /* the same of packed rings */
 	CMFixtureFunction group_setup;

@@ -84,8 +84,7 @@ create_pool(const char *name, unsigned int n, uint16_t room)
 	struct rte_mempool *pool;
 
 	snprintf(unique, sizeof(unique), "%s%u", name, count++);
-	pool = rte_pktmbuf_pool_create(unique, n, 0, 0, RTE_PKTMBUF_HEADROOM + room,
-			SOCKET_ID_ANY);
+	pool = rte_pktmbuf_pool_create(unique, n, 0, 0, RTE_PKTMBUF_HEADROOM + room, SOCKET_ID_ANY);
 	assert_non_null(pool);
 	return pool;
 }
@@ -125,16 +124,14 @@ open_marked(struct rig *rig, struct rig_side *side)
 	uint16_t no_notify = VRING_USED_F_NO_NOTIFY, disable = VRING_PACKED_EVENT_FLAG_DISABLE;
 
 	side->index_gpa = rig_packed ? ring->desc : ring->used;
-	queue->used_bitmap = dirtylog_find(rig->dl, side->index_gpa,
-			&queue->used_offset);
+	queue->used_bitmap = dirtylog_find(rig->dl, side->index_gpa, &queue->used_offset);
 	assert_int_equal(dirtylog_open(rig->dl, &queue->marker, side->index_gpa), 0);
 	if (!rig_packed) {
 		/* The guest is told not to kick; closing the queue marks it at the latest. */
 		ram_write(&rig->ram, ring->used, &no_notify, sizeof(no_notify));
 		return;
 	}
-	queue->event[0].bitmap = dirtylog_find(rig->dl, ring->used,
-			&queue->event[0].offset);
+	queue->event[0].bitmap = dirtylog_find(rig->dl, ring->used, &queue->event[0].offset);
 	assert_int_equal(dirtylog_mark_gpa(rig->dl, ring->used, 4), 0);
 	ram_expect(&rig->ram, ring->used + 2, &disable, sizeof(disable));
 }
@@ -156,8 +153,7 @@ open_side(struct rig *rig, struct rig_side *side)
 	queue->header_len = rig->header_len;
 	queue->call_fd = side->call;
 	vnet_offload_open(queue, rig->options.features);
-	assert_int_equal(rig_packed ? vnet_packed_start(queue) : vnet_split_start(queue),
-			0);
+	assert_int_equal(rig_packed ? vnet_packed_start(queue) : vnet_split_start(queue), 0);
 	open_marked(rig, side);
 }
 
@@ -446,7 +442,7 @@ rig_log_errors(const struct rig *rig)
 			if (errors++ == 0)
 				fprintf(stderr, "the page at GPA 0x%" PRIx64 " was %s\n", gpa,
 						wanted ? "written and is not marked" :
-						"not written and is marked");
+							 "not written and is marked");
 		}
 	}
 	if (frontend_log_count(&rig->log) != marked) {

@@ -51,10 +51,10 @@ struct rig_side {
 	struct ring_writer ring;
 	uint16_t slots[32768];
 	int call;
-	uint16_t model_used;  /* the position up to which the back-end should have used */
-	uint16_t shown_used;  /* and the one that it has shown */
-	uint64_t index_gpa;   /* the index; packed: the flags that were shown last */
-	bool index_pending;   /* it was stored and its page is not marked yet */
+	uint16_t model_used; /* the position up to which the back-end should have used */
+	uint16_t shown_used; /* and the one that it has shown */
+	uint64_t index_gpa;  /* the index; packed: the flags that were shown last */
+	bool index_pending;  /* it was stored and its page is not marked yet */
 };
 
 /* Buffers that are available, as the model knows them. */
@@ -84,12 +84,12 @@ struct rig {
 
 /* How the memory for a packet is cut into buffers. */
 enum rig_shape {
-	SHAPE_ONE,            /* a single descriptor */
-	SHAPE_HEADER_APART,   /* the header in a descriptor of its own */
-	SHAPE_PIECES,         /* many small ones, in any lengths */
+	SHAPE_ONE,          /* a single descriptor */
+	SHAPE_HEADER_APART, /* the header in a descriptor of its own */
+	SHAPE_PIECES,       /* many small ones, in any lengths */
 	SHAPE_INDIRECT,
 	SHAPE_INDIRECT_PIECES,
-	SHAPE_MIXED,          /* a direct one, then an indirect table; packed: a table only */
+	SHAPE_MIXED, /* a direct one, then an indirect table; packed: a table only */
 	NB_SHAPES
 };
 
@@ -122,8 +122,7 @@ void rig_expect_used(struct rig *rig, struct rig_side *side, uint16_t head, uint
 
 /* Bursts of the driver, with what the model says of the index and its page. */
 uint16_t rig_transmit(struct rig *rig, struct rte_mbuf **pkts, uint16_t n);
-uint16_t rig_receive(struct rig *rig, struct rte_mempool *pool, struct rte_mbuf **pkts,
-		uint16_t n);
+uint16_t rig_receive(struct rig *rig, struct rte_mempool *pool, struct rte_mbuf **pkts, uint16_t n);
 
 /*
  * Pages that are marked and were not written, or the other way round. The

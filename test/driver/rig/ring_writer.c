@@ -23,7 +23,7 @@ uint64_t
 ring_footprint(uint16_t size)
 {
 	return whole_pages(ring_desc_len(size) + ring_avail_len(size)) +
-		whole_pages(ring_used_len(size));
+			whole_pages(ring_used_len(size));
 }
 
 /* Flags of a descriptor that has not been made available in the round of a position. */
@@ -108,8 +108,8 @@ make_desc(uint64_t addr, uint32_t len, uint16_t flags, uint16_t next)
 }
 
 void
-ring_set_desc(struct ring_writer *ring, uint16_t index, uint64_t addr, uint32_t len,
-		uint16_t flags, uint16_t next)
+ring_set_desc(struct ring_writer *ring, uint16_t index, uint64_t addr, uint32_t len, uint16_t flags,
+		uint16_t next)
 {
 	struct vring_desc desc = make_desc(addr, len, flags, next);
 
@@ -122,7 +122,9 @@ ring_set_packed(struct ring_writer *ring, unsigned int ahead, uint64_t addr, uin
 {
 	uint16_t position = ring_step(ring, ring->next_avail, (int)ahead);
 	uint64_t at = ring_used_entry(ring, position);
-	struct vring_packed_desc desc = { .addr = addr, .len = len, .id = id,
+	struct vring_packed_desc desc = { .addr = addr,
+		.len = len,
+		.id = id,
 		.flags = flags | (position & WRAP ? F_AVAIL : F_USED) };
 
 	if (ring->held == 0) {
@@ -160,8 +162,10 @@ describe_packed(struct ring_writer *ring, const struct guest_buffer *buffers,
 	assert_int_equal(form, FORM_INDIRECT);
 	for (i = 0; i < nb_buffers; i++) {
 		/* Id and flags other than the direction mean nothing here. */
-		struct vring_packed_desc desc = { .addr = buffers[i].gpa, .len = buffers[i].len,
-			.id = (uint16_t)~id, .flags = direction | (i % 2 ? VRING_DESC_F_NEXT : 0) };
+		struct vring_packed_desc desc = { .addr = buffers[i].gpa,
+			.len = buffers[i].len,
+			.id = (uint16_t)~id,
+			.flags = direction | (i % 2 ? VRING_DESC_F_NEXT : 0) };
 
 		ram_write(ring->ram, table + i * sizeof(desc), &desc, sizeof(desc));
 	}
@@ -172,8 +176,8 @@ describe_packed(struct ring_writer *ring, const struct guest_buffer *buffers,
 }
 
 uint16_t
-ring_describe(struct ring_writer *ring, const struct guest_buffer *buffers,
-		unsigned int nb_buffers, bool device_writes, enum chain_form form, uint64_t table)
+ring_describe(struct ring_writer *ring, const struct guest_buffer *buffers, unsigned int nb_buffers,
+		bool device_writes, enum chain_form form, uint64_t table)
 {
 	uint16_t direction = device_writes ? VRING_DESC_F_WRITE : 0;
 	unsigned int nb_direct = form == FORM_DIRECT ? nb_buffers : form == FORM_MIXED ? 1 : 0;
@@ -206,8 +210,7 @@ ring_describe(struct ring_writer *ring, const struct guest_buffer *buffers,
 
 		ram_write(ring->ram, slot, &desc, sizeof(desc));
 	}
-	ring_set_desc(ring, index, table,
-			(uint32_t)(nb_indirect * sizeof(struct vring_desc)),
+	ring_set_desc(ring, index, table, (uint32_t)(nb_indirect * sizeof(struct vring_desc)),
 			VRING_DESC_F_INDIRECT, 0);
 	return head;
 }
@@ -219,8 +222,8 @@ ring_add(struct ring_writer *ring, uint16_t head)
 		ring->next_avail = ring_step(ring, ring->next_avail, ring->slots[head]);
 		return;
 	}
-	ram_write(ring->ram, ring->avail + 4 + (ring->next_avail & (ring->size - 1)) * 2U,
-			&head, sizeof(head));
+	ram_write(ring->ram, ring->avail + 4 + (ring->next_avail & (ring->size - 1)) * 2U, &head,
+			sizeof(head));
 	ring->next_avail++;
 }
 
@@ -251,8 +254,8 @@ ring_take_back(struct ring_writer *ring, uint16_t position)
 
 			ring->next_avail = ring_step(ring, ring->next_avail, -1);
 			flags = old_flags(ring->next_avail);
-			ram_write(ring->ram, ring_used_entry(ring, ring->next_avail) + 14,
-					&flags, sizeof(flags));
+			ram_write(ring->ram, ring_used_entry(ring, ring->next_avail) + 14, &flags,
+					sizeof(flags));
 		}
 		return;
 	}
@@ -289,8 +292,7 @@ ring_used_index(struct ring_writer *ring)
 			position = ring_step(ring, position, ring->slots[entry.id]);
 		return position;
 	}
-	return __atomic_load_n((uint16_t *)ram_host(ring->ram, ring->used + 2),
-			__ATOMIC_ACQUIRE);
+	return __atomic_load_n((uint16_t *)ram_host(ring->ram, ring->used + 2), __ATOMIC_ACQUIRE);
 }
 
 uint64_t

@@ -27,12 +27,12 @@ struct ring_writer {
 	uint16_t size;
 	uint16_t next_avail; /* the guest's own positions */
 	uint16_t next_used;
-	uint16_t next_desc;  /* count of descriptors, or ids, handed out */
+	uint16_t next_desc; /* count of descriptors, or ids, handed out */
 
 	/* Packed rings. */
-	uint64_t held;       /* GPA of flags that the next publish stores, or 0 */
+	uint64_t held; /* GPA of flags that the next publish stores, or 0 */
 	uint16_t held_flags;
-	uint16_t *slots;     /* by id: descriptors of the ring that the chain has */
+	uint16_t *slots; /* by id: descriptors of the ring that the chain has */
 };
 
 /* One buffer of a chain. */
@@ -108,8 +108,7 @@ void ring_set_packed(struct ring_writer *ring, unsigned int ahead, uint64_t addr
  * Returns the head.
  */
 uint16_t ring_describe(struct ring_writer *ring, const struct guest_buffer *buffers,
-		unsigned int nb_buffers, bool device_writes, enum chain_form form,
-		uint64_t table);
+		unsigned int nb_buffers, bool device_writes, enum chain_form form, uint64_t table);
 
 /* Put a chain that was described into the ring; the back-end sees it after ring_publish(). */
 void ring_add(struct ring_writer *ring, uint16_t head);

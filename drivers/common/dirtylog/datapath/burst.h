@@ -28,8 +28,9 @@ vnet_receive(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 		return 0;
 	if (vnet_rarp_is_due(queue))
 		announced = vnet_rarp_receive(queue, pkts, nb_pkts);
-	done = announced + (queue->packed ? vnet_packed_receive : vnet_split_receive)(
-			queue, pkts + announced, nb_pkts - announced);
+	done = announced +
+			(queue->packed ? vnet_packed_receive : vnet_split_receive)(queue,
+					pkts + announced, nb_pkts - announced);
 	dirtylog_burst_end(&queue->marker);
 	vnet_count_burst(queue, pkts, done);
 	return done;
@@ -44,7 +45,7 @@ vnet_transmit(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts
 	if (unlikely(!dirtylog_burst_begin(&queue->marker)))
 		return 0;
 	done = queue->packed ? vnet_packed_transmit(queue, pkts, nb_pkts) :
-			vnet_split_transmit(queue, pkts, nb_pkts);
+			       vnet_split_transmit(queue, pkts, nb_pkts);
 	dirtylog_burst_end(&queue->marker);
 	vnet_count_burst(queue, pkts, done);
 	return done;

@@ -15,7 +15,7 @@
 /* Requests that may be under way: each is done when its submission returns. */
 #define NB_REQUESTS 64
 
-/* The completed requests, as the kernel shows them to the process (linux/aio.c). */
+/* The completed requests, as the kernel shows them to the process (its aio ring). */
 struct completions {
 	uint32_t id;
 	uint32_t nb;

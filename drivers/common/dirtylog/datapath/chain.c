@@ -20,7 +20,8 @@ static int
 add_buffer(struct vnet_queue *queue, uint64_t gpa, uint32_t len, int n)
 {
 	while (len != 0) {
-		const struct dirtylog_region *region = dirtylog_memory_find(queue->mem, gpa, &queue->hint);
+		const struct dirtylog_region *region = dirtylog_memory_find(queue->mem, gpa,
+				&queue->hint);
 		struct vnet_iov *iov = &queue->iov[n];
 
 		if (region == NULL) {
@@ -28,8 +29,7 @@ add_buffer(struct vnet_queue *queue, uint64_t gpa, uint32_t len, int n)
 			return -1;
 		}
 		if (n == VNET_MAX_IOV) {
-			vnet_queue_fault(queue, VNET_FAULT_LOOP, (uint64_t)n,
-					VNET_MAX_IOV);
+			vnet_queue_fault(queue, VNET_FAULT_LOOP, (uint64_t)n, VNET_MAX_IOV);
 			return -1;
 		}
 		iov->region = region;
@@ -47,8 +47,8 @@ static const void *
 find_indirect(struct vnet_queue *queue, uint64_t table, uint32_t index)
 {
 	uint64_t gpa = table + index * ENTRY_LEN;
-	const struct dirtylog_region *region = dirtylog_memory_find_range(queue->mem, gpa, ENTRY_LEN,
-			&queue->hint);
+	const struct dirtylog_region *region = dirtylog_memory_find_range(queue->mem, gpa,
+			ENTRY_LEN, &queue->hint);
 
 	if (region == NULL ||
 			(uintptr_t)dirtylog_region_host(region, gpa) % _Alignof(uint64_t) != 0) {
@@ -85,8 +85,8 @@ end_chain(struct vnet_queue *queue, int from, int n)
 }
 
 int
-vnet_chain_walk(struct vnet_queue *queue, uint16_t head, bool device_writes,
-		int from, uint64_t *len)
+vnet_chain_walk(struct vnet_queue *queue, uint16_t head, bool device_writes, int from,
+		uint64_t *len)
 {
 	uint16_t direction = device_writes ? VRING_DESC_F_WRITE : 0;
 	uint32_t limit = queue->size; /* entries of the table in use */
@@ -100,12 +100,11 @@ vnet_chain_walk(struct vnet_queue *queue, uint16_t head, bool device_writes,
 	*len = 0;
 	for (;;) {
 		if (index >= limit || steps++ == RTE_MIN(limit, (uint32_t)VNET_MAX_IOV)) {
-			vnet_queue_fault(queue, index >= limit ? VNET_FAULT_HEAD :
-					VNET_FAULT_LOOP, index, limit);
+			vnet_queue_fault(queue, index >= limit ? VNET_FAULT_HEAD : VNET_FAULT_LOOP,
+					index, limit);
 			return -1;
 		}
-		entry = in_table ? find_indirect(queue, indirect, index) :
-				&queue->desc[index];
+		entry = in_table ? find_indirect(queue, indirect, index) : &queue->desc[index];
 		if (entry == NULL)
 			return -1;
 		desc = vnet_read_desc(entry);
@@ -113,7 +112,7 @@ vnet_chain_walk(struct vnet_queue *queue, uint16_t head, bool device_writes,
 
 		if (desc.flags & VRING_DESC_F_INDIRECT) {
 			if (!check_indirect(queue, !in_table && !(desc.flags & VRING_DESC_F_NEXT),
-					desc.len))
+					    desc.len))
 				return -1;
 			in_table = true;
 			indirect = desc.addr;
@@ -138,8 +137,8 @@ vnet_chain_walk(struct vnet_queue *queue, uint16_t head, bool device_writes,
 
 /* The buffers of an indirect table of a packed ring: all of its entries, in order. */
 static int
-add_packed_table(struct vnet_queue *queue, uint64_t table, uint32_t nb_entries,
-		uint16_t direction, int n, uint64_t *len)
+add_packed_table(struct vnet_queue *queue, uint64_t table, uint32_t nb_entries, uint16_t direction,
+		int n, uint64_t *len)
 {
 	uint32_t i;
 
@@ -177,8 +176,7 @@ add_packed_table(struct vnet_queue *queue, uint64_t table, uint32_t nb_entries,
 /* What a descriptor of a packed ring describes. Returns as add_buffer(). */
 static int
 add_packed_desc(struct vnet_queue *queue, const struct vring_packed_desc *desc,
-		union vnet_packed_tail tail, bool alone, uint16_t direction, int n,
-		uint64_t *len)
+		union vnet_packed_tail tail, bool alone, uint16_t direction, int n, uint64_t *len)
 {
 	uint64_t addr = vnet_read_addr(desc);
 
@@ -196,8 +194,8 @@ add_packed_desc(struct vnet_queue *queue, const struct vring_packed_desc *desc,
 }
 
 int
-vnet_chain_walk_packed(struct vnet_queue *queue, uint16_t index, uint16_t limit,
-		bool device_writes, int from, uint64_t *len, struct vnet_packed_buffer *buffer)
+vnet_chain_walk_packed(struct vnet_queue *queue, uint16_t index, uint16_t limit, bool device_writes,
+		int from, uint64_t *len, struct vnet_packed_buffer *buffer)
 {
 	uint16_t direction = device_writes ? VRING_DESC_F_WRITE : 0;
 	union vnet_packed_tail tail;
@@ -220,8 +218,8 @@ vnet_chain_walk_packed(struct vnet_queue *queue, uint16_t index, uint16_t limit,
 		/* What is bad is walked to its end: only there is the buffer's id. */
 		if (n >= 0)
 			n = add_packed_desc(queue, desc, tail,
-					count == 0 && !(tail.flags & VRING_DESC_F_NEXT),
-					direction, n, len);
+					count == 0 && !(tail.flags & VRING_DESC_F_NEXT), direction,
+					n, len);
 		index = index + 1 == queue->size ? 0 : index + 1;
 		count++;
 	} while (tail.flags & VRING_DESC_F_NEXT);
@@ -240,8 +238,7 @@ seek(const struct vnet_iov *iov, uint32_t *skip)
 }
 
 void
-vnet_chain_write(const struct vnet_iov *iov, uint32_t skip, const void *data,
-		uint32_t len)
+vnet_chain_write(const struct vnet_iov *iov, uint32_t skip, const void *data, uint32_t len)
 {
 	const uint8_t *from = data;
 
@@ -285,8 +282,7 @@ vnet_chain_peek(const struct vnet_iov *iov, void *data, uint32_t len)
 }
 
 bool
-vnet_chain_read(const struct vnet_iov *iov, uint32_t skip, uint32_t len,
-		struct rte_mbuf *mbuf)
+vnet_chain_read(const struct vnet_iov *iov, uint32_t skip, uint32_t len, struct rte_mbuf *mbuf)
 {
 	struct rte_mbuf *tail = mbuf;
 

@@ -19,8 +19,8 @@
  * Returns the index after the last iov, or -1: the chain is bad, which is
  * counted already.
  */
-int vnet_chain_walk(struct vnet_queue *queue, uint16_t head, bool device_writes,
-		int from, uint64_t *len);
+int vnet_chain_walk(struct vnet_queue *queue, uint16_t head, bool device_writes, int from,
+		uint64_t *len);
 
 /*
  * The same for a packed ring, where the chain's descriptors follow each other.
@@ -30,16 +30,13 @@ int vnet_chain_walk(struct vnet_queue *queue, uint16_t head, bool device_writes,
  * that has an end; of one without, nb_desc is 0.
  */
 int vnet_chain_walk_packed(struct vnet_queue *queue, uint16_t index, uint16_t limit,
-		bool device_writes, int from, uint64_t *len,
-		struct vnet_packed_buffer *buffer);
+		bool device_writes, int from, uint64_t *len, struct vnet_packed_buffer *buffer);
 
 /* Copy `len` bytes to the iov, `skip` bytes into them. They have the room. */
-void vnet_chain_write(const struct vnet_iov *iov, uint32_t skip, const void *data,
-		uint32_t len);
+void vnet_chain_write(const struct vnet_iov *iov, uint32_t skip, const void *data, uint32_t len);
 
 /* Mark the first `len` bytes of the iov, which were written. */
-void vnet_chain_mark(struct vnet_queue *queue, const struct vnet_iov *iov,
-		uint64_t len);
+void vnet_chain_mark(struct vnet_queue *queue, const struct vnet_iov *iov, uint64_t len);
 
 /* Copy the first `len` bytes of the iov, which are that long. */
 void vnet_chain_peek(const struct vnet_iov *iov, void *data, uint32_t len);

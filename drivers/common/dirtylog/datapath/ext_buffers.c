@@ -42,8 +42,7 @@ vnet_ext_buffers_attach(struct vnet_queue *queue, struct rte_mbuf *pkt, uint32_t
 	uint16_t size = VNET_EXT_SIZE;
 	void *buffer;
 
-	if (queue->ext_buffers == NULL || len <= rte_pktmbuf_tailroom(pkt) ||
-			len > VNET_EXT_ROOM)
+	if (queue->ext_buffers == NULL || len <= rte_pktmbuf_tailroom(pkt) || len > VNET_EXT_ROOM)
 		return true;
 	if (rte_mempool_get(queue->ext_buffers, &buffer) != 0)
 		return !queue->linear;

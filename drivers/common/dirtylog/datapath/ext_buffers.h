@@ -19,8 +19,10 @@
 #define VNET_EXT_SIZE UINT16_MAX
 
 /* Room for a packet in it: the longest that Linux makes, and some more. */
-#define VNET_EXT_ROOM ((uint32_t)(RTE_ALIGN_FLOOR(VNET_EXT_SIZE - \
-	sizeof(struct rte_mbuf_ext_shared_info), sizeof(uintptr_t)) - RTE_PKTMBUF_HEADROOM))
+#define VNET_EXT_ROOM \
+	((uint32_t)(RTE_ALIGN_FLOOR(VNET_EXT_SIZE - sizeof(struct rte_mbuf_ext_shared_info), \
+				    sizeof(uintptr_t)) - \
+			RTE_PKTMBUF_HEADROOM))
 
 /*
  * The pool of a receive queue, by a name of its own. Returns NULL if there is no
@@ -50,8 +52,7 @@ vnet_ext_buffers_longest(const struct vnet_queue *queue, const struct rte_mbuf *
  * Give a fresh mbuf the room for `len` bytes, if it has to be and can be.
  * Returns false if the packet has to wait for a buffer.
  */
-bool vnet_ext_buffers_attach(struct vnet_queue *queue, struct rte_mbuf *pkt,
-		uint32_t len);
+bool vnet_ext_buffers_attach(struct vnet_queue *queue, struct rte_mbuf *pkt, uint32_t len);
 
 /* Make an mbuf fresh again: without segments, buffer, contents. */
 void vnet_ext_buffers_renew(struct rte_mbuf *pkt);

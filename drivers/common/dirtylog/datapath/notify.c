@@ -34,8 +34,10 @@ write_used_word(struct vnet_queue *queue, uint16_t *word, uint16_t value)
 {
 	__atomic_store_n(word, value, __ATOMIC_RELAXED);
 	if (queue->marker.logging)
-		dirtylog_mark(&queue->marker, queue->used_bitmap, queue->used_offset +
-				(uint64_t)((uint8_t *)word - (uint8_t *)queue->used),
+		dirtylog_mark(&queue->marker, queue->used_bitmap,
+				queue->used_offset +
+						(uint64_t)((uint8_t *)word -
+								(uint8_t *)queue->used),
 				sizeof(*word));
 }
 

@@ -39,7 +39,7 @@ vnet_split_wants(const struct vnet_queue *queue, uint16_t old, uint16_t now)
 {
 	if (queue->event_idx)
 		return !queue->signalled_valid ||
-			vring_need_event(vnet_used_event(queue), now, old);
+				vring_need_event(vnet_used_event(queue), now, old);
 	return !(__atomic_load_n(&queue->avail->flags, __ATOMIC_RELAXED) &
 			VRING_AVAIL_F_NO_INTERRUPT);
 }
@@ -93,7 +93,7 @@ vnet_notify_guest(struct vnet_queue *queue)
 	 */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	wanted = queue->packed ? vnet_packed_wants(queue, old, now) :
-			vnet_split_wants(queue, old, now);
+				 vnet_split_wants(queue, old, now);
 	queue->signalled = now;
 	queue->signalled_valid = true;
 	if (wanted) {

@@ -12,10 +12,10 @@
 #include "datapath/offload.h"
 
 /* Features that let a guest send a header that is not all zero. */
-#define HOST_FEATURES ( \
-	(1ULL << VIRTIO_NET_F_CSUM) | (1ULL << VIRTIO_NET_F_HOST_TSO4) | \
-	(1ULL << VIRTIO_NET_F_HOST_TSO6) | (1ULL << VIRTIO_NET_F_HOST_UFO) | \
-	(1ULL << VIRTIO_NET_F_GSO))
+#define HOST_FEATURES \
+	((1ULL << VIRTIO_NET_F_CSUM) | (1ULL << VIRTIO_NET_F_HOST_TSO4) | \
+			(1ULL << VIRTIO_NET_F_HOST_TSO6) | (1ULL << VIRTIO_NET_F_HOST_UFO) | \
+			(1ULL << VIRTIO_NET_F_GSO))
 
 #define TCP_CHECKSUM offsetof(struct rte_tcp_hdr, cksum)
 #define UDP_CHECKSUM offsetof(struct rte_udp_hdr, dgram_cksum)
@@ -115,7 +115,7 @@ static uint16_t
 sum_pseudo_header(const uint8_t *ip, bool is_ipv4, uint8_t protocol, uint32_t len)
 {
 	uint64_t sum = (uint64_t)rte_cpu_to_be_16(protocol) + rte_cpu_to_be_16(len & 0xffff) +
-		rte_cpu_to_be_16((uint16_t)(len >> 16));
+			rte_cpu_to_be_16((uint16_t)(len >> 16));
 
 	if (is_ipv4)
 		sum += rte_raw_cksum(ip + offsetof(struct rte_ipv4_hdr, src_addr), 8);
@@ -129,9 +129,9 @@ static uint32_t
 payload_len(const uint8_t *ip, bool is_ipv4, uint32_t l3_len, uint32_t present)
 {
 	uint32_t len = is_ipv4 ?
-		rte_be_to_cpu_16(load16(ip + offsetof(struct rte_ipv4_hdr, total_length))) :
-		rte_be_to_cpu_16(load16(ip + offsetof(struct rte_ipv6_hdr, payload_len))) +
-		sizeof(struct rte_ipv6_hdr);
+			rte_be_to_cpu_16(load16(ip + offsetof(struct rte_ipv4_hdr, total_length))) :
+			rte_be_to_cpu_16(load16(ip + offsetof(struct rte_ipv6_hdr, payload_len))) +
+					sizeof(struct rte_ipv6_hdr);
 
 	return len > l3_len && len - l3_len <= present ? len - l3_len : present;
 }
@@ -164,7 +164,7 @@ read_wish(const struct rte_mbuf *pkt)
 	};
 
 	wish.is_tcp = wish.is_gso ? (flags & RTE_MBUF_F_TX_TCP_SEG) != 0 :
-			l4 == RTE_MBUF_F_TX_TCP_CKSUM;
+				    l4 == RTE_MBUF_F_TX_TCP_CKSUM;
 	wish.is_l4 = wish.is_gso || l4 != 0;
 	wish.field = wish.start + (wish.is_tcp ? TCP_CHECKSUM : UDP_CHECKSUM);
 	return wish;
@@ -192,14 +192,14 @@ check_wish(const struct vnet_queue *queue, const struct rte_mbuf *pkt, const str
 		return -ENOTSUP;
 	if ((flags & RTE_MBUF_F_TX_VLAN) && pkt->data_len < RTE_ETHER_HDR_LEN)
 		return -EINVAL;
-	if (wish->is_gso && (pkt->tso_segsz == 0 || pkt->l4_len < l4_len ||
-			wish->start + pkt->l4_len > pkt->data_len))
+	if (wish->is_gso &&
+			(pkt->tso_segsz == 0 || pkt->l4_len < l4_len ||
+					wish->start + pkt->l4_len > pkt->data_len))
 		return -EINVAL;
-	if (wish->is_l4 && (pkt->l3_len < ip_len ||
-			wish->field + sizeof(uint16_t) > pkt->data_len))
+	if (wish->is_l4 && (pkt->l3_len < ip_len || wish->field + sizeof(uint16_t) > pkt->data_len))
 		return -EINVAL;
-	if ((flags & RTE_MBUF_F_TX_IP_CKSUM) && (pkt->l3_len < sizeof(struct rte_ipv4_hdr) ||
-			wish->start > pkt->data_len))
+	if ((flags & RTE_MBUF_F_TX_IP_CKSUM) &&
+			(pkt->l3_len < sizeof(struct rte_ipv4_hdr) || wish->start > pkt->data_len))
 		return -EINVAL;
 	return 0;
 }
@@ -245,8 +245,10 @@ transmit_segments(const struct vnet_queue *queue, const struct rte_mbuf *pkt,
 {
 	uint8_t type = gso_type_of(wish);
 
-	if (wish->is_tcp && queue->guest_ecn && (rte_pktmbuf_mtod_offset(pkt,
-			const struct rte_tcp_hdr *, wish->start)->tcp_flags & RTE_TCP_CWR_FLAG))
+	if (wish->is_tcp && queue->guest_ecn &&
+			(rte_pktmbuf_mtod_offset(pkt, const struct rte_tcp_hdr *, wish->start)
+							->tcp_flags &
+					RTE_TCP_CWR_FLAG))
 		type |= VIRTIO_NET_HDR_GSO_ECN;
 	offload->header.gso_type = type;
 	offload->header.gso_size = pkt->tso_segsz;
@@ -260,8 +262,9 @@ transmit_ip_checksum(const struct rte_mbuf *pkt, struct vnet_tx_offload *offload
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(pkt, const uint8_t *, pkt->l2_len);
 	uint32_t field = offsetof(struct rte_ipv4_hdr, hdr_checksum);
 
-	patch(offload, pkt->l2_len + field, (uint16_t)~fold((uint64_t)rte_raw_cksum(ip, pkt->l3_len) +
-				(uint16_t)~load16(ip + field)));
+	patch(offload, pkt->l2_len + field,
+			(uint16_t)~fold((uint64_t)rte_raw_cksum(ip, pkt->l3_len) +
+					(uint16_t)~load16(ip + field)));
 }
 
 bool
@@ -330,8 +333,8 @@ is_of_type(uint32_t ptype, uint8_t gso_type)
 	if (gso_type == VIRTIO_NET_HDR_GSO_UDP)
 		return (ptype & RTE_PTYPE_L4_MASK) == RTE_PTYPE_L4_UDP;
 	return (ptype & RTE_PTYPE_L4_MASK) == RTE_PTYPE_L4_TCP &&
-		(gso_type == VIRTIO_NET_HDR_GSO_TCPV4 ? RTE_ETH_IS_IPV4_HDR(ptype) :
-		RTE_ETH_IS_IPV6_HDR(ptype)) != 0;
+			(gso_type == VIRTIO_NET_HDR_GSO_TCPV4 ? RTE_ETH_IS_IPV4_HDR(ptype) :
+								RTE_ETH_IS_IPV6_HDR(ptype)) != 0;
 }
 
 /* Whether a partial checksum is the one that mbuf flags speak of. */
@@ -341,10 +344,11 @@ is_l4_checksum(const struct virtio_net_hdr *header, uint32_t ptype,
 {
 	uint32_t l4 = ptype & RTE_PTYPE_L4_MASK;
 
-	return header->csum_start == lens->l2_len + lens->l3_len &&
-		lens->l2_len <= MAX_L2_LEN && lens->l3_len <= MAX_L3_LEN &&
-		((l4 == RTE_PTYPE_L4_TCP && header->csum_offset == TCP_CHECKSUM) ||
-		(l4 == RTE_PTYPE_L4_UDP && header->csum_offset == UDP_CHECKSUM));
+	return header->csum_start == lens->l2_len + lens->l3_len && lens->l2_len <= MAX_L2_LEN &&
+			lens->l3_len <= MAX_L3_LEN &&
+			((l4 == RTE_PTYPE_L4_TCP && header->csum_offset == TCP_CHECKSUM) ||
+					(l4 == RTE_PTYPE_L4_UDP &&
+							header->csum_offset == UDP_CHECKSUM));
 }
 
 /*
@@ -355,8 +359,9 @@ static bool
 has_l4_header(const struct rte_mbuf *pkt, uint32_t ptype, const struct rte_net_hdr_lens *lens)
 {
 	return lens->l4_len >= ((ptype & RTE_PTYPE_L4_MASK) == RTE_PTYPE_L4_TCP ?
-			sizeof(struct rte_tcp_hdr) : sizeof(struct rte_udp_hdr)) &&
-		(uint32_t)lens->l2_len + lens->l3_len + lens->l4_len <= pkt->pkt_len;
+							       sizeof(struct rte_tcp_hdr) :
+							       sizeof(struct rte_udp_hdr)) &&
+			(uint32_t)lens->l2_len + lens->l3_len + lens->l4_len <= pkt->pkt_len;
 }
 
 /* What net_vhost does by legacy-ol-flags=1: transmitted again, the packet is as it was. */
@@ -387,8 +392,10 @@ vnet_offload_take(const struct vnet_queue *queue, struct virtio_net_hdr header,
 	uint32_t ptype, stripped = 0;
 
 	if ((partial && (uint32_t)header.csum_start + header.csum_offset + 2 > pkt->pkt_len) ||
-			(is_gso && (type > 7 || !(queue->host_gso_types >> type & 1) ||
-			header.gso_size == 0 || header.hdr_len > pkt->pkt_len)))
+			(is_gso &&
+					(type > 7 || !(queue->host_gso_types >> type & 1) ||
+							header.gso_size == 0 ||
+							header.hdr_len > pkt->pkt_len)))
 		return false;
 	if (queue->strip_vlan)
 		stripped = strip_tag(pkt);
@@ -410,15 +417,18 @@ vnet_offload_take(const struct vnet_queue *queue, struct virtio_net_hdr header,
 	}
 
 	ptype = rte_net_get_ptype(pkt, &lens, RTE_PTYPE_ALL_MASK);
-	if (is_gso && (!is_of_type(ptype, type) ||
-			(partial && !is_l4_checksum(&header, ptype, &lens)) ||
-			!has_l4_header(pkt, ptype, &lens) ||
-			lens.l2_len > MAX_L2_LEN || lens.l3_len > MAX_L3_LEN))
+	if (is_gso &&
+			(!is_of_type(ptype, type) ||
+					(partial && !is_l4_checksum(&header, ptype, &lens)) ||
+					!has_l4_header(pkt, ptype, &lens) ||
+					lens.l2_len > MAX_L2_LEN || lens.l3_len > MAX_L3_LEN))
 		return false;
 	pkt->packet_type = ptype;
 	/* Of a tunnel's inner packet, or of what flags have no name or number for. */
-	if (partial && (!is_l4_checksum(&header, ptype, &lens) ||
-			(queue->legacy_ol_flags && !has_l4_header(pkt, ptype, &lens)))) {
+	if (partial &&
+			(!is_l4_checksum(&header, ptype, &lens) ||
+					(queue->legacy_ol_flags &&
+							!has_l4_header(pkt, ptype, &lens)))) {
 		complete_checksum(pkt, header.csum_start, header.csum_start + header.csum_offset);
 		return true;
 	}

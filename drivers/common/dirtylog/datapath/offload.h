@@ -13,9 +13,9 @@
 #include "datapath/queue.h"
 
 /* Flags of an mbuf that ask for something on its way to the guest. */
-#define VNET_TX_WORK ( \
-	RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG | \
-	RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_VLAN)
+#define VNET_TX_WORK \
+	(RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG | \
+			RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_VLAN)
 
 /*
  * What they come to. The mbuf itself is never written: others may share it,
@@ -23,7 +23,7 @@
  */
 struct vnet_tx_offload {
 	struct virtio_net_hdr header;
-	uint16_t tag_len;    /* of a VLAN tag to insert behind the addresses: 4 or 0 */
+	uint16_t tag_len; /* of a VLAN tag to insert behind the addresses: 4 or 0 */
 	uint16_t tag[2];
 	uint16_t nb_patches;
 	struct {
@@ -65,8 +65,7 @@ bool vnet_offload_take(const struct vnet_queue *queue, struct virtio_net_hdr hea
  * has not finished it, and nobody else can.
  */
 static inline bool
-vnet_offload_received(const struct vnet_queue *queue, const void *header,
-		struct rte_mbuf *pkt)
+vnet_offload_received(const struct vnet_queue *queue, const void *header, struct rte_mbuf *pkt)
 {
 	struct virtio_net_hdr copy;
 

@@ -47,11 +47,11 @@ vnet_packed_start(struct vnet_queue *queue)
 			(uintptr_t)queue->device_event % 4 != 0)
 		return -EINVAL;
 	if (dirtylog_memory_find_host(queue->mem, queue->packed_desc,
-				queue->size * sizeof(struct vring_packed_desc)) == NULL ||
+			    queue->size * sizeof(struct vring_packed_desc)) == NULL ||
 			dirtylog_memory_find_host(queue->mem, queue->driver_event,
-				sizeof(*queue->driver_event)) == NULL ||
+					sizeof(*queue->driver_event)) == NULL ||
 			dirtylog_memory_find_host(queue->mem, queue->device_event,
-				sizeof(*queue->device_event)) == NULL)
+					sizeof(*queue->device_event)) == NULL)
 		return -EFAULT;
 
 	queue->hint = &queue->mem->regions[0];
@@ -87,8 +87,7 @@ used_flags(bool wrap, uint32_t len)
 
 /* Return the buffer at the burst's place; nothing is shown while the first one is held. */
 static inline void
-put_used(struct vnet_queue *queue, struct burst *burst, uint16_t index,
-		union vnet_packed_tail tail)
+put_used(struct vnet_queue *queue, struct burst *burst, uint16_t index, union vnet_packed_tail tail)
 {
 	if (unlikely(!burst->holds)) {
 		burst->held = tail;
@@ -144,8 +143,8 @@ publish(struct vnet_queue *queue, const struct burst *burst)
 	 */
 	__atomic_store_n((uint64_t *)&queue->packed_desc[burst->first] + 1, burst->held.raw,
 			__ATOMIC_RELEASE);
-	dirtylog_mark_flags(&queue->marker, queue->used_offset +
-			burst->first * sizeof(struct vring_packed_desc));
+	dirtylog_mark_flags(&queue->marker,
+			queue->used_offset + burst->first * sizeof(struct vring_packed_desc));
 	queue->next_used = packed_index(&burst->next);
 	queue->next_avail = queue->next_used;
 	vnet_notify_guest(queue);
@@ -173,8 +172,8 @@ fetch_used(const struct vring_packed_desc *descs, uint16_t n)
 }
 
 static inline void
-put_chunk(struct vnet_queue *queue, struct burst *burst,
-		const union vnet_packed_tail *tails, uint16_t n)
+put_chunk(struct vnet_queue *queue, struct burst *burst, const union vnet_packed_tail *tails,
+		uint16_t n)
 {
 	uint16_t i;
 
@@ -188,9 +187,9 @@ put_chunk(struct vnet_queue *queue, struct burst *burst,
  * used; returns the bytes. Compiled twice.
  */
 static __rte_always_inline uint64_t
-write_chunk(const struct vnet_queue *queue, uint8_t *const *hosts,
-		union vnet_packed_tail *tails, struct rte_mbuf *const *pkts,
-		const struct vnet_tx_offload *offloads, uint16_t n, bool wrap, bool are_long)
+write_chunk(const struct vnet_queue *queue, uint8_t *const *hosts, union vnet_packed_tail *tails,
+		struct rte_mbuf *const *pkts, const struct vnet_tx_offload *offloads, uint16_t n,
+		bool wrap, bool are_long)
 {
 	uint64_t bytes = 0;
 	uint16_t i;
@@ -216,8 +215,7 @@ write_chunk(const struct vnet_queue *queue, uint8_t *const *hosts,
  * nothing is available; returns how many went.
  */
 static inline uint16_t
-transmit_chunk(struct vnet_queue *queue, struct burst *burst, struct rte_mbuf **pkts,
-		uint16_t n)
+transmit_chunk(struct vnet_queue *queue, struct burst *burst, struct rte_mbuf **pkts, uint16_t n)
 {
 	const struct vring_packed_desc *descs = &queue->packed_desc[burst->next.index];
 	const uint16_t wanted = vnet_packed_available(burst->next.wrap) | VRING_DESC_F_WRITE;
@@ -236,10 +234,11 @@ transmit_chunk(struct vnet_queue *queue, struct burst *burst, struct rte_mbuf **
 		longest = RTE_MAX(longest, len);
 		tails[i] = vnet_read_tail(&descs[i]);
 		if (unlikely((tails[i].flags & (VNET_PACKED_OWNER | F_SHAPE)) != wanted ||
-				tails[i].len < len || !vnet_is_simple(queue, pkts[i], &offloads[i])))
+				    tails[i].len < len ||
+				    !vnet_is_simple(queue, pkts[i], &offloads[i])))
 			break;
-		hosts[i] = vnet_prepare_buffer(queue, &run, vnet_read_addr(&descs[i]),
-				tails[i].len, len);
+		hosts[i] = vnet_prepare_buffer(queue, &run, vnet_read_addr(&descs[i]), tails[i].len,
+				len);
 		if (unlikely(hosts[i] == NULL))
 			break;
 	}
@@ -249,7 +248,8 @@ transmit_chunk(struct vnet_queue *queue, struct burst *burst, struct rte_mbuf **
 	if (longest > VNET_FIRST_LINES)
 		bytes = write_chunk(queue, hosts, tails, pkts, offloads, n, burst->next.wrap, true);
 	else
-		bytes = write_chunk(queue, hosts, tails, pkts, offloads, n, burst->next.wrap, false);
+		bytes = write_chunk(queue, hosts, tails, pkts, offloads, n, burst->next.wrap,
+				false);
 	put_chunk(queue, burst, tails, n);
 	vnet_count(&queue->stats.packets, n);
 	vnet_count(&queue->stats.bytes, bytes);
@@ -279,7 +279,7 @@ still_stuck(const struct vnet_queue *queue, const struct burst *burst, uint64_t 
 	};
 
 	return queue->stuck && queue->stuck_at == packed_index(&burst->next) &&
-		need >= queue->stuck_need && !vnet_packed_pos_is_available(queue, &end);
+			need >= queue->stuck_need && !vnet_packed_pos_is_available(queue, &end);
 }
 
 /* A packet in any shape into buffers in any shape. */
@@ -288,7 +288,8 @@ transmit_any(struct vnet_queue *queue, struct burst *burst, const struct rte_mbu
 {
 	struct vnet_tx_offload offload = { .nb_patches = 0 };
 	uint64_t need = vnet_packet_need(queue, pkt), room = 0, len;
-	struct vnet_packed_pos ahead = burst->next; /* nothing is written before it is known to fit */
+	struct vnet_packed_pos ahead =
+			burst->next; /* nothing is written before it is known to fit */
 	struct vnet_packed_buffer buffer;
 	uint16_t i, n;
 	int nb_iov = 0;
@@ -309,8 +310,8 @@ transmit_any(struct vnet_queue *queue, struct burst *burst, const struct rte_mbu
 						packed_index(&ahead), need);
 			return VNET_WAIT;
 		}
-		nb_iov = vnet_chain_walk_packed(queue, ahead.index, ahead.left, true,
-				nb_iov, &len, &buffer);
+		nb_iov = vnet_chain_walk_packed(queue, ahead.index, ahead.left, true, nb_iov, &len,
+				&buffer);
 		if (buffer.nb_desc == 0)
 			return VNET_WAIT; /* where it ends only the guest can tell */
 		if (nb_iov >= 0 && n == 0 && len < queue->header_len) {
@@ -355,8 +356,7 @@ vnet_packed_transmit(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t 
 		if (!vnet_packed_pos_is_available(queue, &burst.next))
 			break;
 		outcome = transmit_any(queue, &burst, pkts[done]);
-		if (outcome == VNET_WAIT ||
-				(outcome == VNET_AGAIN && ++bad == VNET_MAX_BAD))
+		if (outcome == VNET_WAIT || (outcome == VNET_AGAIN && ++bad == VNET_MAX_BAD))
 			break;
 		if (outcome == VNET_DROPPED)
 			vnet_count(&queue->stats.dropped, 1);
@@ -383,9 +383,8 @@ mbuf_room(const struct vnet_queue *queue)
  * followed; returns how many came. Compiled twice.
  */
 static __rte_always_inline uint16_t
-read_chunk(struct vnet_queue *queue, const uint8_t *const *hosts,
-		union vnet_packed_tail *tails, struct rte_mbuf **pkts, uint16_t n, bool wrap,
-		bool are_long)
+read_chunk(struct vnet_queue *queue, const uint8_t *const *hosts, union vnet_packed_tail *tails,
+		struct rte_mbuf **pkts, uint16_t n, bool wrap, bool are_long)
 {
 	uint64_t bytes = 0;
 	uint16_t i;
@@ -414,8 +413,8 @@ read_chunk(struct vnet_queue *queue, const uint8_t *const *hosts,
  * packets came, or -1: there are no mbufs.
  */
 static inline int
-receive_chunk(struct vnet_queue *queue, struct burst *burst, struct rte_mbuf **pkts,
-		uint16_t n, uint32_t room)
+receive_chunk(struct vnet_queue *queue, struct burst *burst, struct rte_mbuf **pkts, uint16_t n,
+		uint32_t room)
 {
 	const struct vring_packed_desc *descs = &queue->packed_desc[burst->next.index];
 	const uint16_t wanted = vnet_packed_available(burst->next.wrap);
@@ -428,8 +427,8 @@ receive_chunk(struct vnet_queue *queue, struct burst *burst, struct rte_mbuf **p
 	for (i = 0; i < n; i++) {
 		tails[i] = vnet_read_tail(&descs[i]);
 		if (unlikely((tails[i].flags & (VNET_PACKED_OWNER | F_SHAPE)) != wanted ||
-				tails[i].len <= queue->header_len ||
-				tails[i].len - queue->header_len > room))
+				    tails[i].len <= queue->header_len ||
+				    tails[i].len - queue->header_len > room))
 			break;
 		hosts[i] = vnet_find_packet(queue, vnet_read_addr(&descs[i]), tails[i].len);
 		if (unlikely(hosts[i] == NULL))
@@ -464,8 +463,8 @@ receive_any(struct vnet_queue *queue, struct burst *burst, struct rte_mbuf **pkt
 
 	if (queue->broken)
 		return VNET_WAIT;
-	nb_iov = vnet_chain_walk_packed(queue, burst->next.index, burst->next.left, false, 0,
-			&len, &buffer);
+	nb_iov = vnet_chain_walk_packed(queue, burst->next.index, burst->next.left, false, 0, &len,
+			&buffer);
 	if (buffer.nb_desc == 0)
 		return VNET_WAIT; /* where it ends only the guest can tell */
 	if (nb_iov >= 0) {
@@ -504,8 +503,7 @@ vnet_packed_receive(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t n
 		if (!vnet_packed_pos_is_available(queue, &burst.next))
 			break;
 		outcome = receive_any(queue, &burst, &pkts[done]);
-		if (outcome == VNET_WAIT ||
-				(outcome == VNET_AGAIN && ++bad == VNET_MAX_BAD))
+		if (outcome == VNET_WAIT || (outcome == VNET_AGAIN && ++bad == VNET_MAX_BAD))
 			break;
 		if (outcome == VNET_DONE)
 			done++;

@@ -88,8 +88,8 @@ static inline bool
 vnet_packed_pos_is_available(const struct vnet_queue *queue, const struct vnet_packed_pos *place)
 {
 	return place->left != 0 &&
-		(vnet_read_tail(&queue->packed_desc[place->index]).flags &
-			VNET_PACKED_OWNER) == vnet_packed_available(place->wrap);
+			(vnet_read_tail(&queue->packed_desc[place->index]).flags &
+					VNET_PACKED_OWNER) == vnet_packed_available(place->wrap);
 }
 
 #endif /* VNET_PACKED_DESC_H */

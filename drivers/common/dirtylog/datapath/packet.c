@@ -8,9 +8,8 @@ void
 vnet_write_iov(struct vnet_queue *queue, const struct rte_mbuf *pkt,
 		const struct vnet_tx_offload *offload, uint16_t nb_buffers)
 {
-	const struct virtio_net_hdr_mrg_rxbuf header = {
-		.hdr = offload->header, .num_buffers = nb_buffers
-	};
+	const struct virtio_net_hdr_mrg_rxbuf header = { .hdr = offload->header,
+		.num_buffers = nb_buffers };
 	const uint32_t addresses = 2 * RTE_ETHER_ADDR_LEN;
 	uint32_t skip = queue->header_len;
 	const struct rte_mbuf *seg;
@@ -24,8 +23,7 @@ vnet_write_iov(struct vnet_queue *queue, const struct rte_mbuf *pkt,
 		if (seg == pkt && offload->tag_len != 0) {
 			vnet_chain_write(queue->iov, skip, data, addresses);
 			skip += addresses;
-			vnet_chain_write(queue->iov, skip, offload->tag,
-					offload->tag_len);
+			vnet_chain_write(queue->iov, skip, offload->tag, offload->tag_len);
 			skip += offload->tag_len;
 			data += addresses;
 			len -= addresses;
@@ -61,21 +59,20 @@ vnet_read_iov(struct vnet_queue *queue, uint64_t len, struct rte_mbuf *pkt)
 	struct virtio_net_hdr header;
 
 	if (len <= queue->header_len || len - queue->header_len > longest) {
-		vnet_queue_fault(queue, len <= queue->header_len ? VNET_FAULT_SHORT :
-				VNET_FAULT_LONG, len, longest);
+		vnet_queue_fault(queue,
+				len <= queue->header_len ? VNET_FAULT_SHORT : VNET_FAULT_LONG, len,
+				longest);
 		return VNET_AGAIN;
 	}
 	len -= queue->header_len;
 	if (!vnet_ext_buffers_attach(queue, pkt, (uint32_t)len) ||
-			!vnet_chain_read(queue->iov, queue->header_len, (uint32_t)len,
-				pkt)) {
+			!vnet_chain_read(queue->iov, queue->header_len, (uint32_t)len, pkt)) {
 		vnet_ext_buffers_renew(pkt);
 		return VNET_WAIT;
 	}
 	vnet_chain_peek(queue->iov, &header, sizeof(header));
 	if (queue->offloads && !vnet_offload_received(queue, &header, pkt)) {
-		vnet_queue_fault(queue, VNET_FAULT_OFFLOAD, header.gso_type,
-				queue->host_gso_types);
+		vnet_queue_fault(queue, VNET_FAULT_OFFLOAD, header.gso_type, queue->host_gso_types);
 		vnet_ext_buffers_renew(pkt);
 		return VNET_AGAIN;
 	}

@@ -76,8 +76,10 @@ static inline bool
 vnet_is_simple(const struct vnet_queue *queue, const struct rte_mbuf *pkt,
 		struct vnet_tx_offload *offload)
 {
-	return pkt->nb_segs == 1 && (!vnet_has_work(pkt) ||
-			(vnet_offload_transmit(queue, pkt, offload) && offload->tag_len == 0));
+	return pkt->nb_segs == 1 &&
+			(!vnet_has_work(pkt) ||
+					(vnet_offload_transmit(queue, pkt, offload) &&
+							offload->tag_len == 0));
 }
 
 /*
@@ -86,8 +88,8 @@ vnet_is_simple(const struct vnet_queue *queue, const struct rte_mbuf *pkt,
  * the `len` bytes marked that will be written. Returns NULL if it is not there.
  */
 static inline uint8_t *
-vnet_prepare_buffer(struct vnet_queue *queue, struct dirtylog_run *run, uint64_t gpa,
-		uint32_t room, uint32_t len)
+vnet_prepare_buffer(struct vnet_queue *queue, struct dirtylog_run *run, uint64_t gpa, uint32_t room,
+		uint32_t len)
 {
 	const struct dirtylog_region *region = dirtylog_memory_find_range(queue->mem, gpa, room,
 			&queue->hint);
@@ -131,8 +133,8 @@ vnet_copy(void *to, const void *from, uint32_t len, bool is_long)
 
 /* A packet of one segment and its header, to one buffer that has the room. */
 static __rte_always_inline void
-vnet_write_packet(const struct vnet_queue *queue, uint8_t *host,
-		const struct rte_mbuf *pkt, const struct vnet_tx_offload *offload, bool is_long)
+vnet_write_packet(const struct vnet_queue *queue, uint8_t *host, const struct rte_mbuf *pkt,
+		const struct vnet_tx_offload *offload, bool is_long)
 {
 	/*
 	 * Not built on the stack: the load of a header that was just stored there
@@ -197,7 +199,8 @@ static inline uint64_t
 vnet_packet_need(const struct vnet_queue *queue, const struct rte_mbuf *pkt)
 {
 	return (uint64_t)pkt->pkt_len + queue->header_len +
-		((pkt->ol_flags & RTE_MBUF_F_TX_VLAN) != 0 ? sizeof(struct rte_vlan_hdr) : 0);
+			((pkt->ol_flags & RTE_MBUF_F_TX_VLAN) != 0 ? sizeof(struct rte_vlan_hdr) :
+								     0);
 }
 
 /* Remember that a packet waits for buffers, which were looked for from `at` to `end`. */
@@ -219,7 +222,6 @@ void vnet_write_iov(struct vnet_queue *queue, const struct rte_mbuf *pkt,
  * mbuf, which stays fresh unless it is VNET_DONE. VNET_AGAIN: it is
  * bad, which is counted, and its buffer is to be returned.
  */
-enum vnet_outcome vnet_read_iov(struct vnet_queue *queue, uint64_t len,
-		struct rte_mbuf *pkt);
+enum vnet_outcome vnet_read_iov(struct vnet_queue *queue, uint64_t len, struct rte_mbuf *pkt);
 
 #endif /* VNET_PACKET_H */

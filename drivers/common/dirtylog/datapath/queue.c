@@ -20,8 +20,7 @@ may_log(struct vnet_fault_log *log)
 }
 
 __attribute__((cold)) void
-vnet_queue_fault(struct vnet_queue *queue, enum vnet_fault fault,
-		uint64_t value, uint64_t limit)
+vnet_queue_fault(struct vnet_queue *queue, enum vnet_fault fault, uint64_t value, uint64_t limit)
 {
 	static const char *const what[VNET_NB_FAULTS] = {
 		[VNET_FAULT_AVAIL_INDEX] = "available index moved by more than the ring",
@@ -38,8 +37,9 @@ vnet_queue_fault(struct vnet_queue *queue, enum vnet_fault fault,
 	vnet_count(&queue->stats.faults[fault], 1);
 	if (!may_log(queue->fault_log))
 		return;
-	VNET_DIAG(WARNING, "%s virtqueue %u: the guest's fault: %s (0x%" PRIx64
-			", limit 0x%" PRIx64 "), %" PRIu64 " so far; further ones within a"
+	VNET_DIAG(WARNING,
+			"%s virtqueue %u: the guest's fault: %s (0x%" PRIx64 ", limit 0x%" PRIx64
+			"), %" PRIu64 " so far; further ones within a"
 			" second, of any virtqueue, are counted only",
 			queue->name, queue->vring, what[fault], value, limit,
 			queue->stats.faults[fault]);

@@ -34,15 +34,15 @@ struct vnet_iov {
 
 /* What a guest can do wrong; counted, and logged at a bounded rate. */
 enum vnet_fault {
-	VNET_FAULT_AVAIL_INDEX,   /* moved by more than the ring's size */
-	VNET_FAULT_HEAD,          /* a descriptor index beyond the ring */
-	VNET_FAULT_LOOP,          /* a chain longer than it can be */
-	VNET_FAULT_ADDRESS,       /* outside of guest memory */
-	VNET_FAULT_DIRECTION,     /* readable where it must be writable, or vice versa */
-	VNET_FAULT_INDIRECT,      /* a table of wrong size, nested, or chained on */
-	VNET_FAULT_SHORT,         /* no room for the header, or nothing behind it */
-	VNET_FAULT_LONG,          /* a packet longer than any */
-	VNET_FAULT_OFFLOAD,       /* a virtio-net header that cannot be followed */
+	VNET_FAULT_AVAIL_INDEX, /* moved by more than the ring's size */
+	VNET_FAULT_HEAD,        /* a descriptor index beyond the ring */
+	VNET_FAULT_LOOP,        /* a chain longer than it can be */
+	VNET_FAULT_ADDRESS,     /* outside of guest memory */
+	VNET_FAULT_DIRECTION,   /* readable where it must be writable, or vice versa */
+	VNET_FAULT_INDIRECT,    /* a table of wrong size, nested, or chained on */
+	VNET_FAULT_SHORT,       /* no room for the header, or nothing behind it */
+	VNET_FAULT_LONG,        /* a packet longer than any */
+	VNET_FAULT_OFFLOAD,     /* a virtio-net header that cannot be followed */
 	VNET_NB_FAULTS
 };
 
@@ -53,11 +53,11 @@ enum vnet_fault {
 struct vnet_queue_stats {
 	uint64_t packets;
 	uint64_t bytes;
-	uint64_t dropped;  /* packets that no buffer of the guest can take */
+	uint64_t dropped; /* packets that no buffer of the guest can take */
 	uint64_t no_mbuf;
-	uint64_t notifications;    /* interrupts sent to the guest */
+	uint64_t notifications; /* interrupts sent to the guest */
 	uint64_t broadcast;
-	uint64_t multicast; /* others than broadcast */
+	uint64_t multicast;                /* others than broadcast */
 	uint64_t sizes[VNET_NB_SIZE_BINS]; /* on transmit also those that are dropped */
 	uint64_t faults[VNET_NB_FAULTS];
 };
@@ -106,7 +106,7 @@ struct vnet_queue {
 	const struct dirtylog_memory *mem;
 	/* Of the region that holds what we write: the used ring, or the packed one. */
 	struct dirtylog_bitmap *used_bitmap;
-	uint64_t used_offset;                /* of that ring in the region */
+	uint64_t used_offset; /* of that ring in the region */
 	/*
 	 * A packed ring's device event area: where it is, and where the front-end
 	 * says it is to be logged, if that differs (else NULL).
@@ -115,24 +115,24 @@ struct vnet_queue {
 		struct dirtylog_bitmap *bitmap;
 		uint64_t offset;
 	} event[2];
-	int call_fd;                         /* -1: the guest wants no interrupts */
+	int call_fd; /* -1: the guest wants no interrupts */
 	uint16_t size;
 	uint16_t mask;
-	uint16_t header_len;                 /* of the virtio-net header, in bytes */
+	uint16_t header_len; /* of the virtio-net header, in bytes */
 	bool packed;
 	bool mergeable;
 	bool event_idx;
 
 	/* Offloads: offload.h. */
-	bool offloads;                       /* received packets need a look */
+	bool offloads; /* received packets need a look */
 	bool strip_vlan;
-	bool complete_checksums;             /* the application wants no partial ones */
+	bool complete_checksums; /* the application wants no partial ones */
 	bool legacy_ol_flags;
-	bool linear;                         /* received packets are one segment */
-	bool guest_checksums;                /* the guest takes partial ones */
-	bool guest_ecn;                      /* the guest takes long packets with congestion marks */
-	uint8_t guest_gso_types;             /* long packets it takes: bit n for gso_type n */
-	uint8_t host_gso_types;              /* long packets it may send, likewise */
+	bool linear;             /* received packets are one segment */
+	bool guest_checksums;    /* the guest takes partial ones */
+	bool guest_ecn;          /* the guest takes long packets with congestion marks */
+	uint8_t guest_gso_types; /* long packets it takes: bit n for gso_type n */
+	uint8_t host_gso_types;  /* long packets it may send, likewise */
 
 	/*
 	 * The thread's place in it. In a packed ring an index in 15 bits, above
@@ -140,20 +140,20 @@ struct vnet_queue {
 	 */
 	uint16_t next_avail;
 	uint16_t next_used;
-	uint16_t avail_seen;                 /* split: the guest's index when it was last read */
-	uint16_t signalled;                  /* next_used when the guest was last notified */
+	uint16_t avail_seen; /* split: the guest's index when it was last read */
+	uint16_t signalled;  /* next_used when the guest was last notified */
 	bool signalled_valid;
 	const struct dirtylog_region *hint;
-	uint64_t rarp;                       /* 0, or what rarp.c asks the burst for */
+	uint64_t rarp; /* 0, or what rarp.c asks the burst for */
 
 	/* The owner's: an ethdev queue, say. */
-	const char *name;                    /* whose queue this is, for log lines */
-	struct vnet_rx_wakeup *wakeup;       /* receive queues; NULL: nobody sleeps */
-	struct rte_mempool *pool;            /* receive queues */
-	struct rte_mempool *ext_buffers;     /* receive queues; or NULL */
-	uint16_t mbuf_port;                  /* rte_mbuf.port of received packets */
-	uint16_t vring;                      /* index of the virtqueue in the device */
-	struct vnet_fault_log *fault_log;    /* NULL: faults are counted only */
+	const char *name;                 /* whose queue this is, for log lines */
+	struct vnet_rx_wakeup *wakeup;    /* receive queues; NULL: nobody sleeps */
+	struct rte_mempool *pool;         /* receive queues */
+	struct rte_mempool *ext_buffers;  /* receive queues; or NULL */
+	uint16_t mbuf_port;               /* rte_mbuf.port of received packets */
+	uint16_t vring;                   /* index of the virtqueue in the device */
+	struct vnet_fault_log *fault_log; /* NULL: faults are counted only */
 	struct vnet_rx_config rx_config;
 	struct vnet_queue_stats stats;
 	struct dirtylog_marker_stats marks_past; /* the marker's, of former connections */
@@ -166,11 +166,11 @@ struct vnet_queue {
 	 */
 	/* Its guest's driver has gone wrong beyond repair; until it is opened anew. */
 	bool broken;
-	bool stuck;                          /* a packet of this size waits for buffers: */
-	uint16_t stuck_at;                   /* where it began to look for them */
-	uint16_t stuck_end;                  /* where it found none */
-	uint64_t stuck_need;                 /* bytes that it wants, header and tag included */
-	uint32_t walked;                     /* descriptors that this burst has looked at */
+	bool stuck;          /* a packet of this size waits for buffers: */
+	uint16_t stuck_at;   /* where it began to look for them */
+	uint16_t stuck_end;  /* where it found none */
+	uint64_t stuck_need; /* bytes that it wants, header and tag included */
+	uint32_t walked;     /* descriptors that this burst has looked at */
 
 	/* Slow paths' scratch. */
 	struct vnet_iov iov[VNET_MAX_IOV];
@@ -185,7 +185,7 @@ vnet_count(uint64_t *counter, uint64_t n)
 }
 
 /* Count what the guest did wrong and, at most once a second for all queues, say it. */
-void vnet_queue_fault(struct vnet_queue *queue, enum vnet_fault fault,
-		uint64_t value, uint64_t limit);
+void vnet_queue_fault(struct vnet_queue *queue, enum vnet_fault fault, uint64_t value,
+		uint64_t limit);
 
 #endif /* VNET_QUEUE_H */

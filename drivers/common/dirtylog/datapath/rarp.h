@@ -30,7 +30,6 @@ vnet_rarp_is_due(const struct vnet_queue *queue)
 }
 
 /* Put the packet into `pkts`; returns 1, or 0 if there is no mbuf or no room. */
-uint16_t vnet_rarp_receive(struct vnet_queue *queue, struct rte_mbuf **pkts,
-		uint16_t nb_pkts);
+uint16_t vnet_rarp_receive(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
 
 #endif /* VNET_RARP_H */

@@ -10,21 +10,31 @@
 #include "datapath/packet.h"
 #include "datapath/split.h"
 
+#define F_SHAPE (VRING_DESC_F_WRITE | VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT)
+
+static bool
+is_memory(const struct vnet_queue *queue, const void *host, uint64_t len)
+{
+	return dirtylog_memory_find_host(queue->mem, host, len) != NULL;
+}
+
 int
 vnet_split_start(struct vnet_queue *queue)
 {
 	uint64_t size = queue->size;
 	uint64_t event = queue->event_idx ? sizeof(uint16_t) : 0;
 
-	if (size == 0 || (size & (size - 1)) != 0 ||
-			(uintptr_t)queue->desc % 16 != 0 || (uintptr_t)queue->avail % 2 != 0 ||
-			(uintptr_t)queue->used % 4 != 0)
+	if (size == 0 || (size & (size - 1)) != 0 || (uintptr_t)queue->desc % 16 != 0 ||
+			(uintptr_t)queue->avail % 2 != 0 || (uintptr_t)queue->used % 4 != 0)
 		return -EINVAL;
-	if (dirtylog_memory_find_host(queue->mem, queue->desc, size * sizeof(struct vring_desc)) == NULL ||
-			dirtylog_memory_find_host(queue->mem, queue->avail, sizeof(struct vring_avail) +
-				size * sizeof(uint16_t) + event) == NULL ||
-			dirtylog_memory_find_host(queue->mem, queue->used, sizeof(struct vring_used) +
-				size * sizeof(struct vring_used_elem) + event) == NULL)
+	if (!is_memory(queue, queue->desc, size * sizeof(struct vring_desc)) ||
+			!is_memory(queue, queue->avail,
+					sizeof(struct vring_avail) + size * sizeof(uint16_t) +
+							event) ||
+			!is_memory(queue, queue->used,
+					sizeof(struct vring_used) +
+							size * sizeof(struct vring_used_elem) +
+							event))
 		return -EFAULT;
 
 	queue->mask = (uint16_t)(size - 1);
@@ -70,8 +80,9 @@ available(struct vnet_queue *queue, uint16_t wanted)
 static inline uint16_t
 avail_head(const struct vnet_queue *queue, uint16_t ahead)
 {
-	return __atomic_load_n(&queue->avail->ring[(uint16_t)(queue->next_avail + ahead) &
-			queue->mask], __ATOMIC_RELAXED);
+	return __atomic_load_n(
+			&queue->avail->ring[(uint16_t)(queue->next_avail + ahead) & queue->mask],
+			__ATOMIC_RELAXED);
 }
 
 /* Take in the next heads and fetch their descriptors, up to one beyond the ring. */
@@ -94,7 +105,7 @@ static inline void
 put_used(struct vnet_queue *queue, uint16_t ahead, uint16_t head, uint32_t len)
 {
 	struct vring_used_elem *used =
-		&queue->used->ring[(uint16_t)(queue->next_used + ahead) & queue->mask];
+			&queue->used->ring[(uint16_t)(queue->next_used + ahead) & queue->mask];
 
 	used->id = head;
 	used->len = len;
@@ -113,8 +124,9 @@ fetch_used(const struct vnet_queue *queue, uint16_t n)
 	uint16_t i;
 
 	for (i = 0; i + in_line <= n; i += in_line)
-		__builtin_prefetch(&queue->used->ring[(uint16_t)(queue->next_used + i) &
-				queue->mask], 1);
+		__builtin_prefetch(
+				&queue->used->ring[(uint16_t)(queue->next_used + i) & queue->mask],
+				1);
 }
 
 /* Mark `n` used entries from the one with index `first` on. */
@@ -158,8 +170,8 @@ publish(struct vnet_queue *queue, uint16_t first)
 /* Write the packets of a chunk, all found to fit; returns their bytes. Compiled twice. */
 static __rte_always_inline uint64_t
 write_chunk(struct vnet_queue *queue, uint8_t *const *hosts, const uint16_t *heads,
-		struct rte_mbuf *const *pkts, const struct vnet_tx_offload *offloads,
-		uint16_t n, bool are_long)
+		struct rte_mbuf *const *pkts, const struct vnet_tx_offload *offloads, uint16_t n,
+		bool are_long)
 {
 	uint64_t bytes = 0;
 	uint16_t i;
@@ -199,9 +211,8 @@ transmit_chunk(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 		uint32_t len = pkts[i]->data_len + queue->header_len;
 
 		longest = RTE_MAX(longest, len);
-		if (unlikely((desc.flags & (VRING_DESC_F_WRITE | VRING_DESC_F_NEXT |
-				VRING_DESC_F_INDIRECT)) != VRING_DESC_F_WRITE ||
-				desc.len < len || !vnet_is_simple(queue, pkts[i], &offloads[i])))
+		if (unlikely((desc.flags & F_SHAPE) != VRING_DESC_F_WRITE || desc.len < len ||
+				    !vnet_is_simple(queue, pkts[i], &offloads[i])))
 			break;
 		hosts[i] = vnet_prepare_buffer(queue, &run, desc.addr, desc.len, len);
 		if (unlikely(hosts[i] == NULL))
@@ -269,8 +280,8 @@ still_stuck(struct vnet_queue *queue, uint64_t need)
 {
 	uint16_t n = (uint16_t)(queue->stuck_end - queue->stuck_at);
 
-	return queue->stuck && queue->stuck_at == queue->next_avail &&
-		need >= queue->stuck_need && available(queue, n + 1) <= n;
+	return queue->stuck && queue->stuck_at == queue->next_avail && need >= queue->stuck_need &&
+			available(queue, n + 1) <= n;
 }
 
 /* A packet in any shape into buffers in any shape. */
@@ -294,8 +305,7 @@ transmit_any(struct vnet_queue *queue, const struct rte_mbuf *pkt)
 		if (available(queue, n + 1) <= n) {
 			vnet_packet_stuck(queue, queue->next_avail,
 					(uint16_t)(queue->next_avail + n), need);
-			return give_up(queue, n, n == queue->size ? VNET_DROPPED :
-					VNET_WAIT);
+			return give_up(queue, n, n == queue->size ? VNET_DROPPED : VNET_WAIT);
 		}
 		if (n == 1 && !queue->mergeable)
 			return give_up(queue, n, VNET_DROPPED);
@@ -343,8 +353,7 @@ vnet_split_transmit(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t n
 		if (likely(went == n))
 			continue;
 		outcome = transmit_any(queue, pkts[done]);
-		if (outcome == VNET_WAIT ||
-				(outcome == VNET_AGAIN && ++bad == VNET_MAX_BAD))
+		if (outcome == VNET_WAIT || (outcome == VNET_AGAIN && ++bad == VNET_MAX_BAD))
 			break;
 		if (outcome == VNET_DROPPED)
 			vnet_count(&queue->stats.dropped, 1);
@@ -372,8 +381,7 @@ read_chunk(struct vnet_queue *queue, const uint8_t *const *hosts, const uint16_t
 
 	for (i = 0; i < n; i++) {
 		if (are_long && i + VNET_FETCH_AHEAD < n)
-			vnet_fetch_rest(hosts[i + VNET_FETCH_AHEAD],
-					lens[i + VNET_FETCH_AHEAD]);
+			vnet_fetch_rest(hosts[i + VNET_FETCH_AHEAD], lens[i + VNET_FETCH_AHEAD]);
 		/* A bad one is left for receive_any(), which counts it. */
 		if (unlikely(!vnet_read_packet(queue, hosts[i], lens[i], pkts[i], are_long))) {
 			rte_pktmbuf_reset(pkts[i]);
@@ -400,9 +408,8 @@ receive_chunk(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 	for (i = 0; i < n; i++) {
 		struct vring_desc desc = vnet_read_desc(&queue->desc[heads[i]]);
 
-		if (unlikely((desc.flags & (VRING_DESC_F_WRITE | VRING_DESC_F_NEXT |
-				VRING_DESC_F_INDIRECT)) != 0 || desc.len <= queue->header_len ||
-				desc.len - queue->header_len > rte_pktmbuf_tailroom(pkts[i])))
+		if (unlikely((desc.flags & F_SHAPE) != 0 || desc.len <= queue->header_len ||
+				    desc.len - queue->header_len > rte_pktmbuf_tailroom(pkts[i])))
 			break;
 		hosts[i] = vnet_find_packet(queue, desc.addr, desc.len);
 		if (unlikely(hosts[i] == NULL))

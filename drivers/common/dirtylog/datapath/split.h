@@ -19,9 +19,7 @@ int vnet_split_start(struct vnet_queue *queue);
  * Inside a burst: take packets from the guest, or bring them to it. Returns
  * how many; those brought still belong to the caller.
  */
-uint16_t vnet_split_receive(struct vnet_queue *queue, struct rte_mbuf **pkts,
-		uint16_t nb_pkts);
-uint16_t vnet_split_transmit(struct vnet_queue *queue, struct rte_mbuf **pkts,
-		uint16_t nb_pkts);
+uint16_t vnet_split_receive(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
+uint16_t vnet_split_transmit(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
 
 #endif /* VNET_SPLIT_H */

@@ -22,17 +22,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WORKERS		24
-#define BLOCK		(128 << 10)
-#define BUFFERS		8	/* blocks that a worker reads to in turn */
-#define BLOCKS_MAX	64	/* of a worker's part of the disk */
-#define READS_PER_WRITE	3
-#define REPORT_NS	500000000
+#define WORKERS 24
+#define BLOCK (128 << 10)
+#define BUFFERS 8     /* blocks that a worker reads to in turn */
+#define BLOCKS_MAX 64 /* of a worker's part of the disk */
+#define READS_PER_WRITE 3
+#define REPORT_NS 500000000
 
 struct worker {
 	pthread_t thread;
 	int fd;
-	uint64_t start;		/* bytes into the disk */
+	uint64_t start; /* bytes into the disk */
 	uint64_t blocks;
 	uint64_t period_ns;
 	uint64_t random;
@@ -137,9 +137,9 @@ report(const char *dl)
 
 	/* the words that traffic uses: "sent" is written, "echoed" is read back intact */
 	printf("traffic %s sent=%llu echoed=%llu bad=%llu\n", name ? name + 1 : dl,
-		(unsigned long long)__atomic_load_n(&counters.written, __ATOMIC_RELAXED),
-		(unsigned long long)__atomic_load_n(&counters.read, __ATOMIC_RELAXED),
-		(unsigned long long)__atomic_load_n(&counters.bad, __ATOMIC_RELAXED));
+			(unsigned long long)__atomic_load_n(&counters.written, __ATOMIC_RELAXED),
+			(unsigned long long)__atomic_load_n(&counters.read, __ATOMIC_RELAXED),
+			(unsigned long long)__atomic_load_n(&counters.bad, __ATOMIC_RELAXED));
 }
 
 int
@@ -155,7 +155,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: disk DEVICE BLOCKS_PER_SECOND\n");
 		return 2;
 	}
-	setvbuf(stdout, NULL, _IOLBF, 0);	/* lines of several programs must not mix */
+	setvbuf(stdout, NULL, _IOLBF, 0); /* lines of several programs must not mix */
 	rate = strtoull(argv[2], NULL, 10);
 	fd = open(argv[1], O_RDWR | O_DIRECT);
 	if (fd < 0 || ioctl(fd, BLKGETSIZE64, &size) < 0)

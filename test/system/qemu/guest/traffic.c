@@ -26,12 +26,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ETHERTYPE_BASE	0x88b5	/* IEEE: local experiments */
-#define MAGIC		0x676f6c7974726964ull
-#define FRAME_MAX	9014
-#define TICK_NS		2000000
-#define REPORT_NS	500000000
-#define CATCH_UP_MAX	64	/* frames sent at once after a pause */
+#define ETHERTYPE_BASE 0x88b5 /* IEEE: local experiments */
+#define MAGIC 0x676f6c7974726964ull
+#define FRAME_MAX 9014
+#define TICK_NS 2000000
+#define REPORT_NS 500000000
+#define CATCH_UP_MAX 64 /* frames sent at once after a pause */
 
 struct frame {
 	uint8_t dst[6];
@@ -43,7 +43,7 @@ struct frame {
 	uint8_t payload[FRAME_MAX - 32];
 } __attribute__((packed));
 
-#define HEADER_LEN	offsetof(struct frame, payload)
+#define HEADER_LEN offsetof(struct frame, payload)
 
 struct generator {
 	int fd;
@@ -58,7 +58,18 @@ struct generator {
 
 /* 60 is the smallest Ethernet frame; the large ones span several RX buffers. */
 static const uint16_t sizes[] = {
-	8014, 60, 9014, 1514, 4014, 64, 8014, 128, 6014, 1000, 9014, 2048,
+	8014,
+	60,
+	9014,
+	1514,
+	4014,
+	64,
+	8014,
+	128,
+	6014,
+	1000,
+	9014,
+	2048,
 };
 
 static uint64_t
@@ -126,7 +137,7 @@ receive_frames(struct generator *g)
 
 	while ((len = recv(g->fd, &g->rx, sizeof(g->rx), MSG_DONTWAIT)) > 0) {
 		if ((size_t)len < HEADER_LEN || g->rx.magic != MAGIC ||
-		    !payload_is_intact(g->rx.payload, len - HEADER_LEN, g->rx.seed))
+				!payload_is_intact(g->rx.payload, len - HEADER_LEN, g->rx.seed))
 			g->bad++;
 		else
 			g->echoed++;
@@ -140,9 +151,9 @@ report(const struct generator *g)
 	int len;
 
 	/* one write per line: lines of several generators must not mix */
-	len = snprintf(line, sizeof(line), "traffic %s sent=%llu echoed=%llu bad=%llu\n",
-		g->name, (unsigned long long)g->sent,
-		(unsigned long long)g->echoed, (unsigned long long)g->bad);
+	len = snprintf(line, sizeof(line), "traffic %s sent=%llu echoed=%llu bad=%llu\n", g->name,
+			(unsigned long long)g->sent, (unsigned long long)g->echoed,
+			(unsigned long long)g->bad);
 	if (write(STDOUT_FILENO, line, len) != len)
 		exit(1);
 }

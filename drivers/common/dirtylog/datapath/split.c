@@ -284,8 +284,11 @@ still_stuck(struct vnet_queue *queue, uint64_t need)
 			available(queue, n + 1) <= n;
 }
 
-/* A packet in any shape into buffers in any shape. */
-static enum vnet_outcome
+/*
+ * A packet in any shape into buffers in any shape. Not inlined: its needs would
+ * spill what the chunks have in registers.
+ */
+static __rte_noinline enum vnet_outcome
 transmit_any(struct vnet_queue *queue, const struct rte_mbuf *pkt)
 {
 	struct vnet_tx_offload offload = { .nb_patches = 0 };

@@ -22,7 +22,7 @@ from process import Process                 # noqa: E402
 NODES = 2
 NODE_MIB = 1024
 HUGE_PAGES_PER_NODE = 64
-PROGRAM_SECONDS = 60
+PROGRAM_SECONDS = 180
 NEEDED = re.compile(r"^\s*(?:\S+ => )?(/\S+) \(0x[0-9a-f]+\)$", re.MULTILINE)
 SKIPPED = 77                # the exit status that meson takes for a skip
 

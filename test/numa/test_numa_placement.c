@@ -41,11 +41,13 @@
 
 /* Never drained by itself, so that what is in the log went there directly. */
 #define NEVER_US 4000000000u
-static const struct dirtylog_options
-		automatic = { .placement = DIRTYLOG_PLACEMENT_AUTO, .drain_us = NEVER_US },
-		automatic_soon = { .placement = DIRTYLOG_PLACEMENT_AUTO },
-		staged = { .placement = DIRTYLOG_PLACEMENT_STAGED, .drain_us = NEVER_US },
-		direct = { .placement = DIRTYLOG_PLACEMENT_DIRECT, .drain_us = NEVER_US };
+/* Regions are larger than this guest: hardly a page of them is there. */
+#define PROMISED (UINT64_C(1) << 44)
+
+static const struct dirtylog_options automatic = { DIRTYLOG_PLACEMENT_AUTO, NEVER_US, PROMISED },
+				     automatic_soon = { DIRTYLOG_PLACEMENT_AUTO, 0, PROMISED },
+				     staged = { DIRTYLOG_PLACEMENT_STAGED, NEVER_US, PROMISED },
+				     direct = { DIRTYLOG_PLACEMENT_DIRECT, NEVER_US, PROMISED };
 
 struct room {
 	struct dirtylog *dl;

@@ -93,3 +93,53 @@ offload_send(struct rig *rig, struct rte_mbuf *mbuf, enum rig_shape shape, uint3
 	memcpy(arrived, bytes + rig->header_len, expected);
 	return header;
 }
+
+static uint8_t
+gso_type_of(const struct frame *from)
+{
+	if (from->kind.udp)
+		return VIRTIO_NET_HDR_GSO_UDP;
+	return (from->kind.ipv6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4) |
+			(from->kind.congested ? VIRTIO_NET_HDR_GSO_ECN : 0);
+}
+
+struct virtio_net_hdr
+offload_header(const struct frame *from, uint16_t gso_size)
+{
+	struct virtio_net_hdr header = {
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.csum_start = (uint16_t)(from->l2_len + from->l3_len),
+		.csum_offset = from->kind.udp ? 6 : 16,
+	};
+
+	if (gso_size != 0) {
+		header.gso_type = gso_type_of(from);
+		header.gso_size = gso_size;
+		header.hdr_len = (uint16_t)(from->l2_len + from->l3_len + from->l4_len);
+	}
+	return header;
+}
+
+struct rte_mbuf *
+offload_receive(struct rig *rig, struct rte_mempool *pool, const struct virtio_net_hdr *header,
+		const uint8_t *bytes, uint32_t len, enum rig_shape shape)
+{
+	static uint8_t all[FRAME_MAX + 64];
+	struct rte_mbuf *mbuf = NULL;
+	uint32_t done = 0, i;
+	struct rig_chain chain;
+
+	rig_offer(rig, &rig->from_guest, rig->header_len + len, shape, &chain);
+	memset(all, 0, rig->header_len);
+	memcpy(all, header, sizeof(*header));
+	memcpy(all + rig->header_len, bytes, len);
+	for (i = 0; i < chain.nb_buffers; i++) {
+		ram_write(&rig->ram, chain.buffers[i].gpa, all + done, chain.buffers[i].len);
+		done += chain.buffers[i].len;
+	}
+	rig_expect_used(rig, &rig->from_guest, chain.head, 0);
+	ring_publish(&rig->from_guest.ring);
+	i = rig_receive(rig, pool, &mbuf, 1);
+	rig_check(rig);
+	return i == 1 ? mbuf : NULL;
+}

@@ -2,7 +2,7 @@
 
 /*
  * Rings with offloads: what was negotiated, what an application wants, and
- * packets with a virtio-net header into the guest.
+ * packets with a virtio-net header into the guest and out of it.
  */
 
 #ifndef OFFLOAD_RIG_H
@@ -38,5 +38,13 @@ bool mbuf_holds(const struct rte_mbuf *mbuf, const uint8_t *bytes, uint32_t len)
  */
 struct virtio_net_hdr_mrg_rxbuf offload_send(struct rig *rig, struct rte_mbuf *mbuf,
 		enum rig_shape shape, uint32_t expected, uint8_t *arrived);
+
+/* As a guest fills it in for a frame with a partial checksum; 0: not a long packet. */
+struct virtio_net_hdr offload_header(const struct frame *from, uint16_t gso_size);
+
+/* The guest sends bytes behind a header. Returns what comes of it, or NULL. */
+struct rte_mbuf *offload_receive(struct rig *rig, struct rte_mempool *pool,
+		const struct virtio_net_hdr *header, const uint8_t *bytes, uint32_t len,
+		enum rig_shape shape);
 
 #endif /* OFFLOAD_RIG_H */

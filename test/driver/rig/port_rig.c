@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -300,4 +301,24 @@ port_is_open(struct port_rig *port, struct frontend *frontend, unsigned int pair
 	}
 	assert_true(ring_take_used(ring, &used));
 	return true;
+}
+
+uint64_t
+port_xstat(uint16_t port, const char *name)
+{
+	uint64_t id, value;
+
+	if (rte_eth_xstats_get_id_by_name(port, name, &id) != 0)
+		fail_msg("there is no xstat %s", name);
+	assert_int_equal(rte_eth_xstats_get_by_id(port, &id, &value, 1), 1);
+	return value;
+}
+
+void
+port_xstat_is(uint16_t port, const char *name, uint64_t wanted)
+{
+	uint64_t value = port_xstat(port, name);
+
+	if (value != wanted)
+		fail_msg("%s is %" PRIu64 ", not %" PRIu64, name, value, wanted);
 }

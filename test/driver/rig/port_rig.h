@@ -70,4 +70,8 @@ void port_poll_idle(struct port_rig *port, unsigned int n);
 /* Whether a packet would go to the guest now, for which it has a buffer. */
 bool port_is_open(struct port_rig *port, struct frontend *frontend, unsigned int pair);
 
+/* An extended statistic by its name; and fail the test unless it has a value. */
+uint64_t port_xstat(uint16_t port, const char *name);
+void port_xstat_is(uint16_t port, const char *name, uint64_t wanted);
+
 #endif /* PORT_RIG_H */

@@ -26,6 +26,7 @@ struct dirtylog_vhost {
 	bool memory_lost;      /* and the user knows it */
 	int64_t call_changing; /* the virtqueue that call_fd(true) was called for, or -1 */
 	bool has_table;        /* librte_vhost does: it follows a NULL when it is asked without */
+	bool memory_left;      /* what the library has a table of may be unmapped by now */
 	int64_t quiesced;      /* the virtqueue(s) that resume() is owed for, or -1 */
 	/* The ring addresses in force; index is the message's. */
 	struct vhost_vring_addr addrs[MAX_VRINGS];
@@ -316,7 +317,8 @@ static void
 resume(struct dirtylog_vhost *vhost, uint32_t vring)
 {
 	vhost->quiesced = -1;
-	vhost->ops->resume(vhost->ctx, vring, dirtylog_memory(vhost->dl));
+	vhost->ops->resume(vhost->ctx, vring,
+			vhost->memory_left ? NULL : dirtylog_memory(vhost->dl));
 }
 
 /*
@@ -345,6 +347,7 @@ set_regions(struct dirtylog_vhost *vhost)
 						 strerror(-ret));
 		return RTE_VHOST_MSG_RESULT_ERR;
 	}
+	vhost->memory_left = false;
 	vhost->memory_lost &= dirtylog_memory_lost(vhost->dl);
 	resume(vhost, DIRTYLOG_ALL_VRINGS);
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
@@ -358,6 +361,7 @@ static bool
 leave_memory(struct dirtylog_vhost *vhost)
 {
 	quiesce(vhost, DIRTYLOG_ALL_VRINGS);
+	vhost->memory_left = true;
 	return dirtylog_forget_memory(vhost->dl) == 0;
 }
 

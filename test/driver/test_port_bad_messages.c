@@ -310,6 +310,36 @@ owner_is_reset(void **state)
 }
 
 /*
+ * A table that librte_vhost refuses after it has unmapped the one before: what comes
+ * then, refused or not, opens no queue on memory that is gone.
+ */
+static void
+memory_that_is_unmapped_is_not_used(void **state)
+{
+	struct victim *victim = *state;
+	struct frontend *frontend = victim_start(victim);
+	struct {
+		uint32_t n, padding;
+		struct frontend_region region;
+	} table = { .n = 1, .region = { 0, 0, FRONTEND_USER(0), 0 } };
+	struct vhost_vring_addr addr;
+	unsigned int i;
+
+	assert_int_not_equal(frontend_ask(frontend, REQ_SET_MEM_TABLE, &table, sizeof(table),
+					     &frontend->ram.regions[0].fd, 1),
+			ANSWER_OK);
+	for (i = 0; i < 4; i++) {
+		frontend_fill_addr(frontend, i % 2, &addr);
+		addr.log_guest_addr += 4096 * i;
+		frontend_ask(frontend, REQ_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0);
+		frontend_settle(frontend);
+		port_poll_idle(&victim->port, 1);
+	}
+	victim_disconnect(frontend);
+	victim_is_well(victim);
+}
+
+/*
  * Messages of protocol features that are not offered: librte_vhost has handlers for
  * them, which go by what the front-end says of a file.
  */
@@ -384,6 +414,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(disconnects_at_any_time),
 		cmocka_unit_test(messages_that_mean_nothing),
 		cmocka_unit_test(regions_without_a_table),
+		cmocka_unit_test(memory_that_is_unmapped_is_not_used),
 		cmocka_unit_test(features_that_are_not_offered),
 		cmocka_unit_test(two_connections),
 		cmocka_unit_test(bad_memory_tables),

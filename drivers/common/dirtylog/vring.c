@@ -67,45 +67,31 @@ call_once(const struct vnet_vring *vring)
 }
 
 /*
- * Say where the event area of a packed ring is marked, which is written when the
+ * A packed ring, at `gpa`, and its event area: where that is, and where the front-end
+ * says it is to be logged, `reported` (0: it does not). The area is written when the
  * queue starts, and by no burst unless kicks are asked for.
- *
- * `reported` is where the front-end says it is to be logged; 0: it does not.
  */
 static int
-open_event_area(struct vnet_queue *queue, struct dirtylog *dl, uint64_t reported)
+open_packed(struct vnet_queue *queue, struct dirtylog *dl, uint64_t gpa, uint64_t reported)
 {
-	uint64_t gpa;
+	uint64_t event;
+	int ret;
 
-	if (dirtylog_memory_gpa(queue->mem, queue->device_event, &gpa) < 0)
+	if (dirtylog_memory_gpa(queue->mem, queue->device_event, &event) < 0)
 		return -EFAULT;
 	if (reported == 0)
-		reported = gpa;
-	queue->event[0].bitmap = dirtylog_find(dl, gpa, &queue->event[0].offset);
+		reported = event;
+	queue->event[0].bitmap = dirtylog_find(dl, event, &queue->event[0].offset);
 	queue->event[1].bitmap = dirtylog_find(dl, reported, &queue->event[1].offset);
 	if (queue->event[0].bitmap == NULL || queue->event[1].bitmap == NULL)
 		return -EFAULT;
-	if (reported == gpa)
+	if (reported == event)
 		queue->event[1].bitmap = NULL;
-	return 0;
-}
-
-/* Packed ring: see open_marked(). */
-static int
-open_packed(struct vnet_queue *queue, struct dirtylog *dl, uint64_t reported)
-{
-	uint64_t event, gpa;
-	int ret = open_event_area(queue, dl, reported);
-
-	if (ret < 0 || dirtylog_memory_gpa(queue->mem, queue->packed_desc, &gpa) < 0 ||
-			dirtylog_memory_gpa(queue->mem, queue->device_event, &event) < 0)
-		return -EFAULT;
 	ret = dirtylog_open(dl, &queue->marker, gpa);
 	if (ret < 0)
 		return ret;
 	dirtylog_mark_gpa(dl, event, sizeof(*queue->device_event));
-	if (reported != 0)
-		dirtylog_mark_gpa(dl, reported, sizeof(*queue->device_event));
+	dirtylog_mark_gpa(dl, reported, sizeof(*queue->device_event));
 	return 0;
 }
 
@@ -131,7 +117,7 @@ open_marked(const struct vnet_vring *vring, const struct vnet_device *device)
 	queue->used_bitmap = dirtylog_find(device->dl, gpa, &queue->used_offset);
 	if (queue->used_bitmap == NULL)
 		return -EFAULT;
-	return queue->packed ? open_packed(queue, device->dl, reported) :
+	return queue->packed ? open_packed(queue, device->dl, gpa, reported) :
 			       dirtylog_open(device->dl, &queue->marker, gpa);
 }
 
@@ -352,10 +338,7 @@ vnet_vring_read_call_fd(struct vnet_vring *vring, const struct vnet_device *devi
 static void
 keep_marks(struct vnet_queue *queue)
 {
-	queue->marks_past.marks += queue->marker.stats.marks;
-	queue->marks_past.words_tested += queue->marker.stats.words_tested;
-	queue->marks_past.words_written += queue->marker.stats.words_written;
-	queue->marks_past.pages_dirtied += queue->marker.stats.pages_dirtied;
+	vnet_add_marks(&queue->marks_past, &queue->marker.stats);
 	memset(&queue->marker.stats, 0, sizeof(queue->marker.stats));
 }
 

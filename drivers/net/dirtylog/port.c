@@ -136,10 +136,7 @@ report_unpolled(struct eth_dirtylog_port *port)
 static void
 add_counters(struct dirtylog_stats *sum, const struct dirtylog_stats *stats)
 {
-	sum->marks.marks += stats->marks.marks;
-	sum->marks.words_tested += stats->marks.words_tested;
-	sum->marks.words_written += stats->marks.words_written;
-	sum->marks.pages_dirtied += stats->marks.pages_dirtied;
+	vnet_add_marks(&sum->marks, &stats->marks);
 	sum->swaps += stats->swaps;
 	sum->refused_logs += stats->refused_logs;
 	sum->drains += stats->drains;

@@ -114,10 +114,7 @@ read_queue(const struct vnet_queue *queue, struct queue_counters *counters)
 			sizeof(counters->queue));
 	read_words(&counters->marks, &queue->marker.stats, &queue->marks_at_reset,
 			sizeof(counters->marks));
-	counters->marks.marks += queue->marks_past.marks;
-	counters->marks.words_tested += queue->marks_past.words_tested;
-	counters->marks.words_written += queue->marks_past.words_written;
-	counters->marks.pages_dirtied += queue->marks_past.pages_dirtied;
+	vnet_add_marks(&counters->marks, &queue->marks_past);
 	for (i = 0; i < VNET_NB_FAULTS; i++)
 		counters->faults += counters->queue.faults[i];
 }

@@ -184,6 +184,16 @@ vnet_count(uint64_t *counter, uint64_t n)
 	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
 }
 
+/* Add a marker's counters to a sum of such. */
+static inline void
+vnet_add_marks(struct dirtylog_marker_stats *sum, const struct dirtylog_marker_stats *marks)
+{
+	sum->marks += marks->marks;
+	sum->words_tested += marks->words_tested;
+	sum->words_written += marks->words_written;
+	sum->pages_dirtied += marks->pages_dirtied;
+}
+
 /* Count what the guest did wrong and, at most once a second for all queues, say it. */
 void vnet_queue_fault(struct vnet_queue *queue, enum vnet_fault fault, uint64_t value,
 		uint64_t limit);

@@ -90,15 +90,25 @@ struct dirtylog_vhost_ops {
 	void (*send_rarp)(void *ctx, uint64_t mac);
 	/**
 	 * Optional. A message for which there is no other callback (and
-	 * SET_VRING_CALL, before call_fd()), before librte_vhost handles it: a connection has one pair of handlers only,
-	 * so the user has none of its own. For what librte_vhost does not know,
-	 * such as a block device's GET_CONFIG.
+	 * SET_VRING_CALL, before call_fd()), before librte_vhost handles it: a
+	 * connection has one pair of handlers only, so the user has none of its own.
+	 * For what librte_vhost does not know, such as a block device's GET_CONFIG.
 	 *
 	 * Returns what a pre_msg_handle may: RTE_VHOST_MSG_RESULT_NOT_HANDLED if
 	 * librte_vhost is to go on with it, _REPLY to answer with the payload and
 	 * the size that are left in `msg`, _OK or _ERR if it is done or refused.
 	 */
 	enum rte_vhost_msg_result (*message)(void *ctx, struct dirtylog_vhost_msg *msg);
+	/**
+	 * Optional. Extern message handlers of somebody else's, who would have
+	 * registered them (rte_vhost_extern_callback_register()) if the connection had
+	 * room for more than one pair: `msg` is librte_vhost's own, and the results are
+	 * what it acts on. Called after this library's, of a message that is left to
+	 * librte_vhost so far.
+	 */
+	enum rte_vhost_msg_result (*pre_msg_handle)(void *ctx, void *msg);
+	/** See pre_msg_handle(). */
+	enum rte_vhost_msg_result (*post_msg_handle)(void *ctx, void *msg);
 };
 
 /** One connection's translation. */

@@ -436,17 +436,11 @@ pass_message(struct dirtylog_vhost *vhost, struct librte_msg *msg)
 }
 
 static enum rte_vhost_msg_result
-before_message(int vid, void *ctx_msg)
+follow_before(struct dirtylog_vhost *vhost, struct librte_msg *msg)
 {
-	struct dirtylog_vhost *vhost = vhost_of(vid);
-	struct librte_msg *msg = ctx_msg;
 	enum rte_vhost_msg_result result;
 	struct vhost_vring_addr addr;
 
-	if (vhost == NULL)
-		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
-	end_refused(vhost);
-	look_at_memory(vhost);
 	switch (msg->request) {
 	case VHOST_USER_SET_LOG_BASE:
 		return log_base(vhost, msg);
@@ -493,16 +487,27 @@ before_message(int vid, void *ctx_msg)
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
-/* Called if librte_vhost, or the handler above, has not failed. */
 static enum rte_vhost_msg_result
-after_message(int vid, void *ctx_msg)
+before_message(int vid, void *msg)
 {
 	struct dirtylog_vhost *vhost = vhost_of(vid);
-	struct librte_msg *msg = ctx_msg;
-	struct vhost_vring_addr addr;
+	enum rte_vhost_msg_result result;
 
 	if (vhost == NULL)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	end_refused(vhost);
+	look_at_memory(vhost);
+	result = follow_before(vhost, msg);
+	if (result == RTE_VHOST_MSG_RESULT_NOT_HANDLED && vhost->ops->pre_msg_handle != NULL)
+		result = vhost->ops->pre_msg_handle(vhost->ctx, msg);
+	return result;
+}
+
+static enum rte_vhost_msg_result
+follow_after(struct dirtylog_vhost *vhost, struct librte_msg *msg)
+{
+	struct vhost_vring_addr addr;
+
 	switch (msg->request) {
 	case VHOST_USER_SET_LOG_BASE:
 		if (message_fds(vhost, msg) == NULL)
@@ -523,7 +528,7 @@ after_message(int vid, void *ctx_msg)
 		break;
 	case VHOST_USER_GET_VRING_BASE:
 		if (dirtylog_stopped(vhost->dl) && dirtylog_suspend_log(vhost->dl) < 0)
-			DIRTYLOG_DIAG(WARNING, "vid %d: no memory to stage marks in", vid);
+			DIRTYLOG_DIAG(WARNING, "vid %d: no memory to stage marks in", vhost->vid);
 		break;
 	case VHOST_USER_SET_VRING_CALL:
 		change_call(vhost, -1);
@@ -533,6 +538,21 @@ after_message(int vid, void *ctx_msg)
 		return set_features(vhost, msg);
 	}
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+/* Called if librte_vhost, or the handler above, has not failed. */
+static enum rte_vhost_msg_result
+after_message(int vid, void *msg)
+{
+	struct dirtylog_vhost *vhost = vhost_of(vid);
+	enum rte_vhost_msg_result result;
+
+	if (vhost == NULL)
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	result = follow_after(vhost, msg);
+	if (result == RTE_VHOST_MSG_RESULT_NOT_HANDLED && vhost->ops->post_msg_handle != NULL)
+		result = vhost->ops->post_msg_handle(vhost->ctx, msg);
+	return result;
 }
 
 int

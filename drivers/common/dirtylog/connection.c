@@ -167,6 +167,14 @@ take_vring_fd(struct vnet_connection *connection, const struct dirtylog_vhost_ms
 }
 
 static enum rte_vhost_msg_result
+refuse_message(const struct vnet_connection *connection, const struct dirtylog_vhost_msg *msg)
+{
+	VNET_DIAG(ERR, "%s: message %u belongs to a protocol feature that is not offered: refused",
+			connection->config.name, msg->request);
+	return RTE_VHOST_MSG_RESULT_ERR;
+}
+
+static enum rte_vhost_msg_result
 on_message(void *ctx, struct dirtylog_vhost_msg *msg)
 {
 	struct vnet_connection *connection = ctx;
@@ -174,6 +182,8 @@ on_message(void *ctx, struct dirtylog_vhost_msg *msg)
 
 	switch (msg->request) {
 	case GET_QUEUE_NUM:
+		if (connection->config.as_librte_vhost)
+			break;
 		/* librte_vhost says 128, and flows vanish in the queues beyond ours. */
 		memcpy(msg->payload, &nb_queue_pairs, sizeof(nb_queue_pairs));
 		msg->size = sizeof(nb_queue_pairs);
@@ -191,16 +201,34 @@ on_message(void *ctx, struct dirtylog_vhost_msg *msg)
 	case POSTCOPY_END:
 		if (connection->config.postcopy)
 			break;
-		/* fall through */
+		return refuse_message(connection, msg);
 	case GET_INFLIGHT_FD:
 	case SET_INFLIGHT_FD:
-		VNET_DIAG(ERR,
-				"%s: message %u belongs to a protocol feature that is not offered:"
-				" refused",
-				connection->config.name, msg->request);
-		return RTE_VHOST_MSG_RESULT_ERR;
+		if (connection->config.as_librte_vhost)
+			break;
+		return refuse_message(connection, msg);
 	}
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+static enum rte_vhost_msg_result
+on_pre_msg_handle(void *ctx, void *msg)
+{
+	struct vnet_connection *connection = ctx;
+
+	if (connection->config.ops->pre_msg_handle == NULL)
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	return connection->config.ops->pre_msg_handle(connection->config.ctx, connection, msg);
+}
+
+static enum rte_vhost_msg_result
+on_post_msg_handle(void *ctx, void *msg)
+{
+	struct vnet_connection *connection = ctx;
+
+	if (connection->config.ops->post_msg_handle == NULL)
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	return connection->config.ops->post_msg_handle(connection->config.ctx, connection, msg);
 }
 
 static const struct dirtylog_vhost_ops vhost_ops = {
@@ -210,6 +238,8 @@ static const struct dirtylog_vhost_ops vhost_ops = {
 	.send_rarp = on_send_rarp,
 	.memory_lost = on_memory_lost,
 	.message = on_message,
+	.pre_msg_handle = on_pre_msg_handle,
+	.post_msg_handle = on_post_msg_handle,
 };
 
 /* ---- librte_vhost's callbacks ---- */
@@ -218,6 +248,13 @@ struct vnet_connection *
 vnet_connection_of(int vid)
 {
 	return dirtylog_vhost_ctx(vid);
+}
+
+static void
+tell_device_state(struct vnet_connection *connection, bool runs)
+{
+	if (connection->config.ops->device_state != NULL)
+		connection->config.ops->device_state(connection->config.ctx, connection, runs);
 }
 
 int
@@ -237,7 +274,7 @@ vnet_connection_new_device(int vid)
 	for (i = 0; i < connection->nb_vrings; i++)
 		vnet_vring_open(&connection->vrings[i], &connection->device, i);
 	pthread_mutex_unlock(&connection->lock);
-	connection->config.ops->device_state(connection->config.ctx, connection, true);
+	tell_device_state(connection, true);
 	return 0;
 }
 
@@ -254,7 +291,7 @@ vnet_connection_destroy_device(int vid)
 		vnet_vring_hand_back(&connection->vrings[i], &connection->device, i);
 	connection->device.runs = false;
 	pthread_mutex_unlock(&connection->lock);
-	connection->config.ops->device_state(connection->config.ctx, connection, false);
+	tell_device_state(connection, false);
 }
 
 /* Returns whether that changes anything. */
@@ -295,7 +332,7 @@ vnet_connection_vring_state_changed(int vid, uint16_t index, int enable)
 	pthread_mutex_lock(&connection->lock);
 	changed = vring_state(connection, index, enable != 0);
 	pthread_mutex_unlock(&connection->lock);
-	if (changed)
+	if (changed && connection->config.ops->vring_state != NULL)
 		connection->config.ops->vring_state(connection->config.ctx, connection);
 	return 0;
 }
@@ -343,6 +380,26 @@ vnet_connection_mtu(struct vnet_connection *connection)
 	mtu = connection->mtu;
 	pthread_mutex_unlock(&connection->lock);
 	return mtu;
+}
+
+void
+vnet_connection_mark(struct vnet_connection *connection, uint64_t gpa, uint64_t len)
+{
+	dirtylog_mark_gpa(connection->device.dl, gpa, len);
+}
+
+void
+vnet_connection_mark_used(struct vnet_connection *connection, uint16_t vring, uint64_t offset,
+		uint64_t len)
+{
+	uint64_t gpa = 0;
+
+	pthread_mutex_lock(&connection->lock);
+	if (vring < connection->nb_vrings && connection->vrings[vring].ready)
+		gpa = connection->vrings[vring].ring.log_guest_addr;
+	pthread_mutex_unlock(&connection->lock);
+	if (gpa != 0)
+		dirtylog_mark_gpa(connection->device.dl, gpa + offset, len);
 }
 
 void

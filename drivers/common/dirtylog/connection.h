@@ -22,6 +22,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <rte_vhost.h>
+
 #include "datapath/queue.h"
 #include "dirtylog.h"
 
@@ -29,12 +31,17 @@
 
 struct vnet_connection;
 
-/* What a connection tells its owner, on librte_vhost's event thread. */
+/* What a connection tells its owner, on librte_vhost's event thread. Each is optional. */
 struct vnet_connection_ops {
 	/* The front-end's device runs, or has stopped. */
 	void (*device_state)(void *ctx, struct vnet_connection *connection, bool runs);
 	/* Virtqueues became ready, or are not any more: see vnet_connection_is_ready(). */
 	void (*vring_state)(void *ctx, struct vnet_connection *connection);
+	/* Extern message handlers of an application's: see struct dirtylog_vhost_ops. */
+	enum rte_vhost_msg_result (*pre_msg_handle)(void *ctx, struct vnet_connection *connection,
+			void *msg);
+	enum rte_vhost_msg_result (*post_msg_handle)(void *ctx, struct vnet_connection *connection,
+			void *msg);
 };
 
 /* How a connection is served. */
@@ -43,6 +50,11 @@ struct vnet_connection_config {
 	const char *log_name;    /* for the library's log lines; copied */
 	uint16_t nb_queue_pairs; /* virtqueues beyond them are not served */
 	bool postcopy;           /* it is offered to the front-end */
+	/*
+	 * What the front-end may do beside packets is librte_vhost's affair: how many
+	 * queues it is told of, files of in-flight descriptors.
+	 */
+	bool as_librte_vhost;
 	struct dirtylog_options log_options;
 	const struct vnet_connection_ops *ops;
 	void *ctx; /* for `ops` */
@@ -88,6 +100,16 @@ bool vnet_connection_is_ready(struct vnet_connection *connection, uint16_t vring
 
 /* The MTU that the front-end has told its guest, or 0. */
 uint16_t vnet_connection_mtu(struct vnet_connection *connection);
+
+/*
+ * Mark what the owner has written to the guest's memory by itself. Nothing
+ * happens where there is no such memory, or no such ring.
+ */
+void vnet_connection_mark(struct vnet_connection *connection, uint64_t gpa, uint64_t len);
+
+/* The same of `len` bytes at an offset into a virtqueue's used ring. */
+void vnet_connection_mark_used(struct vnet_connection *connection, uint16_t vring, uint64_t offset,
+		uint64_t len);
 
 /* Read the counters of its log state. */
 void vnet_connection_get_stats(struct vnet_connection *connection, struct dirtylog_stats *stats);

@@ -25,6 +25,8 @@
 #include "rx_intr.h"
 #include "stats.h"
 
+const char vnet_log_name[] = "net_dirtylog";
+
 RTE_LOG_REGISTER(vnet_logtype, pmd.net.dirtylog, INFO)
 
 /* Guest RX is what the ethdev transmits to, guest TX what it receives from. */

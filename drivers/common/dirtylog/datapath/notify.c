@@ -81,7 +81,7 @@ vnet_notify_enable_kicks(struct vnet_queue *queue, bool on)
 	 * Before the burst: if the queue is closed now, the signal of its opening is
 	 * yet to come; if it is open, what is forgotten is looked for below.
 	 */
-	if (on)
+	if (on && queue->wakeup != NULL)
 		vnet_rx_wakeup_forget(queue->wakeup);
 	if (!dirtylog_burst_begin(&queue->marker))
 		return 0;
@@ -97,7 +97,7 @@ vnet_notify_enable_kicks(struct vnet_queue *queue, bool on)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	missed = on && waiting(queue) != 0;
 	dirtylog_burst_end(&queue->marker);
-	if (missed)
+	if (missed && queue->wakeup != NULL)
 		vnet_rx_wakeup_signal(queue->wakeup);
 	return 0;
 }
@@ -114,20 +114,13 @@ vnet_notify_waiting(struct vnet_queue *queue)
 	return n;
 }
 
-/* Words of struct rte_power_monitor_cond's opaque. */
-enum {
-	MONITOR_MASK,
-	MONITOR_VALUE,
-	MONITOR_IDLE_IF_EQUAL,
-};
-
 /* 0: go to sleep; -1: the guest has made something available. */
 static int
 monitored(const uint64_t value, const uint64_t opaque[RTE_POWER_MONITOR_OPAQUE_SZ])
 {
-	bool equal = (value & opaque[MONITOR_MASK]) == opaque[MONITOR_VALUE];
+	bool equal = (value & opaque[VNET_MONITOR_MASK]) == opaque[VNET_MONITOR_VALUE];
 
-	return equal == (bool)opaque[MONITOR_IDLE_IF_EQUAL] ? 0 : -1;
+	return equal == (bool)opaque[VNET_MONITOR_IDLE_IF_EQUAL] ? 0 : -1;
 }
 
 int
@@ -141,15 +134,15 @@ vnet_notify_monitor(struct vnet_queue *queue, struct rte_power_monitor_cond *con
 		struct vnet_packed_pos place = vnet_packed_pos_now(queue);
 
 		cond->addr = &queue->packed_desc[place.index].flags;
-		cond->opaque[MONITOR_MASK] = VNET_PACKED_OWNER;
-		cond->opaque[MONITOR_VALUE] = vnet_packed_available(place.wrap);
-		cond->opaque[MONITOR_IDLE_IF_EQUAL] = false;
+		cond->opaque[VNET_MONITOR_MASK] = VNET_PACKED_OWNER;
+		cond->opaque[VNET_MONITOR_VALUE] = vnet_packed_available(place.wrap);
+		cond->opaque[VNET_MONITOR_IDLE_IF_EQUAL] = false;
 	} else {
 		/* All 16 bits: those of the ring's size are the same when it is filled at once. */
 		cond->addr = &queue->avail->idx;
-		cond->opaque[MONITOR_MASK] = UINT16_MAX;
-		cond->opaque[MONITOR_VALUE] = queue->next_avail;
-		cond->opaque[MONITOR_IDLE_IF_EQUAL] = true;
+		cond->opaque[VNET_MONITOR_MASK] = UINT16_MAX;
+		cond->opaque[VNET_MONITOR_VALUE] = queue->next_avail;
+		cond->opaque[VNET_MONITOR_IDLE_IF_EQUAL] = true;
 	}
 	dirtylog_burst_end(&queue->marker);
 	return 0;

@@ -106,6 +106,13 @@ vnet_notify_guest(struct vnet_queue *queue)
 
 struct rte_power_monitor_cond;
 
+/* Words of its opaque that vnet_notify_monitor() fills in. */
+enum {
+	VNET_MONITOR_MASK,
+	VNET_MONITOR_VALUE,
+	VNET_MONITOR_IDLE_IF_EQUAL, /* else: idle as long as it differs */
+};
+
 /*
  * Ask the guest for kicks, or to do without. By the queue's thread, outside of
  * a burst. What came before it was asked rings the queue's wakeup, so that

@@ -6,52 +6,14 @@
 
 #include <ethdev_driver.h>
 
+#include "counters.h"
 #include "port.h"
 #include "stats.h"
 
-/* One counter under a name; `offset` of it in the struct that is read. */
-struct row {
-	const char *name;
-	size_t offset;
-};
-
-/* A queue's counters, as read at one time; all of them are 64-bit words. */
-struct queue_counters {
-	struct vnet_queue_stats queue;
-	struct dirtylog_marker_stats marks;
-	uint64_t faults; /* of any kind */
-};
-
-#define QUEUE(field) offsetof(struct queue_counters, queue.field)
-#define MARKS(field) offsetof(struct queue_counters, marks.field)
 #define DEVICE(field) offsetof(struct dirtylog_stats, field)
 
-/* Of each queue, after "rx_q<n>_" or "tx_q<n>_". The first ones are net_vhost's. */
-static const struct row queue_rows[] = {
-	{ "good_packets", QUEUE(packets) },
-	{ "good_bytes", QUEUE(bytes) },
-	{ "multicast_packets", QUEUE(multicast) },
-	{ "broadcast_packets", QUEUE(broadcast) },
-	{ "undersize_packets", QUEUE(sizes[0]) },
-	{ "size_64_packets", QUEUE(sizes[1]) },
-	{ "size_65_127_packets", QUEUE(sizes[2]) },
-	{ "size_128_255_packets", QUEUE(sizes[3]) },
-	{ "size_256_511_packets", QUEUE(sizes[4]) },
-	{ "size_512_1023_packets", QUEUE(sizes[5]) },
-	{ "size_1024_1518_packets", QUEUE(sizes[6]) },
-	{ "size_1519_max_packets", QUEUE(sizes[7]) },
-	{ "guest_notifications", QUEUE(notifications) },
-	{ "dropped_packets", QUEUE(dropped) },
-	{ "mbuf_errors", QUEUE(no_mbuf) },
-	{ "guest_faults", offsetof(struct queue_counters, faults) },
-	{ "log_marks", MARKS(marks) },
-	{ "log_words_tested", MARKS(words_tested) },
-	{ "log_words_written", MARKS(words_written) },
-	{ "log_pages_dirtied", MARKS(pages_dirtied) },
-};
-
 /* Of the port: sums over all queues, those of before a reconfiguration too. */
-static const struct row device_rows[] = {
+static const struct vnet_counter device_rows[] = {
 	{ "log_marks", DEVICE(marks.marks) },
 	{ "log_words_tested", DEVICE(marks.words_tested) },
 	{ "log_words_written", DEVICE(marks.words_written) },
@@ -67,7 +29,7 @@ static const struct row device_rows[] = {
 };
 
 /* Of the port: how things are now, which a reset leaves. */
-static const struct row state_rows[] = {
+static const struct vnet_counter state_rows[] = {
 	{ "log_regions_direct", DEVICE(regions_direct) },
 	{ "log_regions_staged", DEVICE(regions_staged) },
 	{ "log_dirty_pages_per_second", DEVICE(dirty_pages_per_second) },
@@ -90,50 +52,15 @@ _Static_assert(RTE_DIM(fault_rows) == VNET_NB_FAULTS, "each kind of fault has a 
 /* The counters are shown in this order. */
 #define NB_PORT_ROWS (RTE_DIM(device_rows) + RTE_DIM(state_rows) + 1 + RTE_DIM(fault_rows))
 
-/* Words that another thread counts in, less what they were at the reset. */
-static void
-read_words(void *to, const void *from, const void *at_reset, size_t len)
-{
-	const uint64_t *now = from, *then = at_reset;
-	uint64_t *words = to;
-	size_t i;
-
-	for (i = 0; i < len / sizeof(uint64_t); i++)
-		words[i] = __atomic_load_n(&now[i], __ATOMIC_RELAXED) - then[i];
-}
-
-static void
-read_queue(const struct vnet_queue *queue, struct queue_counters *counters)
-{
-	unsigned int i;
-
-	memset(counters, 0, sizeof(*counters));
-	if (queue == NULL)
-		return;
-	read_words(&counters->queue, &queue->stats, &queue->stats_at_reset,
-			sizeof(counters->queue));
-	read_words(&counters->marks, &queue->marker.stats, &queue->marks_at_reset,
-			sizeof(counters->marks));
-	vnet_add_marks(&counters->marks, &queue->marks_past);
-	for (i = 0; i < VNET_NB_FAULTS; i++)
-		counters->faults += counters->queue.faults[i];
-}
-
-static uint64_t
-value_of(const void *counters, const struct row *row)
-{
-	return *(const uint64_t *)RTE_PTR_ADD(counters, row->offset);
-}
-
 int
 eth_dirtylog_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats,
 		struct eth_queue_stats *queues)
 {
-	struct queue_counters counters;
+	struct vnet_queue_counters counters;
 	uint16_t i;
 
 	for (i = 0; i < dev->data->nb_rx_queues; i++) {
-		read_queue(dev->data->rx_queues[i], &counters);
+		vnet_counters_read(dev->data->rx_queues[i], &counters);
 		stats->ipackets += counters.queue.packets;
 		stats->ibytes += counters.queue.bytes;
 		stats->ierrors += counters.faults;
@@ -145,7 +72,7 @@ eth_dirtylog_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats,
 		}
 	}
 	for (i = 0; i < dev->data->nb_tx_queues; i++) {
-		read_queue(dev->data->tx_queues[i], &counters);
+		vnet_counters_read(dev->data->tx_queues[i], &counters);
 		stats->opackets += counters.queue.packets;
 		stats->obytes += counters.queue.bytes;
 		stats->oerrors += counters.queue.dropped + counters.faults;
@@ -157,18 +84,6 @@ eth_dirtylog_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats,
 	return 0;
 }
 
-static void
-reset_queue(struct vnet_queue *queue)
-{
-	static const struct queue_counters zero;
-
-	if (queue == NULL)
-		return;
-	read_words(&queue->stats_at_reset, &queue->stats, &zero.queue, sizeof(zero.queue));
-	read_words(&queue->marks_at_reset, &queue->marker.stats, &zero.marks, sizeof(zero.marks));
-	memset(&queue->marks_past, 0, sizeof(queue->marks_past));
-}
-
 int
 eth_dirtylog_stats_reset(struct rte_eth_dev *dev)
 {
@@ -176,9 +91,9 @@ eth_dirtylog_stats_reset(struct rte_eth_dev *dev)
 	uint16_t i;
 
 	for (i = 0; i < dev->data->nb_rx_queues; i++)
-		reset_queue(dev->data->rx_queues[i]);
+		vnet_counters_reset(dev->data->rx_queues[i]);
 	for (i = 0; i < dev->data->nb_tx_queues; i++)
-		reset_queue(dev->data->tx_queues[i]);
+		vnet_counters_reset(dev->data->tx_queues[i]);
 	eth_dirtylog_port_get_stats(port, &port->log_at_reset);
 	return 0;
 }
@@ -186,7 +101,7 @@ eth_dirtylog_stats_reset(struct rte_eth_dev *dev)
 static unsigned int
 nb_xstats(const struct rte_eth_dev *dev)
 {
-	return (dev->data->nb_rx_queues + dev->data->nb_tx_queues) * RTE_DIM(queue_rows) +
+	return (dev->data->nb_rx_queues + dev->data->nb_tx_queues) * VNET_NB_QUEUE_COUNTERS +
 			NB_PORT_ROWS;
 }
 
@@ -195,14 +110,14 @@ name_queue(struct rte_eth_xstat_name *names, const char *direction, uint16_t que
 {
 	unsigned int i;
 
-	for (i = 0; i < RTE_DIM(queue_rows); i++, names++)
+	for (i = 0; i < VNET_NB_QUEUE_COUNTERS; i++, names++)
 		snprintf(names->name, sizeof(names->name), "%s_q%u_%s", direction, queue,
-				queue_rows[i].name);
+				vnet_queue_counters[i].name);
 	return names;
 }
 
 static struct rte_eth_xstat_name *
-name_rows(struct rte_eth_xstat_name *names, const struct row *rows, unsigned int n)
+name_rows(struct rte_eth_xstat_name *names, const struct vnet_counter *rows, unsigned int n)
 {
 	for (; n != 0; n--, rows++, names++)
 		snprintf(names->name, sizeof(names->name), "%s", rows->name);
@@ -246,12 +161,12 @@ put(struct cursor *cursor, uint64_t value)
 static void
 put_queue(struct cursor *cursor, const struct vnet_queue *queue, uint64_t *faults)
 {
-	struct queue_counters counters;
+	struct vnet_queue_counters counters;
 	unsigned int i;
 
-	read_queue(queue, &counters);
-	for (i = 0; i < RTE_DIM(queue_rows); i++)
-		put(cursor, value_of(&counters, &queue_rows[i]));
+	vnet_counters_read(queue, &counters);
+	for (i = 0; i < VNET_NB_QUEUE_COUNTERS; i++)
+		put(cursor, vnet_counter_value(&counters, &vnet_queue_counters[i]));
 	for (i = 0; i < VNET_NB_FAULTS; i++)
 		faults[i] += counters.queue.faults[i];
 }
@@ -274,10 +189,11 @@ eth_dirtylog_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, u
 	eth_dirtylog_port_get_stats(port, &now);
 	for (i = 0; i < RTE_DIM(device_rows); i++)
 		put(&cursor,
-				value_of(&now, &device_rows[i]) -
-						value_of(&port->log_at_reset, &device_rows[i]));
+				vnet_counter_value(&now, &device_rows[i]) -
+						vnet_counter_value(&port->log_at_reset,
+								&device_rows[i]));
 	for (i = 0; i < RTE_DIM(state_rows); i++)
-		put(&cursor, value_of(&now, &state_rows[i]));
+		put(&cursor, vnet_counter_value(&now, &state_rows[i]));
 	put(&cursor, now.logging);
 	for (i = 0; i < VNET_NB_FAULTS; i++)
 		put(&cursor, faults[i]);

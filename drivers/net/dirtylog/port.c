@@ -46,6 +46,12 @@
 			(1ULL << VHOST_USER_PROTOCOL_F_STATUS))
 
 /*
+ * The door to this datapath that stands before librte_vhost, if this process has
+ * one: the socket that is registered next is not to be served by it.
+ */
+extern void dirtylog_vhost_leave(const char *path) __attribute__((weak));
+
+/*
  * librte_vhost's new_connection() gets a vid, which names a socket path, which
  * names the port. All others find the connection by its vid.
  */
@@ -437,6 +443,8 @@ open_socket(const struct eth_dirtylog_port *port)
 			return ret;
 		}
 	}
+	if (dirtylog_vhost_leave != NULL)
+		dirtylog_vhost_leave(port->iface);
 	if (rte_vhost_driver_register(port->iface, flags) < 0)
 		goto failed;
 	/*

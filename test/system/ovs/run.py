@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Guests on Debian's Open vSwitch with net_dirtylog ports: they talk, one migrates, ports come and go."""
+"""Guests on Debian's Open vSwitch: they talk, one migrates, ports come and go.
+
+Their ports are net_dirtylog's (--ports dpdk), or OVS's own with the door before librte_vhost.
+"""
 
 import argparse
 import pathlib
@@ -12,14 +15,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "qemu"))
 
 from errors import TestError
 from guestimage import GuestImage
-from lab import Tools
 import migrate as qemu_test
 
-from network import Network
+from network import Network, OvsTools, PORTS, VDEV
 from ovs_scenarios import SCENARIOS
 from vswitch import DAEMON, namespace_refused
 
 SCENARIO_SECONDS = 180
+BUILT_DOOR = qemu_test.BUILD / "drivers/vhost/dirtylog/libdirtylog_vhost.so"
 
 
 def arguments():
@@ -30,11 +33,20 @@ def arguments():
     parser.add_argument("--vdev", default="net_dirtylog", help="net_dirtylog (default) or net_vhost")
     parser.add_argument("--driver", default=str(qemu_test.BUILT_DRIVER), metavar="PATH",
                         help="shared object that OVS loads (default: the one in build/)")
+    parser.add_argument("--ports", choices=PORTS, default=VDEV, help="type of the guests' ports")
+    parser.add_argument("--door", default=str(BUILT_DOOR), metavar="PATH",
+                        help="what is preloaded for ports of OVS's own, or 'none' "
+                        "(default: the one in build/)")
+    parser.add_argument("--packed", action="store_true", help="the NICs have packed virtqueues")
     parser.add_argument("--qemu", default="qemu-system-x86_64", metavar="PATH")
     parser.add_argument("--expect-loss", action="store_true",
                         help="negative control: a --scenario passes only if pages differ")
     parser.add_argument("--keep", action="store_true", help="keep the logs of what passed, too")
     options = parser.parse_args()
+    if options.ports == VDEV or options.door == "none":
+        options.door = None
+    elif not pathlib.Path(options.door).exists():
+        parser.error(f"no door at {options.door}: build it, or name it by --door")
     if options.expect_loss and not options.scenario:
         parser.error("--expect-loss needs --scenario: not every scenario compares memory")
     return options
@@ -54,7 +66,8 @@ def main():
     signal.signal(signal.SIGALRM, qemu_test.out_of_time)
     signal.signal(signal.SIGTERM, qemu_test.terminated)
     try:
-        tools = Tools(GuestImage(), options.vdev, options.driver, options.qemu)
+        tools = OvsTools(GuestImage(), options.vdev, options.driver, options.qemu,
+                         packed=options.packed, ports=options.ports, door=options.door)
     except TestError as error:
         sys.exit(f"cannot set up the guest: {error}")
     if reason := namespace_refused():

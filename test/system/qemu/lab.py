@@ -66,10 +66,11 @@ class Lab:
         self._keep(backend).wait_until_up()
         return backend
 
-    def relays(self, name, backend, steal_log=False):
+    def relays(self, name, backend, steal_log=False, backend_connects=False):
         """One relay in front of each of a back-end's sockets."""
         return [self._keep(Relay(self.folder / f"{name}{nic}.relay", path,
-                                 self.folder / f"relay-{name}{nic}.log", steal_log))
+                                 self.folder / f"relay-{name}{nic}.log", steal_log,
+                                 backend_connects))
                 for nic, path in enumerate(backend.sockets)]
 
     def echo(self, name):

@@ -24,17 +24,17 @@ class Relay:
                  (GET_VRING_BASE; a disk's ring is disabled before): the guest's CPUs have
                  stopped by then, the back-end still writes.
     steal_log    hand the back-end a log of our own instead of QEMU's (a negative control).
+    backend_connects    the back-end is the one that connects, to a socket of ours.
     """
 
-    def __init__(self, path, backend_path, trace, steal_log=False):
+    def __init__(self, path, backend_path, trace, steal_log=False, backend_connects=False):
         self.before_stop = None
         self.stolen = 0
         self._backend_path = str(backend_path)
         self._steal_log = steal_log
         self._trace = open(trace, "w", buffering=1)
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        self._listener.listen(1)
+        self._listener = _listen(path)
+        self._backend_listener = _listen(backend_path) if backend_connects else None
         self._wake_read, self._wake_write = os.pipe()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -43,6 +43,8 @@ class Relay:
         os.write(self._wake_write, b"x")
         self._thread.join(10)
         self._listener.close()
+        if self._backend_listener:
+            self._backend_listener.close()
         self._trace.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
@@ -50,10 +52,11 @@ class Relay:
     def _run(self):
         while self._readable(self._listener):
             front, _ = self._listener.accept()
-            back = socket.socket(socket.AF_UNIX)
+            back = self._backend()
             with front, back:
                 try:
-                    back.connect(self._backend_path)
+                    if not self._backend_listener:
+                        back.connect(self._backend_path)
                     while source := self._readable(front, back):
                         if source is front:
                             self._forward(front, back, True)
@@ -61,6 +64,11 @@ class Relay:
                             self._forward(back, front, False)
                 except (OSError, EOFError) as error:    # no back-end yet, or no more
                     print(f"closed: {error}", file=self._trace)
+
+    def _backend(self):
+        if self._backend_listener and self._readable(self._backend_listener):
+            return self._backend_listener.accept()[0]
+        return socket.socket(socket.AF_UNIX)
 
     def _readable(self, *sockets):
         """The first socket with something to read, None once stop() was called."""
@@ -87,6 +95,13 @@ class Relay:
         finally:
             for fd in fds:
                 os.close(fd)
+
+
+def _listen(path):
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(1)
+    return listener
 
 
 def _stops_ring(request, payload):

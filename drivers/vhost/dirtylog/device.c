@@ -123,6 +123,8 @@ door_device_create(int vid, struct door_socket *socket)
 
 	if (vid < 0 || vid >= DIRTYLOG_MAX_VIDS)
 		return -ENOSPC;
+	/* librte_vhost uses it again, and has not said that the one before is gone. */
+	door_device_destroy(door_device_of(vid));
 	device = calloc(1, sizeof(*device));
 	if (device == NULL)
 		return -ENOMEM;
@@ -151,9 +153,14 @@ door_device_create(int vid, struct door_socket *socket)
 void
 door_device_destroy(struct door_device *device)
 {
+	struct door_device *expected = device;
 	uint16_t i;
 
-	__atomic_store_n(&door_devices[device->vid], NULL, __ATOMIC_RELEASE);
+	/* By one thread: a socket may end while its vid is used again. */
+	if (device == NULL ||
+			!__atomic_compare_exchange_n(&door_devices[device->vid], &expected, NULL,
+					false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		return;
 	vnet_connection_destroy(device->connection);
 	for (i = 0; i < device->nb_vrings; i++) {
 		if (device->queues[i] == NULL)
@@ -162,4 +169,17 @@ door_device_destroy(struct door_device *device)
 		munmap(device->queues[i], sizeof(*device->queues[i]));
 	}
 	free(device);
+}
+
+void
+door_device_destroy_all(const struct door_socket *socket)
+{
+	int vid;
+
+	for (vid = 0; vid < DIRTYLOG_MAX_VIDS; vid++) {
+		struct door_device *device = door_device_of(vid);
+
+		if (device != NULL && device->socket == socket)
+			door_device_destroy(device);
+	}
 }

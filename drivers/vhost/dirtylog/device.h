@@ -70,8 +70,11 @@ door_queue_of(struct door_device *device, uint16_t vring)
 /* A connection of a socket that the door serves. Returns 0 or a negative errno. */
 int door_device_create(int vid, struct door_socket *socket);
 
-/* It is gone. */
+/* It is gone, unless that is done or it is NULL. */
 void door_device_destroy(struct door_device *device);
+
+/* The socket is unregistered: all of its connections are gone. */
+void door_device_destroy_all(const struct door_socket *socket);
 
 /* A virtqueue is ready: see to it that there is a queue. */
 void door_device_add_queue(struct door_device *device, uint16_t vring);

@@ -67,8 +67,7 @@ destroy_connection(int vid)
 
 	if (ops_of(vid)->destroy_connection != NULL)
 		ops_of(vid)->destroy_connection(vid);
-	if (device != NULL)
-		door_device_destroy(device);
+	door_device_destroy(device);
 }
 
 static int
@@ -139,9 +138,13 @@ driver_unregister(const char *path)
 {
 	/* First: it waits for the callbacks that run, and makes those of the end. */
 	int ret = stock->driver_unregister(path);
+	struct door_socket *socket = ret < 0 ? NULL : door_socket_find(path);
 
-	if (ret == 0)
-		door_socket_remove(path);
+	if (socket == NULL)
+		return ret;
+	/* It does not say that the connections end with the socket. */
+	door_device_destroy_all(socket);
+	door_socket_remove(path);
 	return ret;
 }
 

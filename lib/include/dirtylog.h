@@ -35,6 +35,7 @@
 #include "dirtylog_bitmap.h"
 #include "dirtylog_marker.h"
 #include "dirtylog_memory.h"
+#include "dirtylog_shm.h"
 
 #ifdef __cplusplus
 extern "C" {

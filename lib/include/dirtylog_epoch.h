@@ -27,13 +27,12 @@
  * The wait ends with the burst that runs; a reader that is not inside a
  * section is not waited for, whether somebody polls it or not.
  *
- * Readers and epoch live in memory that the caller provides.
+ * A reader is a part of a marker (dirtylog_marker.h), and lives where that does.
  */
 
 #ifndef DIRTYLOG_EPOCH_H
 #define DIRTYLOG_EPOCH_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -56,45 +55,6 @@ struct dirtylog_reader {
 	bool membarrier;
 	struct dirtylog_reader *next;
 } __attribute__((aligned(RTE_CACHE_LINE_SIZE)));
-
-/** The readers that one control side waits for. */
-struct dirtylog_epoch {
-	pthread_mutex_t lock; /**< protects the list; never taken by a reader */
-	struct dirtylog_reader *readers;
-};
-
-/**
- * Prepare an epoch.
- *
- * @return 0, or a negative errno of pthread_mutex_init(3).
- */
-int dirtylog_epoch_init(struct dirtylog_epoch *epoch);
-
-/** Release what dirtylog_epoch_init() took. No reader may be left. */
-void dirtylog_epoch_fini(struct dirtylog_epoch *epoch);
-
-/**
- * Add a reader.
- *
- * Control thread. The owner zeroes the reader's memory once, before it is added
- * for the first time and before any section; the memory must stay until
- * dirtylog_epoch_remove(). The reader's thread may enter and leave sections
- * all the time, also before, between one epoch and the next, and during this
- * call, as long as it finds nothing there to use: no epoch waits for these.
- */
-void dirtylog_epoch_add(struct dirtylog_epoch *epoch, struct dirtylog_reader *reader);
-
-/** Remove a reader that finds nothing to use any more in a section that it enters. */
-void dirtylog_epoch_remove(struct dirtylog_epoch *epoch, struct dirtylog_reader *reader);
-
-/**
- * Wait until each section that was entered before this call is over.
- *
- * What the control thread stored before the call is seen by every section that
- * is entered afterwards. Any thread, but not from inside a section of the same
- * epoch: it would wait for itself.
- */
-void dirtylog_epoch_sync(struct dirtylog_epoch *epoch);
 
 /** Enter a section. One thread at a time per reader; sections do not nest. */
 static inline void

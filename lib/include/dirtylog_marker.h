@@ -416,25 +416,6 @@ dirtylog_burst_end(struct dirtylog_marker *marker)
 	dirtylog_reader_leave(&marker->reader);
 }
 
-/**
- * Prepare a marker, closed.
- *
- * It becomes a reader of the epoch. Most users let dirtylog_add_queue()
- * do it. Control threads.
- */
-void dirtylog_marker_init(struct dirtylog_marker *marker, struct dirtylog_epoch *epoch);
-
-/** The counterpart: the marker is closed and no burst will begin any more. */
-void dirtylog_marker_fini(struct dirtylog_marker *marker, struct dirtylog_epoch *epoch);
-
-/**
- * Open or close a marker and wait until no burst goes by the old state.
- *
- * For a user without a dirtylog. Control threads.
- */
-void dirtylog_marker_set_gate(struct dirtylog_marker *marker, struct dirtylog_epoch *epoch,
-		enum dirtylog_gate gate);
-
 #ifdef __cplusplus
 }
 #endif

@@ -5,9 +5,10 @@
 
 #include <rte_common.h>
 
-#include "dirtylog_bitmap.h"
+#include "bitmap.h"
 #include "diag.h"
 #include "numa_node.h"
+#include "shm.h"
 
 /*
  * Bytes of a bitmap that are populated when it is made, on a thread that many

@@ -128,7 +128,7 @@ dirtylog_remove_queue(struct dirtylog *dl, struct dirtylog_marker *marker)
 		if (*link == marker) {
 			*link = marker->next;
 			dirtylog_marker_add_stats(marker, &dl->stats.marks);
-			dirtylog_marker_fini(marker, &dl->epoch);
+			dirtylog_marker_leave(marker, &dl->epoch);
 			break;
 		}
 	}

@@ -21,6 +21,7 @@
 
 #include "dirtylog.h"
 #include "drainer.h"
+#include "epoch.h"
 #include "memory_guard.h"
 
 /*

@@ -7,7 +7,7 @@
 
 #include <rte_pause.h>
 
-#include "dirtylog_epoch.h"
+#include "epoch.h"
 
 /* Polls of a running section before the processor is offered to its thread. */
 #define SPINS_BEFORE_YIELD 1000

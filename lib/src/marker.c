@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "bitmap.h"
 #include "marker.h"
 
 /*
@@ -24,14 +25,7 @@ dirtylog_marker_join(struct dirtylog_marker *marker, struct dirtylog_epoch *epoc
 }
 
 void
-dirtylog_marker_init(struct dirtylog_marker *marker, struct dirtylog_epoch *epoch)
-{
-	memset(marker, 0, sizeof(*marker));
-	dirtylog_marker_join(marker, epoch);
-}
-
-void
-dirtylog_marker_fini(struct dirtylog_marker *marker, struct dirtylog_epoch *epoch)
+dirtylog_marker_leave(struct dirtylog_marker *marker, struct dirtylog_epoch *epoch)
 {
 	dirtylog_epoch_remove(epoch, &marker->reader);
 }

@@ -6,12 +6,20 @@
 #define DIRTYLOG_MARKER_PVT_H
 
 #include "dirtylog_marker.h"
+#include "epoch.h"
 
 /*
  * Make a marker, which is closed, a reader of the epoch, with its counters at
  * 0. Its thread may be polling it.
  */
 void dirtylog_marker_join(struct dirtylog_marker *marker, struct dirtylog_epoch *epoch);
+
+/* The counterpart. The marker is closed. */
+void dirtylog_marker_leave(struct dirtylog_marker *marker, struct dirtylog_epoch *epoch);
+
+/* Open or close a marker, and wait until no burst goes by the old state. */
+void dirtylog_marker_set_gate(struct dirtylog_marker *marker, struct dirtylog_epoch *epoch,
+		enum dirtylog_gate gate);
 
 /*
  * Mark the page of a queue's index, on its behalf: its last store is not

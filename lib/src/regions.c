@@ -13,10 +13,12 @@
 
 #include <rte_common.h>
 
+#include "bitmap.h"
 #include "diag.h"
 #include "dirtylog_pvt.h"
 #include "marker.h"
 #include "regions.h"
+#include "shm.h"
 #include "views.h"
 
 /* ---- one table ---- */

@@ -10,9 +10,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "bitmap.h"
 #include "dirtylog_pvt.h"
 #include "marker.h"
 #include "regions.h"
+#include "shm.h"
 #include "views.h"
 
 /* A dirty rate is measured over at least this time. */

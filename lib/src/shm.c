@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "diag.h"
-#include "dirtylog_shm.h"
+#include "shm.h"
 #include "truncation_guard.h"
 
 /* The unit in which the protocol places a log, whatever the page size behind. */

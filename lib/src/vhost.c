@@ -12,6 +12,7 @@
 #include "diag.h"
 #include "dirtylog_pvt.h"
 #include "dirtylog_vhost.h"
+#include "shm.h"
 #include "truncation_guard.h"
 #include "vhost_msg.h"
 

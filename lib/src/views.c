@@ -13,9 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bitmap.h"
 #include "diag.h"
 #include "marker.h"
 #include "numa_node.h"
+#include "shm.h"
 #include "views.h"
 
 #define DEFAULT_DRAIN_US 1000

@@ -28,6 +28,7 @@
 #include "dirtylog.h"
 #include "frontend_log.h"
 #include "region_bitmap.h"
+#include "shm.h"
 #include "test_program.h"
 
 #define MIB (UINT64_C(1) << 20)

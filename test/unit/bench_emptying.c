@@ -14,8 +14,9 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "dirtylog_bitmap.h"
+#include "bitmap.h"
 #include "frontend_log.h"
+#include "shm.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
 #define GUEST (UINT64_C(1) << 40)

@@ -21,6 +21,7 @@
 #include "dirtylog.h"
 #include "frontend_log.h"
 #include "region_bitmap.h"
+#include "shm.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
 

@@ -14,10 +14,12 @@
 
 #include <cmocka.h>
 
-#include "dirtylog_bitmap.h"
-#include "dirtylog_marker.h"
+#include "bitmap.h"
+#include "epoch.h"
 #include "frontend_log.h"
+#include "marker.h"
 #include "region_bitmap.h"
+#include "shm.h"
 #include "test_program.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
@@ -32,14 +34,15 @@ static void
 queue_open(struct queue *queue)
 {
 	assert_int_equal(dirtylog_epoch_init(&queue->epoch), 0);
-	dirtylog_marker_init(&queue->marker, &queue->epoch);
+	memset(&queue->marker, 0, sizeof(queue->marker));
+	dirtylog_marker_join(&queue->marker, &queue->epoch);
 	dirtylog_marker_set_gate(&queue->marker, &queue->epoch, DIRTYLOG_GATE_LOGGING);
 }
 
 static void
 queue_close(struct queue *queue)
 {
-	dirtylog_marker_fini(&queue->marker, &queue->epoch);
+	dirtylog_marker_leave(&queue->marker, &queue->epoch);
 	dirtylog_epoch_fini(&queue->epoch);
 }
 
@@ -365,7 +368,8 @@ replace_while_threads_mark(void **state)
 		threads[i].step = THREADS;
 		threads[i].swaps = &swaps;
 		threads[i].done = false;
-		dirtylog_marker_init(&threads[i].marker, &epoch);
+		memset(&threads[i].marker, 0, sizeof(threads[i].marker));
+		dirtylog_marker_join(&threads[i].marker, &epoch);
 		dirtylog_marker_set_gate(&threads[i].marker, &epoch, DIRTYLOG_GATE_LOGGING);
 	}
 	for (i = 0; i < THREADS; i++)
@@ -388,7 +392,7 @@ replace_while_threads_mark(void **state)
 	assert_true(swaps >= SWAPS - 1);
 	for (i = 0; i < THREADS; i++) {
 		pthread_join(threads[i].thread, NULL);
-		dirtylog_marker_fini(&threads[i].marker, &epoch);
+		dirtylog_marker_leave(&threads[i].marker, &epoch);
 	}
 	for (page = 0; page < THREAD_PAGES; page++)
 		assert_int_equal(seen[page], 1);

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "dirtylog_room.h"
+#include "shm.h"
 #include "test_program.h"
 
 static void

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "dirtylog_epoch.h"
+#include "epoch.h"
 #include "test_program.h"
 
 #define READERS 2

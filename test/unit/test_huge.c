@@ -19,8 +19,9 @@
 
 #include <rte_log.h>
 
-#include "dirtylog_bitmap.h"
+#include "bitmap.h"
 #include "frontend_log.h"
+#include "shm.h"
 #include "test_program.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE

@@ -18,8 +18,11 @@
 
 #include <cmocka.h>
 
-#include "dirtylog_marker.h"
+#include "bitmap.h"
+#include "epoch.h"
 #include "frontend_log.h"
+#include "marker.h"
+#include "shm.h"
 #include "test_program.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
@@ -41,7 +44,8 @@ setup(void **state)
 
 	assert_non_null(room);
 	assert_int_equal(dirtylog_epoch_init(&room->epoch), 0);
-	dirtylog_marker_init(&room->marker, &room->epoch);
+	memset(&room->marker, 0, sizeof(room->marker));
+	dirtylog_marker_join(&room->marker, &room->epoch);
 	dirtylog_marker_set_gate(&room->marker, &room->epoch, DIRTYLOG_GATE_LOGGING);
 	assert_int_equal(frontend_log_create(&room->log, PAGES / 8), 0);
 	assert_int_equal(dirtylog_shm_map(room->log.fd, 0, room->log.len, &room->shm), 0);
@@ -59,7 +63,7 @@ teardown(void **state)
 	dirtylog_view_free(room->bitmap.view);
 	dirtylog_shm_unref(room->shm);
 	frontend_log_destroy(&room->log);
-	dirtylog_marker_fini(&room->marker, &room->epoch);
+	dirtylog_marker_leave(&room->marker, &room->epoch);
 	dirtylog_epoch_fini(&room->epoch);
 	free(room);
 	return 0;
@@ -298,8 +302,9 @@ gates(void **state)
 	dirtylog_burst_end(marker);
 
 	/* A fresh marker is closed. */
-	dirtylog_marker_fini(marker, &room->epoch);
-	dirtylog_marker_init(marker, &room->epoch);
+	dirtylog_marker_leave(marker, &room->epoch);
+	memset(marker, 0, sizeof(*marker));
+	dirtylog_marker_join(marker, &room->epoch);
 	assert_false(dirtylog_burst_begin(marker));
 }
 
@@ -452,7 +457,8 @@ bits_are_set_atomically(void **state)
 	};
 
 	assert_non_null(other);
-	dirtylog_marker_init(other, &room->epoch);
+	memset(other, 0, sizeof(*other));
+	dirtylog_marker_join(other, &room->epoch);
 	dirtylog_marker_set_gate(other, &room->epoch, DIRTYLOG_GATE_LOGGING);
 	for (i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&neighbours[i].thread, NULL, mark_half_of_each_word,
@@ -462,7 +468,7 @@ bits_are_set_atomically(void **state)
 		pthread_join(neighbours[i].thread, NULL);
 	assert_int_equal(neighbours[0].lost, 0);
 	assert_int_equal(neighbours[1].lost, 0);
-	dirtylog_marker_fini(other, &room->epoch);
+	dirtylog_marker_leave(other, &room->epoch);
 	free(other);
 }
 

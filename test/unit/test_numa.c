@@ -20,8 +20,9 @@
 #include <cmocka.h>
 
 #include "dirtylog.h"
-#include "numa_node.h"
 #include "frontend_log.h"
+#include "numa_node.h"
+#include "shm.h"
 #include "test_program.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE

@@ -24,8 +24,8 @@
 
 #include <cmocka.h>
 
-#include "dirtylog_shm.h"
 #include "frontend_log.h"
+#include "shm.h"
 #include "test_program.h"
 
 #define HUGE (UINT64_C(2) << 20)

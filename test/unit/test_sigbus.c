@@ -32,7 +32,7 @@
 #include <rte_dev.h>
 #include <rte_eal.h>
 
-#include "dirtylog_shm.h"
+#include "shm.h"
 #include "truncation_guard.h"
 
 enum before { DEFAULT, IGNORED, PLAIN, WITH_INFO };

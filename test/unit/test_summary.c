@@ -18,9 +18,10 @@
 
 #include <cmocka.h>
 
-#include "dirtylog_bitmap.h"
-#include "dirtylog_marker.h"
+#include "bitmap.h"
+#include "epoch.h"
 #include "frontend_log.h"
+#include "marker.h"
 #include "test_program.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
@@ -81,7 +82,8 @@ static void
 queue_open(struct queue *queue, struct dirtylog_view *view)
 {
 	assert_int_equal(dirtylog_epoch_init(&queue->epoch), 0);
-	dirtylog_marker_init(&queue->marker, &queue->epoch);
+	memset(&queue->marker, 0, sizeof(queue->marker));
+	dirtylog_marker_join(&queue->marker, &queue->epoch);
 	dirtylog_marker_set_gate(&queue->marker, &queue->epoch, DIRTYLOG_GATE_LOGGING);
 	queue->bitmap.view = view;
 }
@@ -90,7 +92,7 @@ queue_open(struct queue *queue, struct dirtylog_view *view)
 static void
 queue_close(struct queue *queue)
 {
-	dirtylog_marker_fini(&queue->marker, &queue->epoch);
+	dirtylog_marker_leave(&queue->marker, &queue->epoch);
 	dirtylog_epoch_fini(&queue->epoch);
 }
 
@@ -370,7 +372,8 @@ movers_and_markers(void **state)
 		racers[i].stride = i == 0 ? 1 : 7919;
 		racers[i].rounds = rounds[i];
 		racers[i].done = false;
-		dirtylog_marker_init(&racers[i].marker, &epoch);
+		memset(&racers[i].marker, 0, sizeof(racers[i].marker));
+		dirtylog_marker_join(&racers[i].marker, &epoch);
 		dirtylog_marker_set_gate(&racers[i].marker, &epoch, DIRTYLOG_GATE_LOGGING);
 	}
 	for (i = 0; i < MARKERS; i++)
@@ -400,7 +403,7 @@ movers_and_markers(void **state)
 			moved, MARKERS);
 	assert_true(moves > 10);
 	for (i = 0; i < MARKERS; i++)
-		dirtylog_marker_fini(&racers[i].marker, &epoch);
+		dirtylog_marker_leave(&racers[i].marker, &epoch);
 	dirtylog_epoch_fini(&epoch);
 	for (i = 0; i < 3; i++)
 		dirtylog_view_free(log_views[i]);

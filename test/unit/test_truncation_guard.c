@@ -23,8 +23,8 @@
 
 #include <cmocka.h>
 
-#include "dirtylog_shm.h"
 #include "frontend_log.h"
+#include "shm.h"
 #include "test_program.h"
 #include "truncated_file.h"
 #include "truncation_guard.h"

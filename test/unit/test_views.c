@@ -15,8 +15,9 @@
 
 #include <cmocka.h>
 
-#include "dirtylog_bitmap.h"
+#include "bitmap.h"
 #include "frontend_log.h"
+#include "shm.h"
 #include "test_program.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE

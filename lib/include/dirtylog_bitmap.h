@@ -44,9 +44,7 @@ extern "C" {
 /** Bytes of guest memory that one 64-bit word stands for. */
 #define DIRTYLOG_WORD_SPAN (DIRTYLOG_PAGE_SIZE * 64)
 
-struct dirtylog_shm;
-
-/** Where the marks of one region go. Made by the library; constant. */
+/** Where the marks of one region go, as far as bursts need it. Made by the library; constant. */
 struct dirtylog_view {
 	uint64_t *words; /**< the word that holds the region's first page */
 	uint64_t start;  /**< GPA of the region modulo DIRTYLOG_WORD_SPAN */
@@ -56,10 +54,6 @@ struct dirtylog_view {
 	 * have bits set, so that emptying costs what is dirty, not what is mapped.
 	 */
 	uint64_t *summary;
-
-	/* The library's own. */
-	uint64_t gpa; /**< guest physical address of the region */
-	struct dirtylog_shm *shm;
 };
 
 /** Words in a cache line of a bitmap: one bit of a summary. */

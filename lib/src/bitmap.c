@@ -51,18 +51,20 @@ static int
 view_new(struct dirtylog_shm *shm, uint64_t first_word, uint64_t gpa, uint64_t len,
 		uint64_t *summary, struct dirtylog_view **out)
 {
-	struct dirtylog_view *view = malloc(sizeof(*view));
+	struct dirtylog_whole_view *whole = malloc(sizeof(*whole));
+	struct dirtylog_view *view;
 	uint64_t begin = first_word * sizeof(uint64_t);
 	uint64_t end;
 	int ret = -ENOMEM;
 
-	if (view == NULL)
+	if (whole == NULL)
 		goto fail;
-	view->shm = shm;
+	whole->shm = shm;
+	whole->gpa = gpa;
+	view = &whole->view;
 	view->words = (uint64_t *)shm->addr + first_word;
 	view->start = gpa % DIRTYLOG_WORD_SPAN;
 	view->len = len;
-	view->gpa = gpa;
 	view->summary = summary;
 	/* The last word may reach over the end of the log, never of its page. */
 	end = summary != NULL ? shm->len :
@@ -73,7 +75,7 @@ view_new(struct dirtylog_shm *shm, uint64_t first_word, uint64_t gpa, uint64_t l
 	*out = view;
 	return 0;
 fail:
-	free(view);
+	free(whole);
 	dirtylog_shm_unref(shm);
 	return ret;
 }
@@ -162,8 +164,8 @@ dirtylog_view_free(struct dirtylog_view *view)
 {
 	if (view == NULL)
 		return;
-	dirtylog_shm_unref(view->shm);
-	free(view);
+	dirtylog_shm_unref(dirtylog_view_shm(view));
+	free(view); /* the first member of the whole */
 }
 
 /* What two views have in common, and what becomes of it. */
@@ -171,21 +173,24 @@ struct transfer {
 	struct dirtylog_view *from;
 	struct dirtylog_view *to;
 	bool clear;
-	uint64_t offset; /* of the common range in `from`, in bytes, */
-	uint64_t len;    /* and its length; 0: there is none */
+	uint64_t offset; /* where the common range begins in `from`, in bytes */
+	uint64_t len;    /* bytes of the common range; 0: there is none */
+	uint64_t shift;  /* index of a word in `to`, less its index in `from` */
 };
 
 static struct transfer
 common_range(struct dirtylog_view *from, struct dirtylog_view *to, bool clear)
 {
-	uint64_t begin = RTE_MAX(from->gpa, to->gpa);
-	uint64_t last = RTE_MIN(from->gpa + (from->len - 1), to->gpa + (to->len - 1));
+	uint64_t from_gpa = dirtylog_view_gpa(from), to_gpa = dirtylog_view_gpa(to);
+	uint64_t begin = RTE_MAX(from_gpa, to_gpa);
+	uint64_t last = RTE_MIN(from_gpa + (from->len - 1), to_gpa + (to->len - 1));
 
 	return (struct transfer){
 		.from = from,
 		.to = to,
 		.clear = clear,
-		.offset = begin - from->gpa,
+		.offset = begin - from_gpa,
+		.shift = from_gpa / DIRTYLOG_WORD_SPAN - to_gpa / DIRTYLOG_WORD_SPAN,
 		.len = begin > last ? 0 : last - begin + 1,
 	};
 }
@@ -194,13 +199,11 @@ common_range(struct dirtylog_view *from, struct dirtylog_view *to, bool clear)
 static uint64_t
 transfer_words(const struct transfer *transfer, uint64_t i, uint64_t end)
 {
-	uint64_t shift = transfer->from->gpa / DIRTYLOG_WORD_SPAN -
-			transfer->to->gpa / DIRTYLOG_WORD_SPAN;
 	uint64_t pages = 0;
 
 	for (; i < end; i++) {
 		uint64_t *from = &transfer->from->words[i];
-		uint64_t *to = &transfer->to->words[i + shift];
+		uint64_t *to = &transfer->to->words[i + transfer->shift];
 		uint64_t bits = __atomic_load_n(from, __ATOMIC_RELAXED);
 
 		if (bits == 0)
@@ -239,11 +242,8 @@ struct named_lines {
 static void
 name_line(const struct transfer *transfer, struct named_lines *named, uint64_t begin, uint64_t end)
 {
-	uint64_t shift = transfer->from->gpa / DIRTYLOG_WORD_SPAN -
-			transfer->to->gpa / DIRTYLOG_WORD_SPAN;
-
 	__builtin_prefetch(&transfer->from->words[begin], 1);
-	__builtin_prefetch(&transfer->to->words[begin + shift], 1);
+	__builtin_prefetch(&transfer->to->words[begin + transfer->shift], 1);
 	named->lines[named->nb].begin = begin;
 	named->lines[named->nb].end = end;
 	named->nb++;

@@ -8,6 +8,33 @@
 #include "dirtylog_bitmap.h"
 #include "dirtylog_shm.h"
 
+/* All of a view: each one is a part of such a struct. Constant once made. */
+struct dirtylog_whole_view {
+	struct dirtylog_view view;
+	uint64_t gpa; /* guest physical address of the region */
+	struct dirtylog_shm *shm;
+};
+
+static inline const struct dirtylog_whole_view *
+dirtylog_view_whole(const struct dirtylog_view *view)
+{
+	return (const struct dirtylog_whole_view *)view; /* its first member */
+}
+
+/* The first GPA of its region. */
+static inline uint64_t
+dirtylog_view_gpa(const struct dirtylog_view *view)
+{
+	return dirtylog_view_whole(view)->gpa;
+}
+
+/* The memory that it lies in. The view holds a reference. */
+static inline struct dirtylog_shm *
+dirtylog_view_shm(const struct dirtylog_view *view)
+{
+	return dirtylog_view_whole(view)->shm;
+}
+
 /*
  * Make the view of one region on a log, which is mapped from GPA 0 on; the view
  * takes a reference of its own. The region's part of the log is populated, up to

@@ -138,6 +138,7 @@ static void
 dump_bitmap(const struct region_views *views, FILE *stream)
 {
 	const struct dirtylog_view *view = views->bitmap.view;
+	const struct dirtylog_shm *shm = view == NULL ? NULL : dirtylog_view_shm(view);
 
 	fprintf(stream, "bitmap of %" PRIu64 " bytes", views->region->len);
 	if (view == NULL)
@@ -146,8 +147,8 @@ dump_bitmap(const struct region_views *views, FILE *stream)
 		fprintf(stream,
 				": GPA 0x%" PRIx64 ", %" PRIu64 " pages dirty, view at %p"
 				" in a log of %" PRIu64 " bytes, pages of %" PRIu64 "\n",
-				view->gpa, dirtylog_view_count(view), (void *)view->words,
-				view->shm->len, view->shm->page_size);
+				dirtylog_view_gpa(view), dirtylog_view_count(view),
+				(void *)view->words, shm->len, shm->page_size);
 }
 
 static void

@@ -51,7 +51,8 @@ may_go_direct(const struct dirtylog *dl, const struct dirtylog_region *region,
 		return false;
 	node = dirtylog_numa_node_of(region->host, region->len);
 	return node == DIRTYLOG_NODE_UNKNOWN ||
-			dirtylog_numa_gather(log->words, log_bytes, log->shm->page_size, node);
+			dirtylog_numa_gather(log->words, log_bytes,
+					dirtylog_view_shm(log)->page_size, node);
 }
 
 int

@@ -25,6 +25,7 @@
 
 #include <cmocka.h>
 
+#include "bitmap.h"
 #include "dirtylog.h"
 #include "frontend_log.h"
 #include "region_bitmap.h"
@@ -281,7 +282,7 @@ staging_is_on_the_regions_node(void **state)
 	for (node = 0; node < 2; node++) {
 		struct room *room = room_open(&staged, SMALL, false, node, node);
 
-		assert_on_node(view_of(room)->words, view_of(room)->shm->len, node);
+		assert_on_node(view_of(room)->words, dirtylog_view_shm(view_of(room))->len, node);
 		room_close(room);
 	}
 }
@@ -295,8 +296,8 @@ staging_in_a_huge_page_is_on_the_regions_node(void **state)
 	for (node = 0; node < 2; node++) {
 		struct room *room = room_open(&staged, LARGE, false, node, node);
 
-		assert_int_equal(view_of(room)->shm->page_size, HUGE_PAGE);
-		assert_on_node(view_of(room)->words, view_of(room)->shm->len, node);
+		assert_int_equal(dirtylog_view_shm(view_of(room))->page_size, HUGE_PAGE);
+		assert_on_node(view_of(room)->words, dirtylog_view_shm(view_of(room))->len, node);
 		room_close(room);
 	}
 }
@@ -311,7 +312,7 @@ staging_for_huge_guest_memory_is_on_its_node(void **state)
 	for (node = 0; node < 2; node++) {
 		struct room *room = room_open(&staged, SMALL, true, node, node);
 
-		assert_on_node(view_of(room)->words, view_of(room)->shm->len, node);
+		assert_on_node(view_of(room)->words, dirtylog_view_shm(view_of(room))->len, node);
 		room_close(room);
 	}
 }
@@ -394,7 +395,7 @@ log_that_may_not_be_moved_is_staged_for(void **state)
 	allow_moving(true);
 	assert_goes_direct(room, false);
 	assert_on_node(room->log.bytes, room->log.len, 1);
-	assert_on_node(view_of(room)->words, view_of(room)->shm->len, 0);
+	assert_on_node(view_of(room)->words, dirtylog_view_shm(view_of(room))->len, 0);
 	mark_first_page(room);
 	assert_true(first_page_gets_into_log(room));
 	room_close(room);

@@ -59,12 +59,12 @@ static void
 measure(struct dirtylog_view *staging, struct dirtylog_view *to, unsigned int nb_dirty)
 {
 	const uint64_t summary_words = GUEST / PAGE / 64 / DIRTYLOG_LINE_WORDS / 64;
-	struct dirtylog_view without = *staging;
+	struct dirtylog_whole_view without = *dirtylog_view_whole(staging);
 	double by_summary[ROUNDS], by_scan[ROUNDS], begin;
 	uint64_t random = 88172645463325252, moved = 0, scanned = 0;
 	unsigned int i;
 
-	without.summary = NULL;
+	without.view.summary = NULL;
 	for (i = 0; i < ROUNDS; i++) {
 		uint64_t same = random;
 
@@ -73,13 +73,13 @@ measure(struct dirtylog_view *staging, struct dirtylog_view *to, unsigned int nb
 		moved += dirtylog_view_move(staging, to);
 		by_summary[i] = now_us() - begin;
 		/* A harvest: the log is as cold for the other way. */
-		memset(to->words, 0, to->shm->len);
+		memset(to->words, 0, dirtylog_view_shm(to)->len);
 		random = same;
 		mark_pages(staging, &random, nb_dirty);
 		begin = now_us();
-		scanned += dirtylog_view_move(&without, to);
+		scanned += dirtylog_view_move(&without.view, to);
 		by_scan[i] = now_us() - begin;
-		memset(to->words, 0, to->shm->len);
+		memset(to->words, 0, dirtylog_view_shm(to)->len);
 		memset(staging->summary, 0, summary_words * sizeof(uint64_t));
 	}
 	qsort(by_summary, ROUNDS, sizeof(by_summary[0]), compare);
@@ -110,7 +110,7 @@ main(void)
 	dirtylog_shm_unref(shm);
 	printf("Emptying the staging bitmap of 1 TiB (32 MiB, pages of %" PRIu64
 	       " KiB) into a log, medians of %d:\n",
-			staging->shm->page_size / 1024, ROUNDS);
+			dirtylog_view_shm(staging)->page_size / 1024, ROUNDS);
 	for (i = 0; i < sizeof(nbs) / sizeof(nbs[0]); i++)
 		measure(staging, to, nbs[i]);
 	dirtylog_view_free(staging);

@@ -89,7 +89,7 @@ staging_works(uint64_t len, uint64_t page_size)
 	struct dirtylog_view *view, *to;
 
 	assert_int_equal(dirtylog_view_create_staging(0, len, NULL, &view), 0);
-	assert_int_equal(view->shm->page_size, page_size);
+	assert_int_equal(dirtylog_view_shm(view)->page_size, page_size);
 	assert_int_equal(dirtylog_view_create_staging(0, len, NULL, &to), 0);
 	dirtylog_view_mark(view, 0, PAGE);
 	dirtylog_view_mark(view, len - 1, 1);
@@ -181,10 +181,10 @@ so_many_and_no_more(void **state)
 	assert_int_equal(kernel.asked, 0);
 	/* A bitmap that is not populated as a whole has none: they could be gone when they are needed. */
 	assert_int_equal(dirtylog_view_create_staging(0, 2 * TIB, NULL, &view), 0);
-	assert_int_equal(view->shm->huge, 0);
+	assert_int_equal(dirtylog_view_shm(view)->huge, 0);
 	dirtylog_view_free(view);
 	assert_int_equal(dirtylog_view_create_staging(0, TIB, NULL, &view), 0);
-	assert_int_equal(view->shm->huge, 17 * HUGE);
+	assert_int_equal(dirtylog_view_shm(view)->huge, 17 * HUGE);
 	dirtylog_view_free(view);
 	kernel.played = false;
 }

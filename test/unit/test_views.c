@@ -90,13 +90,13 @@ staging_views(void **state)
 	/* One page before a word's end to one page after its begin. */
 	assert_int_equal(dirtylog_view_create_staging(63 * PAGE, 2 * PAGE, NULL, &view), 0);
 	/* One cache line of words, and a word of summary. */
-	assert_int_equal(view->shm->len, 9 * sizeof(uint64_t));
+	assert_int_equal(dirtylog_view_shm(view)->len, 9 * sizeof(uint64_t));
 	dirtylog_view_mark(view, 0, 2 * PAGE);
 	assert_int_equal(view->words[0], UINT64_C(1) << 63);
 	assert_int_equal(view->words[1], 1);
 	dirtylog_view_free(view);
 	assert_int_equal(dirtylog_view_create_staging(64 * PAGE, 64 * PAGE, NULL, &view), 0);
-	assert_int_equal(view->shm->len, 9 * sizeof(uint64_t));
+	assert_int_equal(dirtylog_view_shm(view)->len, 9 * sizeof(uint64_t));
 	dirtylog_view_free(view);
 }
 
@@ -152,11 +152,13 @@ copying_marks(void **state)
 static uint64_t
 bytes_there(const struct dirtylog_view *view)
 {
-	uint64_t nb_pages = view->shm->map_len / 4096, i, there = 0;
+	uint64_t nb_pages = dirtylog_view_shm(view)->map_len / 4096, i, there = 0;
 	unsigned char *resident = malloc(nb_pages);
 
 	assert_non_null(resident);
-	assert_int_equal(mincore(view->shm->map_addr, view->shm->map_len, resident), 0);
+	assert_int_equal(mincore(dirtylog_view_shm(view)->map_addr,
+					 dirtylog_view_shm(view)->map_len, resident),
+			0);
 	for (i = 0; i < nb_pages; i++)
 		there += resident[i] & 1;
 	free(resident);

@@ -165,12 +165,6 @@ void dirtylog_close(struct dirtylog *dl, struct dirtylog_marker *marker);
  */
 int dirtylog_mark_gpa(struct dirtylog *dl, uint64_t gpa, uint64_t len);
 
-/**
- * Wait until each burst that runs now is over, for a change of the caller's own
- * that bursts read.
- */
-void dirtylog_wait(struct dirtylog *dl);
-
 /** Whether every queue is closed. */
 bool dirtylog_stopped(struct dirtylog *dl);
 

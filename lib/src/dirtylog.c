@@ -182,12 +182,6 @@ dirtylog_close(struct dirtylog *dl, struct dirtylog_marker *marker)
 	pthread_mutex_unlock(&dl->lock);
 }
 
-void
-dirtylog_wait(struct dirtylog *dl)
-{
-	dirtylog_epoch_sync(&dl->epoch);
-}
-
 bool
 dirtylog_stopped(struct dirtylog *dl)
 {

@@ -18,10 +18,10 @@
 
 #include <cmocka.h>
 
-#include "test_program.h"
-
-#include "dirtylog.h"
+#include "dirtylog_pvt.h"
+#include "epoch.h"
 #include "frontend_log.h"
+#include "test_program.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
 #define PAGES 64
@@ -129,18 +129,18 @@ a_marker_moves_while_it_is_polled(void **state)
 
 		dirtylog_add_queue(house->dl, &poller->marker);
 		assert_int_equal(poller->marker.stats.marks, 0);
-		dirtylog_wait(house->dl);
+		dirtylog_epoch_sync(&house->dl->epoch);
 		/* Each time it is seen at work would take its time. */
 		live_in(house, poller, i % 100 < 2);
 		dirtylog_remove_queue(house->dl, &poller->marker);
-		dirtylog_wait(house->dl);
+		dirtylog_epoch_sync(&house->dl->epoch);
 	}
 	poller->quit = true;
 	pthread_join(poller->thread, NULL);
 	assert_true(poller->bursts >= 2 * MOVES / 100);
 	for (i = 0; i < 2; i++) {
 		/* Nobody is left behind who would be waited for. */
-		dirtylog_wait(houses[i].dl);
+		dirtylog_epoch_sync(&houses[i].dl->epoch);
 		dirtylog_get_stats(houses[i].dl, &stats);
 		assert_true(stats.marks.marks > 0);
 		marks += stats.marks.marks;
@@ -169,12 +169,12 @@ a_marker_that_is_not_polled_any_more(void **state)
 		dirtylog_reader_enter(&marker->reader);
 		dirtylog_add_queue(houses[i % 2].dl, marker);
 		dirtylog_reader_leave(&marker->reader);
-		dirtylog_wait(houses[i % 2].dl);
+		dirtylog_epoch_sync(&houses[i % 2].dl->epoch);
 		assert_false(dirtylog_burst_begin(marker));
 		dirtylog_reader_enter(&marker->reader);
 		dirtylog_remove_queue(houses[i % 2].dl, marker);
 		dirtylog_reader_leave(&marker->reader);
-		dirtylog_wait(houses[i % 2].dl);
+		dirtylog_epoch_sync(&houses[i % 2].dl->epoch);
 	}
 	house_close(&houses[0]);
 	house_close(&houses[1]);

@@ -48,6 +48,13 @@ struct dirtylog_vhost_msg {
 	uint32_t size;    /**< bytes of the payload; of a reply's, when there is one */
 	uint32_t room;    /**< bytes that a reply's payload may have */
 	void *payload;    /**< aligned to 4 bytes; a reply is written over it */
+	/**
+	 * The library closes the descriptors that came with it, if the user
+	 * answers or refuses it. False with a release of DPDK in which it cannot
+	 * find them: a message that may carry descriptors is librte_vhost's then,
+	 * or they stay open.
+	 */
+	bool closes_fds;
 };
 
 /** What the user does when a message changes what its bursts rely on. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * How the releases of DPDK differ, from 22.11 on, as far as the library and the
- * driver notice: nobody else asks for a release. Private, so not installed.
+ * How the releases of DPDK differ, from 22.11 on, as far as the library notices:
+ * nothing else in it asks for a release. Private.
  */
 
 #ifndef DIRTYLOG_COMPAT_H
@@ -19,35 +19,6 @@
 /* Renamed in 23.03. */
 #if RTE_VERSION < RTE_VERSION_NUM(23, 3, 0, 0)
 #define rte_tel_data_add_dict_uint rte_tel_data_add_dict_u64
-#endif
-
-/*
- * ETH_DIRTYLOG_STATS_GET(op, get) makes the ethdev operation stats_get, named op, of
- * a function get(dev, stats, queues). From 25.11 on the counters per queue are a
- * struct of their own, and nobody may want them: NULL. Before, they were members
- * of rte_eth_stats that are called the same.
- */
-#if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
-#define ETH_DIRTYLOG_STATS_GET(op, get) \
-	static int op(struct rte_eth_dev *dev, struct rte_eth_stats *stats, \
-			struct eth_queue_stats *queues) \
-	{ \
-		return get(dev, stats, queues); \
-	}
-#else
-#define eth_queue_stats rte_eth_stats
-#define ETH_DIRTYLOG_STATS_GET(op, get) \
-	static int op(struct rte_eth_dev *dev, struct rte_eth_stats *stats) \
-	{ \
-		return get(dev, stats, stats); \
-	}
-#endif
-
-/* What the ethdev operation rx_queue_count returns. */
-#if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
-typedef int eth_dirtylog_rx_count_t;
-#else
-typedef uint32_t eth_dirtylog_rx_count_t;
 #endif
 
 /* ---- known when it runs: releases of one ABI differ ---- */

@@ -416,6 +416,7 @@ pass_message(struct dirtylog_vhost *vhost, struct librte_msg *msg)
 		.size = msg->size,
 		.room = sizeof(msg->payload.bytes),
 		.payload = msg->payload.bytes,
+		.closes_fds = message_fds(vhost, msg) != NULL,
 	};
 	enum rte_vhost_msg_result result;
 
@@ -429,7 +430,7 @@ pass_message(struct dirtylog_vhost *vhost, struct librte_msg *msg)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	result = vhost->ops->message(vhost->ctx, &passed);
 	/* librte_vhost takes what is answered for one that knows what to do with them. */
-	if (result != RTE_VHOST_MSG_RESULT_NOT_HANDLED && message_fds(vhost, msg) != NULL)
+	if (result != RTE_VHOST_MSG_RESULT_NOT_HANDLED && passed.closes_fds)
 		close_fds(message_fds(vhost, msg));
 	if (result == RTE_VHOST_MSG_RESULT_REPLY)
 		msg->size = RTE_MIN(passed.size, passed.room);

@@ -6,11 +6,14 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -303,6 +306,46 @@ messages_are_passed_on(void **state)
 	verdict = RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
+/* Those that came with a message are closed by who ends it, if the library finds them. */
+static void
+descriptors_of_passed_messages(void **state)
+{
+	static const struct dirtylog_vhost_ops ops = {
+		.quiesce = quiesce,
+		.resume = resume,
+		.message = take_message,
+	};
+	static const struct {
+		const char *version;
+		bool known;
+	} releases[] = { { "DPDK 22.11.11", true }, { "DPDK 99.03.0", false } };
+	const uint32_t set_vring_err = 14;
+	struct room *room = *state;
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(releases); i++) {
+		int fd = eventfd(0, EFD_CLOEXEC);
+
+		assert_true(fd >= 0);
+		dirtylog_vhost_detach(room->vhost);
+		librte.version = releases[i].version;
+		assert_int_equal(dirtylog_vhost_attach(VID, room->dl, &ops, room, &room->vhost), 0);
+		reply_size = 0;
+		compose(room, set_vring_err, 8, &(uint64_t){ 200 });
+		attach_fds(room, FDS_AT_22_11, 1, &fd);
+		verdict = RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+		assert_int_equal(before(room), verdict);
+		assert_int_equal(passed.closes_fds, releases[i].known);
+		assert_true(fcntl(fd, F_GETFD) >= 0); /* librte_vhost's */
+		verdict = RTE_VHOST_MSG_RESULT_OK;
+		assert_int_equal(before(room), verdict);
+		assert_int_equal(fcntl(fd, F_GETFD) < 0, releases[i].known);
+		if (!releases[i].known)
+			close(fd);
+	}
+	verdict = RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
 static void
 guest_has_arrived(void **state)
 {
@@ -336,6 +379,7 @@ main(int argc, char **argv)
 		IN_ROOM(call_descriptor),
 		IN_ROOM(other_messages),
 		IN_ROOM(messages_are_passed_on),
+		IN_ROOM(descriptors_of_passed_messages),
 		IN_ROOM(guest_has_arrived),
 	};
 

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compat.h"
 #include "connection.h"
 #include "datapath/call.h"
 #include "datapath/diag.h"
@@ -158,8 +157,7 @@ take_vring_fd(struct vnet_connection *connection, const struct dirtylog_vhost_ms
 {
 	unsigned int vring = *(const uint8_t *)msg->payload; /* the lowest byte of a le64 */
 
-	/* Where the library cannot find descriptors, answering would not close them. */
-	if (vring < connection->nb_vrings || dirtylog_compat_message_fds_at() == 0)
+	if (vring < connection->nb_vrings || !msg->closes_fds)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	if (!connection->reported_unserved)
 		report_unserved(connection, vring);

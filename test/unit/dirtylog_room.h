@@ -45,8 +45,9 @@ struct room {
 	struct frontend_log log, other;
 };
 
-static inline int
-setup(void **state)
+/* With these options; NULL: the defaults. */
+static inline struct room *
+room_open(const struct dirtylog_options *options)
 {
 	struct room *room = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*room));
 	unsigned int i;
@@ -54,19 +55,19 @@ setup(void **state)
 	assert_non_null(room);
 	memset(room, 0, sizeof(*room));
 	assert_int_equal(dirtylog_create("unit", &room->dl), 0);
+	if (options != NULL)
+		assert_int_equal(dirtylog_configure(room->dl, options), 0);
 	for (i = 0; i < 2; i++)
 		dirtylog_add_queue(room->dl, &room->markers[i]);
 	assert_int_equal(dirtylog_set_regions(room->dl, memory, 2), 0);
 	assert_int_equal(frontend_log_create(&room->log, LOG_LEN), 0);
 	assert_int_equal(frontend_log_create(&room->other, LOG_LEN), 0);
-	*state = room;
-	return 0;
+	return room;
 }
 
-static inline int
-teardown(void **state)
+static inline void
+room_close(struct room *room)
 {
-	struct room *room = *state;
 	unsigned int i;
 
 	for (i = 0; i < 2; i++)
@@ -77,6 +78,19 @@ teardown(void **state)
 	frontend_log_destroy(&room->log);
 	frontend_log_destroy(&room->other);
 	free(room);
+}
+
+static inline int
+setup(void **state)
+{
+	*state = room_open(NULL);
+	return 0;
+}
+
+static inline int
+teardown(void **state)
+{
+	room_close(*state);
 	return 0;
 }
 

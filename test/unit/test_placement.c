@@ -20,110 +20,27 @@
 
 #include <cmocka.h>
 
-#include "dirtylog.h"
-#include "frontend_log.h"
-#include "region_bitmap.h"
+#include "dirtylog_room.h"
 #include "test_program.h"
 
-#define PAGE DIRTYLOG_PAGE_SIZE
 #define NEVER_US 4000000000u /* more than an hour */
 #define LIMIT_MS 20000       /* of every wait */
 
-#define LOW_PAGES 1000
-#define HIGH_PAGE 1003
-#define HIGH_PAGES 900
-#define LOG_LEN ((HIGH_PAGE + HIGH_PAGES - 1) / 8 + 1)
-#define INDEX_PAGE(queue) (2 + (queue))
-
-static const struct dirtylog_region memory[] = {
-	{ .gpa = 0, .len = LOW_PAGES * PAGE },
-	{ .gpa = HIGH_PAGE * PAGE, .len = HIGH_PAGES * PAGE },
-};
-
-struct room {
-	struct dirtylog *dl;
-	struct dirtylog_marker markers[2];
-	struct frontend_log log, other;
-};
-
 static struct room *
-room_open(enum dirtylog_placement placement, uint32_t drain_us)
+room_placed(enum dirtylog_placement placement, uint32_t drain_us)
 {
 	const struct dirtylog_options options = {
 		.placement = placement,
 		.drain_us = drain_us,
 	};
-	struct room *room = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*room));
-	unsigned int i;
 
-	assert_non_null(room);
-	memset(room, 0, sizeof(*room));
-	assert_int_equal(dirtylog_create("unit", &room->dl), 0);
-	assert_int_equal(dirtylog_configure(room->dl, &options), 0);
-	for (i = 0; i < 2; i++)
-		dirtylog_add_queue(room->dl, &room->markers[i]);
-	assert_int_equal(dirtylog_set_regions(room->dl, memory, 2), 0);
-	assert_int_equal(frontend_log_create(&room->log, LOG_LEN), 0);
-	assert_int_equal(frontend_log_create(&room->other, LOG_LEN), 0);
-	return room;
-}
-
-static void
-room_close(struct room *room)
-{
-	unsigned int i;
-
-	for (i = 0; i < 2; i++)
-		dirtylog_remove_queue(room->dl, &room->markers[i]);
-	dirtylog_destroy(room->dl);
-	assert_true(frontend_log_canary_alive(&room->log));
-	assert_true(frontend_log_canary_alive(&room->other));
-	frontend_log_destroy(&room->log);
-	frontend_log_destroy(&room->other);
-	free(room);
-}
-
-static void
-set_log(struct room *room, const struct frontend_log *log)
-{
-	struct dirtylog_shm *shm;
-
-	assert_int_equal(dirtylog_shm_map(log->fd, 0, log->len, &shm), 0);
-	assert_int_equal(dirtylog_set_log(room->dl, shm), 0);
-	dirtylog_shm_unref(shm);
+	return room_open(&options);
 }
 
 static void
 set_logging(struct room *room, bool on)
 {
 	assert_int_equal(dirtylog_set_logging(room->dl, on), 0);
-}
-
-static void
-open_queue(struct room *room, unsigned int queue)
-{
-	assert_int_equal(dirtylog_open(room->dl, &room->markers[queue], INDEX_PAGE(queue) * PAGE),
-			0);
-}
-
-static void
-close_queue(struct room *room, unsigned int queue)
-{
-	dirtylog_close(room->dl, &room->markers[queue]);
-}
-
-static void
-burst(struct room *room, unsigned int queue, uint64_t page)
-{
-	struct dirtylog_marker *marker = &room->markers[queue];
-	struct dirtylog_bitmap *bitmap;
-	uint64_t offset;
-
-	bitmap = dirtylog_find(room->dl, page * PAGE, &offset);
-	assert_non_null(bitmap);
-	assert_true(dirtylog_burst_begin(marker));
-	dirtylog_mark(marker, bitmap, offset, 1);
-	dirtylog_burst_end(marker);
 }
 
 static struct dirtylog_stats
@@ -139,18 +56,18 @@ stats_of(struct room *room)
 static struct room *
 room_with_staged_marks(void)
 {
-	struct room *room = room_open(DIRTYLOG_PLACEMENT_STAGED, NEVER_US);
+	struct room *room = room_placed(DIRTYLOG_PLACEMENT_STAGED, NEVER_US);
 
 	open_queue(room, 0);
 	open_queue(room, 1);
-	set_log(room, &room->log);
+	assert_int_equal(set_log(room, &room->log), 0);
 	set_logging(room, true);
 	assert_int_equal(stats_of(room).regions_staged, 2);
 	assert_int_equal(stats_of(room).regions_direct, 0);
-	burst(room, 0, 500);
-	burst(room, 1, HIGH_PAGE + 899);
+	burst(room, 0, 5);
+	burst(room, 1, HIGH_PAGE + 89);
 	assert_int_equal(frontend_log_count(&room->log), 0);
-	assert_true(bitmap_dirty_at(region_bitmap(room->dl, 0), 500 * PAGE));
+	assert_true(bitmap_dirty_at(region_bitmap(room->dl, 0), 5 * PAGE));
 	return room;
 }
 
@@ -158,8 +75,8 @@ room_with_staged_marks(void)
 static void
 marks_are_in(const struct frontend_log *log, uint64_t nb)
 {
-	assert_true(frontend_log_test(log, 500));
-	assert_true(frontend_log_test(log, HIGH_PAGE + 899));
+	assert_true(frontend_log_test(log, 5));
+	assert_true(frontend_log_test(log, HIGH_PAGE + 89));
 	assert_int_equal(frontend_log_count(log), nb);
 }
 
@@ -175,10 +92,10 @@ complete_at_close(void **state)
 	marks_are_in(&room->log, 3);
 	frontend_log_clear(&room->log);
 	/* The other one runs on, staged. */
-	burst(room, 1, 501);
+	burst(room, 1, 6);
 	assert_int_equal(frontend_log_count(&room->log), 0);
 	close_queue(room, 1);
-	assert_true(frontend_log_test(&room->log, 501));
+	assert_true(frontend_log_test(&room->log, 6));
 	assert_true(frontend_log_test(&room->log, INDEX_PAGE(1)));
 	assert_int_equal(frontend_log_count(&room->log), 2);
 	room_close(room);
@@ -190,7 +107,7 @@ complete_at_set_log(void **state)
 	struct room *room = room_with_staged_marks();
 
 	(void)state;
-	set_log(room, &room->other);
+	assert_int_equal(set_log(room, &room->other), 0);
 	/* In the old or the new; here: the new. Nothing goes to the old any more. */
 	marks_are_in(&room->other, 2);
 	burst(room, 0, 7);
@@ -209,7 +126,7 @@ complete_after_suspended_log(void **state)
 	(void)state;
 	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
 	burst(room, 0, 7);
-	set_log(room, &room->other);
+	assert_int_equal(set_log(room, &room->other), 0);
 	marks_are_in(&room->other, 3);
 	assert_true(frontend_log_test(&room->other, 7));
 	assert_int_equal(frontend_log_count(&room->log), 0);
@@ -224,7 +141,7 @@ complete_after_suspended_log(void **state)
 	assert_true(frontend_log_test(&room->log, 7));
 	assert_true(frontend_log_test(&room->log, INDEX_PAGE(1)));
 	/* And still to the next one. */
-	set_log(room, &room->other);
+	assert_int_equal(set_log(room, &room->other), 0);
 	marks_are_in(&room->other, 4);
 	room_close(room);
 }
@@ -285,7 +202,7 @@ new_table_is_staged(void **state)
 	assert_int_equal(frontend_log_count(&room->log), 2);
 	/* What is beyond this log waits for a larger one. */
 	assert_int_equal(frontend_log_create(&larger, 100010 / 8 + 1), 0);
-	set_log(room, &larger);
+	assert_int_equal(set_log(room, &larger), 0);
 	assert_true(frontend_log_is_exactly(&larger, 100009, 1));
 	close_queue(room, 0);
 	assert_int_equal(dirtylog_reset(room->dl), 0);
@@ -313,30 +230,30 @@ drained_in_time(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(delays) / sizeof(delays[0]); i++) {
-		struct room *room = room_open(DIRTYLOG_PLACEMENT_STAGED, delays[i]);
+		struct room *room = room_placed(DIRTYLOG_PLACEMENT_STAGED, delays[i]);
 
 		open_queue(room, 0);
 		set_logging(room, true);
-		set_log(room, &room->log);
+		assert_int_equal(set_log(room, &room->log), 0);
 		for (j = 0; j < 5; j++) {
-			burst(room, 0, 300 + j);
-			arrives(&room->log, 300 + j);
+			burst(room, 0, 4 + j);
+			arrives(&room->log, 4 + j);
 			burst(room, 0, HIGH_PAGE + j);
 			arrives(&room->log, HIGH_PAGE + j);
 			/* Harvested, marked again: it comes again. */
 			frontend_log_clear(&room->log);
-			burst(room, 0, 300 + j);
-			arrives(&room->log, 300 + j);
+			burst(room, 0, 4 + j);
+			arrives(&room->log, 4 + j);
 		}
 		/* The next log, and after it was left. */
-		set_log(room, &room->other);
+		assert_int_equal(set_log(room, &room->other), 0);
 		burst(room, 0, 9);
 		arrives(&room->other, 9);
 		assert_int_equal(dirtylog_suspend_log(room->dl), 0);
 		frontend_log_clear(&room->log);
-		set_log(room, &room->log);
-		burst(room, 0, 10);
-		arrives(&room->log, 10);
+		assert_int_equal(set_log(room, &room->log), 0);
+		burst(room, 0, HIGH_PAGE + 9);
+		arrives(&room->log, HIGH_PAGE + 9);
 		set_logging(room, false);
 		room_close(room);
 	}
@@ -403,7 +320,7 @@ drainer_works(void)
 static void
 drainer_sleeps_when_it_can(void **state)
 {
-	struct room *room = room_open(DIRTYLOG_PLACEMENT_STAGED, 0);
+	struct room *room = room_placed(DIRTYLOG_PLACEMENT_STAGED, 0);
 	unsigned int nb;
 
 	(void)state;
@@ -413,15 +330,15 @@ drainer_sleeps_when_it_can(void **state)
 	/* There is no log to drain to. */
 	sleeps_of_drainers(&nb);
 	assert_int_equal(nb, 0);
-	set_log(room, &room->log);
+	assert_int_equal(set_log(room, &room->log), 0);
 	drainer_works();
 	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
 	drainer_is_asleep();
-	set_log(room, &room->other);
+	assert_int_equal(set_log(room, &room->other), 0);
 	drainer_works();
 	set_logging(room, false);
 	drainer_is_asleep();
-	set_log(room, &room->other);
+	assert_int_equal(set_log(room, &room->other), 0);
 	set_logging(room, true);
 	drainer_works();
 	/* The front-end is gone. */
@@ -437,31 +354,31 @@ drainer_sleeps_when_it_can(void **state)
 static void
 marks_go_direct(enum dirtylog_placement placement)
 {
-	struct room *room = room_open(placement, 0);
+	struct room *room = room_placed(placement, 0);
 	unsigned int nb;
 
 	open_queue(room, 0);
-	set_log(room, &room->log);
+	assert_int_equal(set_log(room, &room->log), 0);
 	set_logging(room, true);
 	assert_int_equal(stats_of(room).regions_direct, 2);
 	assert_int_equal(stats_of(room).regions_staged, 0);
-	burst(room, 0, 500);
+	burst(room, 0, 5);
 	burst(room, 0, HIGH_PAGE);
-	assert_true(frontend_log_test(&room->log, 500));
+	assert_true(frontend_log_test(&room->log, 5));
 	assert_true(frontend_log_test(&room->log, HIGH_PAGE));
-	set_log(room, &room->other);
-	burst(room, 0, 501);
-	assert_true(frontend_log_is_exactly(&room->other, 501, 1));
+	assert_int_equal(set_log(room, &room->other), 0);
+	burst(room, 0, 6);
+	assert_true(frontend_log_is_exactly(&room->other, 6, 1));
 	/* Staged as long as there is none; then direct again. */
 	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
 	assert_int_equal(stats_of(room).regions_staged, 2);
-	burst(room, 0, 502);
+	burst(room, 0, 7);
 	frontend_log_clear(&room->log);
-	set_log(room, &room->log);
+	assert_int_equal(set_log(room, &room->log), 0);
 	assert_int_equal(stats_of(room).regions_direct, 2);
-	assert_true(frontend_log_is_exactly(&room->log, 502, 1));
-	burst(room, 0, 503);
-	assert_true(frontend_log_test(&room->log, 503));
+	assert_true(frontend_log_is_exactly(&room->log, 7, 1));
+	burst(room, 0, 8);
+	assert_true(frontend_log_test(&room->log, 8));
 	sleeps_of_drainers(&nb);
 	assert_int_equal(nb, 0);
 	room_close(room);
@@ -492,11 +409,11 @@ configured_before_regions(void **state)
 		.placement = DIRTYLOG_PLACEMENT_STAGED,
 		.drain_us = NEVER_US,
 	};
-	struct room *room = room_open(DIRTYLOG_PLACEMENT_DIRECT, 0);
+	struct room *room = room_placed(DIRTYLOG_PLACEMENT_DIRECT, 0);
 
 	(void)state;
 	assert_int_equal(dirtylog_configure(room->dl, &staged), -EBUSY);
-	set_log(room, &room->log);
+	assert_int_equal(set_log(room, &room->log), 0);
 	set_logging(room, true);
 	assert_int_equal(stats_of(room).regions_direct, 2);
 	/* Before the next connection's: yes. The options outlive a reset. */
@@ -505,7 +422,7 @@ configured_before_regions(void **state)
 	assert_int_equal(dirtylog_reset(room->dl), 0);
 	assert_int_equal(dirtylog_set_regions(room->dl, memory, 2), 0);
 	assert_int_equal(dirtylog_configure(room->dl, &staged), -EBUSY);
-	set_log(room, &room->log);
+	assert_int_equal(set_log(room, &room->log), 0);
 	set_logging(room, true);
 	assert_int_equal(stats_of(room).regions_staged, 2);
 	room_close(room);

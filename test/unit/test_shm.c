@@ -25,6 +25,7 @@
 #include <cmocka.h>
 
 #include "frontend_log.h"
+#include "mappings.h"
 #include "shm.h"
 #include "test_program.h"
 
@@ -51,21 +52,6 @@ static uint8_t
 byte_at(const struct dirtylog_shm *shm, uint64_t offset)
 {
 	return ((const uint8_t *)shm->addr)[offset];
-}
-
-/* How many lines of /proc/self/maps name the file. */
-static unsigned int
-mappings_of(const char *name)
-{
-	FILE *maps = fopen("/proc/self/maps", "r");
-	unsigned int count = 0;
-	char line[512];
-
-	assert_non_null(maps);
-	while (fgets(line, sizeof(line), maps) != NULL)
-		count += strstr(line, name) != NULL;
-	fclose(maps);
-	return count;
 }
 
 static void

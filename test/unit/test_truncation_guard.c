@@ -24,6 +24,7 @@
 #include <cmocka.h>
 
 #include "frontend_log.h"
+#include "mappings.h"
 #include "shm.h"
 #include "test_program.h"
 #include "truncated_file.h"
@@ -35,20 +36,6 @@ static uint8_t *
 bytes_of(struct dirtylog_shm *shm)
 {
 	return shm->addr;
-}
-
-static unsigned int
-mappings_of(const char *name)
-{
-	FILE *maps = fopen("/proc/self/maps", "r");
-	unsigned int count = 0;
-	char line[512];
-
-	assert_non_null(maps);
-	while (fgets(line, sizeof(line), maps) != NULL)
-		count += strstr(line, name) != NULL;
-	fclose(maps);
-	return count;
 }
 
 /* ---- a mapping ---- */

@@ -63,8 +63,8 @@ struct dirtylog_options {
 	/** Staged marks are in the log after this time, in microseconds; 0: 1000. */
 	uint32_t drain_us;
 	/**
-	 * Bytes of guest memory that the front-end may name, whether they are there
-	 * or not, since bitmaps for 1/32768 of it are; 0: what the machine has.
+	 * Bytes of guest memory that the front-end may name; 0: what the machine has.
+	 * They need not be there, but a bitmap for them is: 1/32768 of them.
 	 */
 	uint64_t max_memory;
 };
@@ -73,13 +73,13 @@ struct dirtylog_options {
 struct dirtylog_stats {
 	struct dirtylog_marker_stats marks; /**< its queues', also of those removed */
 	uint64_t swaps;                     /**< logs taken (SET_LOG_BASE) */
-	uint64_t refused_logs;      /**< logs that could not be mapped, or covered too little */
-	uint64_t refused_regions;   /**< regions that exceeded `max_memory` */
+	uint64_t refused_logs;              /**< logs that cannot be mapped, or cover too little */
+	uint64_t refused_regions;           /**< regions that exceeded `max_memory` */
 	uint64_t whole_marks;       /**< times that all memory was marked: see dirtylog_open() */
 	uint64_t drains;            /**< times that staged marks were moved to a log */
 	uint64_t pages_drained;     /**< pages that these moves made dirty in a log */
 	uint64_t truncated_logs;    /**< logs that their owner made shorter while in use */
-	uint64_t truncated_regions; /**< the same of guest memory: its queues were closed */
+	uint64_t truncated_regions; /**< regions that were truncated: all queues were closed */
 	uint64_t regions_direct;    /**< regions whose marks go to the log now */
 	uint64_t regions_staged;    /**< regions whose marks are staged now */
 	/**
@@ -138,10 +138,10 @@ void dirtylog_remove_queue(struct dirtylog *dl, struct dirtylog_marker *marker);
 /**
  * Open a queue: from now on dirtylog_burst_begin() returns true.
  *
- * @param marker
- *   the queue's
  * @param dl
  *   that the queue belongs to
+ * @param marker
+ *   the queue's
  * @param index_gpa
  *   GPA of the used index, or of a packed ring's descriptors, which the queue
  *   writes last; DIRTYLOG_NO_GPA if it calls neither dirtylog_mark_index() nor
@@ -174,12 +174,12 @@ bool dirtylog_stopped(struct dirtylog *dl);
  * Every queue must be closed. Marks that are staged are kept for the addresses
  * that exist in the new table too. On failure the old table stays.
  *
+ * Regions whose `host` is known are guarded from now on: where the front-end
+ * takes memory away, by truncating its file, bursts read zeros, and no SIGBUS ends
+ * the process. See dirtylog_memory_lost() and dirtylog_forget_memory().
+ *
  * @param dl
  *   whose memory it is
- * Regions whose `host` is known are guarded from now on: where the front-end
- * takes memory away, by truncating its file, bursts find zeros instead of their
- * death. See dirtylog_memory_lost() and dirtylog_forget_memory().
- *
  * @param regions
  *   copied; `host` tells where the region is mapped, and its NUMA node; `bitmap`
  *   is ignored
@@ -206,14 +206,14 @@ int dirtylog_set_regions(struct dirtylog *dl, const struct dirtylog_region *regi
 bool dirtylog_memory_lost(struct dirtylog *dl);
 
 /**
- * The mappings of the guest's memory are about to end: nobody is to put memory
- * in their place any more. The table stays, for who holds it.
+ * The mappings of the guest's memory are about to end: nothing guards them any
+ * more, until the next dirtylog_set_regions(). The table stays, for who holds it.
  *
- * The queues are closed. Nothing guards the memory until the next
- * dirtylog_set_regions(). dirtylog_reset() and dirtylog_destroy() imply it.
+ * The queues must be closed. dirtylog_reset() and dirtylog_destroy() imply it.
  *
- * @return 0, or -EBUSY: a thread is doing so at this moment and does not come to
- *   an end; what is mapped there must stay
+ * @return 0, or -EBUSY: in another thread the guard is just putting memory in the
+ *   place of what was taken away, and does not come to an end; the mappings must
+ *   stay
  */
 int dirtylog_forget_memory(struct dirtylog *dl);
 
@@ -239,10 +239,10 @@ const struct dirtylog_memory *dirtylog_memory(struct dirtylog *dl);
 /**
  * The bitmap of the region that holds a GPA, and the offset in it.
  *
- * @param gpa
- *   guest physical address
  * @param dl
  *   whose memory table is searched
+ * @param gpa
+ *   guest physical address
  * @param[out] offset
  *   bytes from the start of the region
  * @return NULL if no region holds it

@@ -2,14 +2,15 @@
 
 /**
  * @file
- * How bursts and the control thread meet.
+ * How bursts and the control thread meet: RCU, in the manner of liburcu's memb
+ * flavour.
  *
  * A burst (one call of a poll-mode receive or transmit function) reads what
  * the control thread may replace: whether its queue is open, where the pages
- * of a region are marked. It neither locks nor counts references. As in RCU it
- * says, with plain stores to a line of its own, when it is inside a *section*,
- * and the control thread, after it changed something, waits until every
- * section that may have seen the old state is over:
+ * of a region are marked. It neither locks nor counts references. It says, with
+ * plain stores to a line of its own, when it is inside a *read-side section*. The
+ * control thread, after it changed something, waits until every section that may
+ * have seen the old state is over:
  *
  *     burst                               control thread
  *     section = odd                       state = new
@@ -28,6 +29,19 @@
  * section is not waited for, whether somebody polls it or not.
  *
  * A reader is a part of a marker (dirtylog_marker.h), and lives where that does.
+ *
+ * Why neither of the libraries that do the like:
+ *
+ *  - In both the reader is a thread. A thread registers itself, and here the
+ *    threads are the application's, which knows nothing of this. So the reader is
+ *    the virtqueue: whichever thread polls it speaks for it.
+ *  - rte_rcu_qsbr waits until each thread that is registered has reported a
+ *    quiescent state. One that sleeps or has gone, without saying so before,
+ *    would hold up librte_vhost's event thread, and with it every port. To be
+ *    online for one burst only costs a full fence in each.
+ *  - liburcu's memb flavour has just this protocol. But its readers are all the
+ *    registered threads of the process: a device would wait for the readers of
+ *    others, where it needs to wait for its own queues' bursts only.
  */
 
 #ifndef DIRTYLOG_EPOCH_H

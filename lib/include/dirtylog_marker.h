@@ -16,7 +16,7 @@
  *    harvests almost every page is marked already, so almost every atomic
  *    write goes away.
  *
- * The order in a burst is what no page is lost by:
+ * No page is lost because of the order of things in a burst:
  *
  *     if (!dirtylog_burst_begin(m))
  *             return 0;                          queue is closed
@@ -101,20 +101,20 @@ struct dirtylog_marker {
 	enum dirtylog_gate gate;
 	/** Of the region that holds the used index, or the packed ring. */
 	struct dirtylog_bitmap *index_bitmap;
-	struct dirtylog_marker *next; /**< of the device's markers */
+	struct dirtylog_marker *next; /**< in the list of the device's markers */
 
 	/* The queue's thread's own. */
 	bool logging __attribute__((aligned(RTE_CACHE_LINE_SIZE)));
-	bool index_pending;
-	/** In its region; with a packed ring it moves, see dirtylog_mark_flags(). */
+	bool index_pending; /**< the index was stored, and its page is not marked yet */
+	/** Of the index in its region. In a packed ring it moves: dirtylog_mark_flags(). */
 	uint64_t index_offset;
 	uint32_t nb_marks;
-	uint32_t nb_merged; /**< since the last flush, for the counters */
+	uint32_t nb_merged; /**< pairs since the last flush that became part of another */
 	struct dirtylog_marker_stats stats;
 	struct dirtylog_mark marks[DIRTYLOG_BATCH];
 } __attribute__((aligned(RTE_CACHE_LINE_SIZE)));
 
-/** Write the collected marks out. What the burst wrote may be published then. */
+/** Write the collected marks out. After it the burst may publish what it wrote. */
 static inline void dirtylog_flush(struct dirtylog_marker *marker);
 
 /** Add to a counter that other threads may read meanwhile. */
@@ -186,7 +186,7 @@ dirtylog_mark(struct dirtylog_marker *marker, const struct dirtylog_bitmap *bitm
 		dirtylog_collect(marker, view, first / 64, UINT64_MAX << (first % 64));
 		first = (first / 64 + 1) * 64;
 	}
-	/* Bits first to last; with bit 63 the minuend is 2^64, that is 0, and right. */
+	/* Bits first to last. If last is bit 63 the shift gives 0: 2^64, as unsigned. */
 	dirtylog_collect(marker, view, first / 64,
 			(UINT64_C(2) << (last % 64)) - (UINT64_C(1) << (first % 64)));
 }
@@ -219,11 +219,12 @@ struct dirtylog_run {
 	uint32_t nb_marks;
 };
 
-/** What a run is without a word: no range lies so high. */
-#define DIRTYLOG_RUN_EMPTY \
-	{ \
-		UINT64_C(1) << 63, 0, 0, NULL, 0 \
-	}
+/** A run that is at no word: no range lies as high as its start. */
+static inline struct dirtylog_run
+dirtylog_run_empty(void)
+{
+	return (struct dirtylog_run){ UINT64_C(1) << 63, 0, 0, NULL, 0 };
+}
 
 /** Begin a run. No other marks until it ends. */
 static inline struct dirtylog_run
@@ -231,7 +232,7 @@ dirtylog_run_begin(struct dirtylog_marker *marker)
 {
 	if (unlikely(marker->nb_marks > DIRTYLOG_BATCH - 2 * DIRTYLOG_RUN_RANGES))
 		dirtylog_flush(marker);
-	return (struct dirtylog_run)DIRTYLOG_RUN_EMPTY;
+	return dirtylog_run_empty();
 }
 
 /** End it, before the flush. */
@@ -285,15 +286,19 @@ dirtylog_run_move(struct dirtylog_marker *marker, struct dirtylog_run *run,
 	/* Acquire: as in dirtylog_mark(). */
 	const struct dirtylog_view *view = __atomic_load_n(&bitmap->view, __ATOMIC_ACQUIRE);
 	uint64_t offset = addr - base, in_word;
+	bool whole;
 
 	dirtylog_run_end(marker, run);
-	*run = (struct dirtylog_run)DIRTYLOG_RUN_EMPTY;
+	*run = dirtylog_run_empty();
 	if (view == NULL)
 		return;
 	in_word = (view->start + offset) % DIRTYLOG_WORD_SPAN;
-	/* Of a word that is not the region's as a whole, other addresses could be another region's. */
-	if (unlikely(in_word > offset || in_word + len > DIRTYLOG_WORD_SPAN ||
-			    offset - in_word + DIRTYLOG_WORD_SPAN > view->len)) {
+	/*
+	 * A run may only stay at a word that is the region's as a whole. Else an
+	 * address within the word's span could belong to another region.
+	 */
+	whole = in_word <= offset && offset - in_word + DIRTYLOG_WORD_SPAN <= view->len;
+	if (unlikely(!whole || in_word + len > DIRTYLOG_WORD_SPAN)) {
 		dirtylog_mark(marker, bitmap, offset, len);
 		return;
 	}

@@ -34,7 +34,7 @@ struct dirtylog_region {
 	uint64_t gpa;  /**< guest physical address of its first byte */
 	uint64_t len;  /**< bytes */
 	uint8_t *host; /**< where it is mapped here; NULL: not known */
-	/** Where writes to it are marked. Of no meaning to dirtylog_set_regions(). */
+	/** Where writes to it are marked. dirtylog_set_regions() ignores it. */
 	struct dirtylog_bitmap *bitmap;
 };
 

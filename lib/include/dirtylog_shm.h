@@ -24,8 +24,8 @@ struct dirtylog_shm;
  * Map a log that a front-end handed over (vhost-user: VHOST_USER_SET_LOG_BASE).
  *
  * Huge page files (hugetlb memfd or hugetlbfs) work. The descriptor stays the
- * caller's, who can close it afterwards. Pages are not populated yet: a front-
- * end could name a file of any size.
+ * caller's, who can close it afterwards. Pages are not populated yet, since a
+ * front-end could name a file of any size.
  *
  * Its owner may truncate the file later, or take pages out of it that cannot be
  * had again. Then the marks that fall into the lost part go nowhere, the process
@@ -45,8 +45,8 @@ struct dirtylog_shm;
  *   -EINVAL: len is 0 or offset no multiple of 4096;
  *   -EOVERFLOW: offset + len exceeds what a file can have;
  *   -ERANGE: the file ends before offset + len, which would be a SIGBUS later;
- *   -ENOTSUP: it is not in memory: a burst that marks there could wait for a
- *   disk or a network, or for ever;
+ *   -ENOTSUP: the file is not in memory, and a burst that marks there could wait
+ *   for a disk or a network, or for ever;
  *   -ENOMEM;
  *   another negative errno of fstat(2) or mmap(2), e.g. -EBADF or -EACCES.
  */

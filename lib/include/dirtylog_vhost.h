@@ -45,7 +45,7 @@ extern "C" {
 struct dirtylog_vhost_msg {
 	uint32_t request; /**< its number in the vhost-user specification */
 	uint32_t flags;   /**< version, and whether an acknowledgement is asked for */
-	uint32_t size;    /**< bytes of the payload; of a reply's, when there is one */
+	uint32_t size;    /**< bytes of the payload; the user sets it to those of a reply's */
 	uint32_t room;    /**< bytes that a reply's payload may have */
 	void *payload;    /**< aligned to 4 bytes; a reply is written over it */
 	/**
@@ -96,10 +96,11 @@ struct dirtylog_vhost_ops {
 	 */
 	void (*send_rarp)(void *ctx, uint64_t mac);
 	/**
-	 * Optional. A message for which there is no other callback (and
-	 * SET_VRING_CALL, before call_fd()), before librte_vhost handles it: a
-	 * connection has one pair of handlers only, so the user has none of its own.
-	 * For what librte_vhost does not know, such as a block device's GET_CONFIG.
+	 * Optional. A message for which there is no other callback, and
+	 * SET_VRING_CALL, for which call_fd() comes next; before librte_vhost
+	 * handles it. For what librte_vhost does not know, such as a block
+	 * device's GET_CONFIG: a connection has one pair of handlers only, so the
+	 * user has none of its own.
 	 *
 	 * Returns what a pre_msg_handle may: RTE_VHOST_MSG_RESULT_NOT_HANDLED if
 	 * librte_vhost is to go on with it, _REPLY to answer with the payload and

@@ -9,7 +9,7 @@
 
 #include "dirtylog_epoch.h"
 
-/* The readers that one control side waits for. */
+/* The readers that one control side waits for. Epochs are not numbered: readers say enough. */
 struct dirtylog_epoch {
 	pthread_mutex_t lock; /* protects the list; never taken by a reader */
 	struct dirtylog_reader *readers;

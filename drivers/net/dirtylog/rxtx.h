@@ -14,8 +14,9 @@ uint16_t eth_dirtylog_rx(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
 uint16_t eth_dirtylog_tx(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
 
 /*
- * Packets up to one that would be dropped, of which rte_errno says why: what it
- * asks for, or its lengths. While there is no guest nothing speaks against any.
+ * Returns how many packets could be sent: the next one would be dropped, and
+ * rte_errno says why (it asks for what the guest cannot take, or its lengths are
+ * wrong). While there is no guest nothing speaks against any.
  */
 uint16_t eth_dirtylog_tx_prepare(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
 

@@ -22,15 +22,16 @@
 static inline uint16_t
 vnet_receive(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
-	uint16_t announced = 0, done;
+	uint16_t done = 0;
 
 	if (unlikely(!dirtylog_burst_begin(&queue->marker)))
 		return 0;
 	if (vnet_rarp_is_due(queue))
-		announced = vnet_rarp_receive(queue, pkts, nb_pkts);
-	done = announced +
-			(queue->packed ? vnet_packed_receive : vnet_split_receive)(queue,
-					pkts + announced, nb_pkts - announced);
+		done = vnet_rarp_receive(queue, pkts, nb_pkts);
+	if (queue->packed)
+		done += vnet_packed_receive(queue, pkts + done, nb_pkts - done);
+	else
+		done += vnet_split_receive(queue, pkts + done, nb_pkts - done);
 	dirtylog_burst_end(&queue->marker);
 	vnet_count_burst(queue, pkts, done);
 	return done;
@@ -44,8 +45,10 @@ vnet_transmit(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts
 
 	if (unlikely(!dirtylog_burst_begin(&queue->marker)))
 		return 0;
-	done = queue->packed ? vnet_packed_transmit(queue, pkts, nb_pkts) :
-			       vnet_split_transmit(queue, pkts, nb_pkts);
+	if (queue->packed)
+		done = vnet_packed_transmit(queue, pkts, nb_pkts);
+	else
+		done = vnet_split_transmit(queue, pkts, nb_pkts);
 	dirtylog_burst_end(&queue->marker);
 	vnet_count_burst(queue, pkts, done);
 	return done;

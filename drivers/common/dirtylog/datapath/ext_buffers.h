@@ -18,11 +18,12 @@
 /* The longest that an mbuf can describe. */
 #define VNET_EXT_SIZE UINT16_MAX
 
+/* Where an external buffer ends and what mbufs that share it have in common begins. */
+#define VNET_EXT_INFO (VNET_EXT_SIZE - sizeof(struct rte_mbuf_ext_shared_info))
+#define VNET_EXT_END RTE_ALIGN_FLOOR(VNET_EXT_INFO, sizeof(uintptr_t))
+
 /* Room for a packet in it: the longest that Linux makes, and some more. */
-#define VNET_EXT_ROOM \
-	((uint32_t)(RTE_ALIGN_FLOOR(VNET_EXT_SIZE - sizeof(struct rte_mbuf_ext_shared_info), \
-				    sizeof(uintptr_t)) - \
-			RTE_PKTMBUF_HEADROOM))
+#define VNET_EXT_ROOM ((uint32_t)(VNET_EXT_END - RTE_PKTMBUF_HEADROOM))
 
 /*
  * The pool of a receive queue, by a name of its own. Returns NULL if there is no

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Notifications: when a guest wants an interrupt, and to which index it need
- * not kick (virtio 1.1, 2.6.7, 2.6.8 and 2.7.10).
+ * Notifications: when a guest wants an interrupt, and when it need not kick
+ * (virtio 1.1, 2.6.7, 2.6.8 and 2.7.10).
  *
  * librte_vhost's own call function goes by the library's used index, which a
  * datapath of its own does not move; hence this, on a duplicate of the call
@@ -92,8 +92,10 @@ vnet_notify_guest(struct vnet_queue *queue)
 	 * guest sleeps on.
 	 */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	wanted = queue->packed ? vnet_packed_wants(queue, old, now) :
-				 vnet_split_wants(queue, old, now);
+	if (queue->packed)
+		wanted = vnet_packed_wants(queue, old, now);
+	else
+		wanted = vnet_split_wants(queue, old, now);
 	queue->signalled = now;
 	queue->signalled_valid = true;
 	if (wanted) {

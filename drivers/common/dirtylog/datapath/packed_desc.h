@@ -51,7 +51,7 @@ vnet_read_addr(const struct vring_packed_desc *desc)
 /* How far a walk along the ring has come; once around at most. */
 struct vnet_packed_pos {
 	uint16_t index; /* of the next descriptor */
-	bool wrap;      /* the wrap counters there: the driver's, and so ours */
+	bool wrap;      /* the driver's wrap counter there, which ours equals */
 	uint16_t left;  /* descriptors that the walk may still take */
 };
 
@@ -87,9 +87,12 @@ vnet_packed_available(bool wrap)
 static inline bool
 vnet_packed_pos_is_available(const struct vnet_queue *queue, const struct vnet_packed_pos *place)
 {
-	return place->left != 0 &&
-			(vnet_read_tail(&queue->packed_desc[place->index]).flags &
-					VNET_PACKED_OWNER) == vnet_packed_available(place->wrap);
+	uint16_t flags;
+
+	if (place->left == 0)
+		return false;
+	flags = vnet_read_tail(&queue->packed_desc[place->index]).flags;
+	return (flags & VNET_PACKED_OWNER) == vnet_packed_available(place->wrap);
 }
 
 #endif /* VNET_PACKED_DESC_H */

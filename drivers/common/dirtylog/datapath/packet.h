@@ -51,13 +51,12 @@ enum vnet_outcome {
 	VNET_WAIT     /* not enough buffers (or mbufs) now */
 };
 
-/* Of every buffer this is fetched as soon as it is found. */
+/* Bytes of each buffer that are fetched as soon as it is found. */
 #define VNET_FIRST_LINES (2 * RTE_CACHE_LINE_SIZE)
 
 /*
- * Of chunks with a longer packet, the rest is fetched this many packets before it
- * is copied. Not for the whole chunk at once: that would not fit into the
- * innermost cache.
+ * The rest of a longer packet is fetched this many packets before it is copied. Not
+ * that of a whole chunk at once, which would not fit into the innermost cache.
  */
 #define VNET_FETCH_AHEAD 2
 
@@ -91,14 +90,14 @@ static inline uint8_t *
 vnet_prepare_buffer(struct vnet_queue *queue, struct dirtylog_run *run, uint64_t gpa, uint32_t room,
 		uint32_t len)
 {
-	const struct dirtylog_region *region = dirtylog_memory_find_range(queue->mem, gpa, room,
-			&queue->hint);
+	const struct dirtylog_region *region;
 	uint8_t *host;
 
+	region = dirtylog_memory_find_range(queue->mem, gpa, room, &queue->hint);
 	if (unlikely(region == NULL))
 		return NULL;
 	host = dirtylog_region_host(region, gpa);
-	/* For writing is no gain: lines that the guest has not read come writable. */
+	/* Not for writing, which gains nothing: a line that nobody has read comes writable. */
 	rte_prefetch0(host);
 	rte_prefetch0(host + RTE_CACHE_LINE_SIZE);
 	if (queue->marker.logging && unlikely(!dirtylog_run_mark(run, (uintptr_t)host, len)))
@@ -165,10 +164,10 @@ vnet_write_packet(const struct vnet_queue *queue, uint8_t *host, const struct rt
 static inline const uint8_t *
 vnet_find_packet(struct vnet_queue *queue, uint64_t gpa, uint32_t len)
 {
-	const struct dirtylog_region *region = dirtylog_memory_find_range(queue->mem, gpa, len,
-			&queue->hint);
+	const struct dirtylog_region *region;
 	const uint8_t *host;
 
+	region = dirtylog_memory_find_range(queue->mem, gpa, len, &queue->hint);
 	if (unlikely(region == NULL))
 		return NULL;
 	host = dirtylog_region_host(region, gpa);
@@ -198,9 +197,9 @@ vnet_read_packet(const struct vnet_queue *queue, const uint8_t *host, uint32_t l
 static inline uint64_t
 vnet_packet_need(const struct vnet_queue *queue, const struct rte_mbuf *pkt)
 {
-	return (uint64_t)pkt->pkt_len + queue->header_len +
-			((pkt->ol_flags & RTE_MBUF_F_TX_VLAN) != 0 ? sizeof(struct rte_vlan_hdr) :
-								     0);
+	bool tagged = (pkt->ol_flags & RTE_MBUF_F_TX_VLAN) != 0;
+
+	return (uint64_t)pkt->pkt_len + queue->header_len + tagged * sizeof(struct rte_vlan_hdr);
 }
 
 /* Remember that a packet waits for buffers, which were looked for from `at` to `end`. */

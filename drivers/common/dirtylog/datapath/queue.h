@@ -3,9 +3,8 @@
 /*
  * One virtqueue as its bursts see it.
  *
- * The control thread fills in the ring while the queue is closed
- * (vring.c); from opening to closing the queue belongs to the thread
- * that polls it.
+ * The control thread fills in the ring while the queue is closed (vring.c). From
+ * opening to closing the queue belongs to the thread that polls it.
  */
 
 #ifndef VNET_QUEUE_H
@@ -76,8 +75,8 @@ struct vnet_fault_log {
 /* A buffer of a packed ring that is found and not returned yet. */
 struct vnet_packed_buffer {
 	uint16_t id;
-	uint16_t nb_desc; /* of the ring, that describe it */
-	uint32_t len;     /* what is written to it */
+	uint16_t nb_desc; /* descriptors of the ring that the buffer has */
+	uint32_t len;     /* bytes that are written to it */
 };
 
 /* How the application wants the packets that it receives. */
@@ -129,14 +128,14 @@ struct vnet_queue {
 	bool complete_checksums; /* the application wants no partial ones */
 	bool legacy_ol_flags;
 	bool linear;             /* received packets are one segment */
-	bool guest_checksums;    /* the guest takes partial ones */
+	bool guest_checksums;    /* the guest takes packets with partial checksums */
 	bool guest_ecn;          /* the guest takes long packets with congestion marks */
-	uint8_t guest_gso_types; /* long packets it takes: bit n for gso_type n */
-	uint8_t host_gso_types;  /* long packets it may send, likewise */
+	uint8_t guest_gso_types; /* of long packets that the guest takes: bit n for gso_type n */
+	uint8_t host_gso_types;  /* of long packets that the guest may send: bits as above */
 
 	/*
-	 * The thread's place in it. In a packed ring an index in 15 bits, above
-	 * it the wrap counter, as the front-end and librte_vhost write it.
+	 * How far the thread is in the ring. In a packed ring this is an index in 15
+	 * bits, above it the wrap counter, as the front-end and librte_vhost write it.
 	 */
 	uint16_t next_avail;
 	uint16_t next_used;
@@ -166,10 +165,10 @@ struct vnet_queue {
 	 */
 	/* Its guest's driver has gone wrong beyond repair; until it is opened anew. */
 	bool broken;
-	bool stuck;          /* a packet of this size waits for buffers: */
-	uint16_t stuck_at;   /* where it began to look for them */
-	uint16_t stuck_end;  /* where it found none */
-	uint64_t stuck_need; /* bytes that it wants, header and tag included */
+	bool stuck;          /* the next packet waits for more buffers */
+	uint16_t stuck_at;   /* index at which the packet's buffers begin */
+	uint16_t stuck_end;  /* index at which the guest's buffers ended */
+	uint64_t stuck_need; /* bytes that the packet wants, header and tag included */
 	uint32_t walked;     /* descriptors that this burst has looked at */
 
 	/* Slow paths' scratch. */

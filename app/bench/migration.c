@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One migration as a front-end does it. In this file, from bottom to top: start,
+ * rounds until the rest is small (or the time is over), stop or cancel; each made
+ * of harvests, copies and logs that are replaced.
+ */
 #include <err.h>
 #include <errno.h>
 #include <stdlib.h>

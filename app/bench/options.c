@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * In this file: the table of options, with what each may be; how values are parsed
+ * and checked, alone and together; and what the options mean for guest and
+ * front-end.
+ */
 #include <err.h>
 #include <errno.h>
 #include <getopt.h>

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+/*
+ * In this file: which pages are marked, and how they are harvested; rounds, in
+ * which all threads measure all methods in turn; the guest with its log; threads.
+ */
+
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>

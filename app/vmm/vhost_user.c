@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * In this file: the socket, from either side; one message with its descriptors
+ * sent, its reply read, within a time limit; and the messages.
+ */
 #include <err.h>
 #include <errno.h>
 #include <poll.h>

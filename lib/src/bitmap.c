@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+/*
+ * Views, in this file from top to bottom:
+ *
+ *     making one    on a log, or on staging memory of our own
+ *     transfers     marks move or are copied from a view to another; of staging
+ *                   only the lines that its summary names are looked at
+ *     marks         made and counted by control threads
+ */
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -37,6 +46,8 @@ word_mask(const struct dirtylog_view *view, uint64_t index, uint64_t offset, uin
 		mask &= UINT64_MAX >> (63 - last % 64);
 	return mask;
 }
+
+/* ---- making one ---- */
 
 static int
 check_region(uint64_t gpa, uint64_t len)
@@ -167,6 +178,8 @@ dirtylog_view_free(struct dirtylog_view *view)
 	dirtylog_shm_unref(dirtylog_view_shm(view));
 	free(view); /* the first member of the whole */
 }
+
+/* ---- transfers ---- */
 
 /* What two views have in common, and what becomes of it. */
 struct transfer {
@@ -327,6 +340,8 @@ dirtylog_view_copy(struct dirtylog_view *from, struct dirtylog_view *to)
 {
 	view_transfer(from, to, false);
 }
+
+/* ---- marks ---- */
 
 void
 dirtylog_view_mark(struct dirtylog_view *view, uint64_t offset, uint64_t len)

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+/*
+ * The control thread's side of dirtylog_epoch.h: the list of readers, and waiting
+ * for them.
+ */
+
 #include <linux/membarrier.h>
 #include <sched.h>
 #include <sys/syscall.h>

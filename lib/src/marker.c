@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+/*
+ * What control threads do to a marker: dirtylog_marker.h is for its queue's thread.
+ */
+
 #include <string.h>
 
 #include "bitmap.h"

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+/*
+ * In this file: a log, mapped from a descriptor or from what librte_vhost has
+ * mapped, checked and guarded; memory of our own, in huge pages or not; and what
+ * both have in common: populating it, references.
+ */
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+/*
+ * In this file: the handler, which finds out what happened (on x86-64 on the stack,
+ * if the EAL's has passed it on without saying), has it survived or passes it on;
+ * and how ours gets in front of handlers that came later.
+ */
+
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+/*
+ * In this file: what the handler does, which puts memory in the place of what is
+ * gone; and guards, added, removed when no handler may act on them, and asked.
+ */
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>

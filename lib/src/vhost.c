@@ -1,5 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+/*
+ * What each message means for the dirtylog and its user. In this file, from top
+ * to bottom:
+ *
+ *     the log, and whether there is logging    SET_LOG_BASE, SET_FEATURES
+ *     the user stops, and goes on              with one virtqueue or all
+ *     the memory table                         looked at before librte_vhost maps
+ *                                              it, taken over after that
+ *     what else the user is told               call descriptors, other messages
+ *     the handlers                             what is done for which message
+ *     connections                              by vid: attached, detached, asked
+ */
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -67,6 +80,8 @@ close_fds(struct librte_msg_fds *fds)
 	}
 	fds->nb_fds = 0;
 }
+
+/* ---- the log, and whether there is logging ---- */
 
 static enum rte_vhost_msg_result
 take_log(struct dirtylog_vhost *vhost, int fd, uint64_t offset, uint64_t size)
@@ -179,6 +194,8 @@ set_features(struct dirtylog_vhost *vhost, const struct librte_msg *msg)
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
+/* ---- the user stops, and goes on ---- */
+
 /* Whether a SET_VRING_ADDR changes more than the F_LOG flag. */
 static bool
 addr_changed(const struct dirtylog_vhost *vhost, const struct vhost_vring_addr *addr)
@@ -190,6 +207,24 @@ addr_changed(const struct dirtylog_vhost *vhost, const struct vhost_vring_addr *
 			now->avail_user_addr != addr->avail_user_addr ||
 			now->log_guest_addr != addr->log_guest_addr;
 }
+
+/* Stop a virtqueue, or all, until the message that comes is over. */
+static void
+quiesce(struct dirtylog_vhost *vhost, uint32_t vring)
+{
+	vhost->ops->quiesce(vhost->ctx, vring);
+	vhost->quiesced = vring;
+}
+
+static void
+resume(struct dirtylog_vhost *vhost, uint32_t vring)
+{
+	vhost->quiesced = -1;
+	vhost->ops->resume(vhost->ctx, vring,
+			vhost->memory_left ? NULL : dirtylog_memory(vhost->dl));
+}
+
+/* ---- the memory table ---- */
 
 /*
  * What librte_vhost would refuse too, but after everything has stopped for it: a
@@ -306,22 +341,6 @@ take_regions(struct dirtylog_vhost *vhost, const struct rte_vhost_memory *mem)
 	return dirtylog_set_regions(vhost->dl, regions, mem->nregions);
 }
 
-/* Stop a virtqueue, or all, until the message that comes is over. */
-static void
-quiesce(struct dirtylog_vhost *vhost, uint32_t vring)
-{
-	vhost->ops->quiesce(vhost->ctx, vring);
-	vhost->quiesced = vring;
-}
-
-static void
-resume(struct dirtylog_vhost *vhost, uint32_t vring)
-{
-	vhost->quiesced = -1;
-	vhost->ops->resume(vhost->ctx, vring,
-			vhost->memory_left ? NULL : dirtylog_memory(vhost->dl));
-}
-
 /*
  * The memory table that librte_vhost has now, which need not be another one. Not
  * "handled": librte_vhost has done that, or does not know the message, and has to
@@ -382,6 +401,8 @@ look_at_memory(struct dirtylog_vhost *vhost)
 	vhost->memory_lost = lost;
 }
 
+/* ---- what else the user is told ---- */
+
 /* A call descriptor begins to change, or (-1) the last change is over. */
 static void
 change_call(struct dirtylog_vhost *vhost, int64_t vring)
@@ -436,6 +457,8 @@ pass_message(struct dirtylog_vhost *vhost, struct librte_msg *msg)
 		msg->size = RTE_MIN(passed.size, passed.room);
 	return result;
 }
+
+/* ---- the handlers ---- */
 
 static enum rte_vhost_msg_result
 follow_before(struct dirtylog_vhost *vhost, struct librte_msg *msg)
@@ -556,6 +579,8 @@ after_message(int vid, void *msg)
 		result = vhost->ops->post_msg_handle(vhost->ctx, msg);
 	return result;
 }
+
+/* ---- connections ---- */
 
 int
 dirtylog_vhost_attach(int vid, struct dirtylog *dl, const struct dirtylog_vhost_ops *ops, void *ctx,

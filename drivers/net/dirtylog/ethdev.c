@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* The ethdev: its operations, and the vdev driver that makes it. */
+/*
+ * The ethdev. In this file: what the port tells it (link, queue states); its
+ * operations: the device's, the queues', and what can be asked; what dirtylog_eth.h
+ * offers; and the vdev driver that makes it and takes it away.
+ */
 
 #include <errno.h>
 #include <stdio.h>
@@ -60,6 +64,8 @@ follow_numa_node(struct rte_eth_dev *dev)
 		dev->data->numa_node = node;
 }
 
+/* ---- what the port tells ---- */
+
 static void
 on_link(void *ctx, bool up)
 {
@@ -88,6 +94,8 @@ static const struct eth_dirtylog_port_events port_events = {
 	.link = on_link,
 	.queue_state = on_queue_state,
 };
+
+/* ---- the device ---- */
 
 /* What the application has configured, and may change while the port runs. */
 static void
@@ -153,6 +161,8 @@ dev_stop(struct rte_eth_dev *dev)
 	set_queue_states(dev, RTE_ETH_QUEUE_STATE_STOPPED);
 	return 0;
 }
+
+/* ---- queues ---- */
 
 static void
 queue_release(struct rte_eth_dev *dev, struct vnet_queue *queue)
@@ -248,6 +258,8 @@ tx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc __rte_unus
 	return dev->data->tx_queues[id] == NULL ? -ENOMEM : 0;
 }
 
+/* ---- the end ---- */
+
 static int
 dev_close(struct rte_eth_dev *dev)
 {
@@ -274,6 +286,8 @@ dev_close(struct rte_eth_dev *dev)
 	dev->data->mac_addrs = NULL;
 	return 0;
 }
+
+/* ---- what can be asked ---- */
 
 static int
 dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
@@ -422,6 +436,8 @@ static const struct eth_dev_ops ops = {
 	.eth_dev_priv_dump = priv_dump,
 };
 
+/* ---- dirtylog_eth.h ---- */
+
 /* The port behind an ethdev port, or NULL: it is another driver's, or none. */
 static struct eth_dirtylog_port *
 find_port(uint16_t port_id)
@@ -453,6 +469,8 @@ dirtylog_eth_get_vid(uint16_t port_id)
 
 	return port == NULL ? -ENODEV : eth_dirtylog_port_vid(port);
 }
+
+/* ---- the vdev driver ---- */
 
 /* A locally administered address that tells ports apart. */
 static int

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+/*
+ * In this file: the tables of the xstats' names and where each is read; reading and
+ * resetting a queue's counters; the basic statistics; the xstats.
+ */
+
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+/*
+ * In this file: chains of a split ring, and of a packed one, each with its indirect
+ * tables, made a list of iov in which every piece is checked; and what is done
+ * with such a list: written, marked, peeked at, read.
+ */
+
 #include <string.h>
 
 #include <rte_common.h>
@@ -11,6 +17,8 @@
 
 /* Bytes of a descriptor, of either kind of ring. */
 #define ENTRY_LEN ((uint32_t)sizeof(struct vring_desc))
+
+/* ---- chains of a split ring ---- */
 
 /*
  * Append the pieces of one buffer: none if it is empty, more than one where it
@@ -135,6 +143,8 @@ vnet_chain_walk(struct vnet_queue *queue, uint16_t head, bool device_writes, int
 	}
 }
 
+/* ---- chains of a packed ring ---- */
+
 /* The buffers of an indirect table of a packed ring: all of its entries, in order. */
 static int
 add_packed_table(struct vnet_queue *queue, uint64_t table, uint32_t nb_entries, uint16_t direction,
@@ -227,6 +237,8 @@ vnet_chain_walk_packed(struct vnet_queue *queue, uint16_t index, uint16_t limit,
 	buffer->nb_desc = count;
 	return n < 0 ? n : end_chain(queue, from, n);
 }
+
+/* ---- what is done with a list of iov ---- */
 
 /* Find the piece that holds a byte; makes `skip` relative to it. */
 static const struct vnet_iov *

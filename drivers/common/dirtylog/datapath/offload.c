@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+/*
+ * In this file: what a queue needs to know when it opens; checksums computed here;
+ * to the guest (what an mbuf's flags ask for, whether this guest can take it, the
+ * header and the patches it comes to); from the guest (what a header says, and
+ * what the application wants to have done, or told in the mbuf's flags).
+ */
+
 #include <errno.h>
 #include <stddef.h>
 
@@ -63,6 +70,8 @@ vnet_offload_open(struct vnet_queue *queue, uint64_t features)
 	queue->complete_checksums = !queue->rx_config.legacy_ol_flags &&
 			!queue->rx_config.partial_checksums;
 }
+
+/* ---- checksums ---- */
 
 /* Ones' complement sums (RFC 1071), in the byte order of memory. */
 static uint16_t
@@ -142,6 +151,8 @@ patch(struct vnet_tx_offload *offload, uint32_t offset, uint16_t value)
 	offload->patches[offload->nb_patches].offset = offset + offload->tag_len;
 	offload->patches[offload->nb_patches++].value = value;
 }
+
+/* ---- to the guest ---- */
 
 /* What the flags of an mbuf ask for. */
 struct tx_wish {
@@ -289,6 +300,8 @@ vnet_offload_transmit(const struct vnet_queue *queue, const struct rte_mbuf *pkt
 		transmit_ip_checksum(pkt, offload);
 	return true;
 }
+
+/* ---- from the guest ---- */
 
 /* Store a byte of a packet, which must be there. */
 static void

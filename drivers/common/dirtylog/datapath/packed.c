@@ -6,8 +6,13 @@
  * marks, and stores those: before them the guest looks at none that follow.
  *
  * Every buffer is returned by the burst that takes it, in the ring's order
- * (which is also what VIRTIO_F_IN_ORDER asks for): one place in the ring is
+ * (which is also what VIRTIO_F_IN_ORDER asks for): one position in the ring is
  * enough.
+ *
+ * In this file: the ring (checked; a burst's place in it; descriptors returned,
+ * marked and published); to the guest, and from the guest, each with chunks of
+ * simple packets, then any packet, then the burst that tries the one before the
+ * other.
  */
 
 #include <errno.h>
@@ -24,15 +29,17 @@
 
 #define MAX_SIZE 32768 /* virtio 1.1, 2.7 */
 
+/* ---- the ring ---- */
+
 /*
  * A burst takes each descriptor once at most: the first one's flags are not
  * shown yet, and would be read again.
  */
 struct burst {
 	struct vnet_packed_pos next;
-	uint16_t first;              /* index of the first descriptor */
-	bool holds;                  /* the first one is used, and not shown yet */
-	union vnet_packed_tail held; /* what is stored to it, last of all */
+	uint16_t first;              /* index of the burst's first descriptor */
+	bool holds;                  /* the first descriptor is used, and not shown yet */
+	union vnet_packed_tail held; /* is stored to the first descriptor, after all others */
 };
 
 int
@@ -181,6 +188,8 @@ put_chunk(struct vnet_queue *queue, struct burst *burst, const union vnet_packed
 		put_used(queue, burst, burst->next.index + i, tails[i]);
 	vnet_packed_pos_advance(queue, &burst->next, n);
 }
+
+/* ---- to the guest ---- */
 
 /*
  * Write the packets of a chunk, all found to fit, and make their descriptors
@@ -368,6 +377,8 @@ vnet_packed_transmit(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t 
 	publish(queue, &burst);
 	return done;
 }
+
+/* ---- from the guest ---- */
 
 /* Bytes that a fresh mbuf of the queue's pool takes. */
 static inline uint32_t

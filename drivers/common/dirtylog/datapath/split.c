@@ -1,5 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+/*
+ * A split ring has an index for each direction: what is available up to the
+ * guest's, what is used up to ours. A burst writes used entries, marks them, and
+ * stores its index: before that the guest looks at none of them.
+ *
+ * In this file: the ring (checked; what is available; entries returned, marked
+ * and published); to the guest, and from the guest, each with chunks of simple
+ * packets, then any packet, then the burst that tries the one before the other.
+ */
+
 #include <errno.h>
 
 #include <rte_common.h>
@@ -11,6 +21,8 @@
 #include "datapath/split.h"
 
 #define F_SHAPE (VRING_DESC_F_WRITE | VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT)
+
+/* ---- the ring ---- */
 
 static bool
 is_memory(const struct vnet_queue *queue, const void *host, uint64_t len)
@@ -166,6 +178,8 @@ publish(struct vnet_queue *queue, uint16_t first)
 	dirtylog_mark_index(&queue->marker);
 	vnet_notify_guest(queue);
 }
+
+/* ---- to the guest ---- */
 
 /* Write the packets of a chunk, all found to fit; returns their bytes. Compiled twice. */
 static __rte_always_inline uint64_t
@@ -370,6 +384,8 @@ vnet_split_transmit(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t n
 	publish(queue, first);
 	return done;
 }
+
+/* ---- from the guest ---- */
 
 /*
  * The counterpart: read the packets of a chunk, up to one that cannot be

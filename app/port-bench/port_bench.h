@@ -27,9 +27,9 @@ struct settings {
 	bool quick;
 	bool hugepages;
 	const char *driver;  /* NULL: the one beside this program */
-	const char *port;    /* mode "count": the driver, NULL: both */
-	const char *cells;   /* ... names, as a pattern */
-	unsigned int bursts; /* ... in each cell */
+	const char *port;    /* mode "count": the driver; NULL: both */
+	const char *cells;   /* mode "count": a pattern for the names of cells */
+	unsigned int bursts; /* mode "count": how many in each cell */
 	const char *json;
 };
 

@@ -52,7 +52,7 @@ struct rig_side {
 	uint16_t slots[32768];
 	int call;
 	uint16_t model_used; /* the position up to which the back-end should have used */
-	uint16_t shown_used; /* and the one that it has shown */
+	uint16_t shown_used; /* the position up to which the back-end has shown them */
 	uint64_t index_gpa;  /* the index; packed: the flags that were shown last */
 	bool index_pending;  /* it was stored and its page is not marked yet */
 };
@@ -73,9 +73,9 @@ struct rig {
 	const struct dirtylog_memory *mem;
 	struct rig_side to_guest;   /* the driver transmits */
 	struct rig_side from_guest; /* the driver receives */
-	struct rte_mempool *pool;   /* mbufs of 2 KiB, */
-	struct rte_mempool *large;  /* of 10 KiB, */
-	struct rte_mempool *small;  /* and of 200 bytes */
+	struct rte_mempool *pool;   /* mbufs of 2 KiB */
+	struct rte_mempool *large;  /* mbufs of 10 KiB */
+	struct rte_mempool *small;  /* mbufs of 200 bytes */
 	uint64_t high_room;         /* GPA of RIG_HIGH_ROOM */
 	uint64_t cursor;            /* where rig_alloc() goes on */
 	uint64_t random;

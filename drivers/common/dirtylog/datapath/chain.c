@@ -98,8 +98,8 @@ vnet_chain_walk(struct vnet_queue *queue, uint16_t head, bool device_writes, int
 {
 	uint16_t direction = device_writes ? VRING_DESC_F_WRITE : 0;
 	uint32_t limit = queue->size; /* entries of the table in use */
-	uint64_t indirect = 0;        /* GPA of the indirect table in use, */
-	bool in_table = false;        /* if there is one */
+	uint64_t indirect = 0;        /* GPA of the indirect table in use */
+	bool in_table = false;        /* there is one in use */
 	uint32_t index = head, steps = 0;
 	const struct vring_desc *entry;
 	struct vring_desc desc;

@@ -139,17 +139,17 @@ set_vring_addr(struct frontend *f, const struct guest_queue *q, bool log)
 }
 
 static int
-start_ring(struct frontend *f, const struct guest_queue *q)
+start_ring(struct frontend *f, const struct guest_queue *q, uint32_t base, bool log)
 {
 	int ret;
 
 	ret = vhost_user_set_vring_state(&f->vu, VHOST_USER_SET_VRING_NUM, q->index, q->size,
 			false);
 	if (ret == 0)
-		ret = vhost_user_set_vring_state(&f->vu, VHOST_USER_SET_VRING_BASE, q->index,
-				guest_queue_first_base(q), false);
+		ret = vhost_user_set_vring_state(&f->vu, VHOST_USER_SET_VRING_BASE, q->index, base,
+				false);
 	if (ret == 0)
-		ret = set_vring_addr(f, q, false);
+		ret = set_vring_addr(f, q, log);
 	if (ret == 0)
 		ret = vhost_user_set_vring_fd(&f->vu, VHOST_USER_SET_VRING_KICK, q->index,
 				q->kick_fd);
@@ -181,9 +181,29 @@ frontend_start(struct frontend *f)
 	if (ret == 0)
 		ret = frontend_set_regions(f, f->guest->ram.n_first);
 	for (i = 0; ret == 0 && i < f->guest->n_queues; i++)
-		ret = start_ring(f, &f->guest->queues[i]);
+		ret = start_ring(f, &f->guest->queues[i],
+				guest_queue_first_base(&f->guest->queues[i]), false);
 	if (ret == 0)
 		ret = frontend_enable(f, true);
+	return ret;
+}
+
+int
+frontend_restart(struct frontend *f, const uint32_t *bases, const struct dirty_log *log)
+{
+	uint64_t features = f->features | (log != NULL ? VHOST_F_LOG_ALL : 0);
+	unsigned int i;
+	int ret;
+
+	ret = vhost_user_set_u64(&f->vu, VHOST_USER_SET_FEATURES, features, false);
+	if (ret == 0)
+		ret = frontend_enable(f, true);
+	if (ret == 0)
+		ret = frontend_set_regions(f, f->regions_sent);
+	for (i = 0; ret == 0 && i < f->guest->n_queues; i++)
+		ret = start_ring(f, &f->guest->queues[i], bases[i], log != NULL);
+	if (ret == 0 && log != NULL)
+		ret = frontend_set_log(f, log);
 	return ret;
 }
 

@@ -38,6 +38,11 @@ void frontend_disconnect(struct frontend *f);
 
 /* Memory table, rings, and enable. */
 int frontend_start(struct frontend *f);
+/*
+ * The same on a new connection, with rings that have been used: bases says where each
+ * stands. With a log, the guest migrates: the order is QEMU's, the log comes last.
+ */
+int frontend_restart(struct frontend *f, const uint32_t *bases, const struct dirty_log *log);
 int frontend_enable(struct frontend *f, bool enable);
 /* GET_VRING_BASE for each ring. */
 int frontend_stop(struct frontend *f);

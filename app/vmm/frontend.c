@@ -39,6 +39,10 @@ choose_features(struct frontend *f)
 		want |= VIRTIO_F_IN_ORDER;
 		ret = need(f->offered, VIRTIO_F_IN_ORDER, "VIRTIO_F_IN_ORDER");
 	}
+	if (ret == 0 && c->ring.indirect) {
+		want |= VIRTIO_RING_F_INDIRECT_DESC;
+		ret = need(f->offered, VIRTIO_RING_F_INDIRECT_DESC, "VIRTIO_RING_F_INDIRECT_DESC");
+	}
 	if (ret == 0 && c->queue_pairs > 1) {
 		want |= VIRTIO_NET_F_MQ;
 		ret = need(f->offered, VIRTIO_NET_F_MQ, "VIRTIO_NET_F_MQ");

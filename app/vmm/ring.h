@@ -60,6 +60,7 @@ struct packed_event {
 
 struct ring_config {
 	bool packed, in_order, mergeable;
+	bool indirect;        /* negotiated, as by Linux; no buffer here needs an indirect table */
 	unsigned int size;    /* descriptors */
 	unsigned int n_stats; /* sets of statistics: a poll says to which it adds */
 };

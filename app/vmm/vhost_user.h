@@ -17,6 +17,7 @@
 #define VIRTIO_NET_F_MRG_RXBUF (1ull << 15)
 #define VIRTIO_NET_F_MQ (1ull << 22)
 #define VHOST_F_LOG_ALL (1ull << 26)
+#define VIRTIO_RING_F_INDIRECT_DESC (1ull << 28)
 #define VHOST_USER_F_PROTOCOL_FEATURES (1ull << 30)
 #define VIRTIO_F_VERSION_1 (1ull << 32)
 #define VIRTIO_F_RING_PACKED (1ull << 34)

@@ -226,6 +226,79 @@ packed_ring_goes_on_where_it_was_left(void **state)
 	}
 }
 
+/* Give a ring n buffers, of which a back-end has used all but the first when it dies. */
+static void
+cut_off(struct ring_writer *ring, unsigned int n, bool device_writes)
+{
+	struct guest_buffer buffer = { .len = 1600 };
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		buffer.gpa = 0x200000 + i * 0x1000;
+		ring_add(ring, ring_describe(ring, &buffer, 1, device_writes, FORM_DIRECT, 0));
+	}
+	ring_publish(ring);
+	for (i = 1; i < n; i++) {
+		uint16_t position = ring_step(ring, ring->next_used, (int)i);
+		uint64_t gpa = ring_used_entry(ring, position);
+		struct vring_packed_desc desc;
+
+		ram_read(ring->ram, gpa, &desc, sizeof(desc));
+		desc.len = device_writes ? 1234 : 0;
+		desc.flags = position & 0x8000 ?
+				1 << VRING_PACKED_DESC_F_AVAIL | 1 << VRING_PACKED_DESC_F_USED :
+				0;
+		ram_write(ring->ram, gpa, &desc, sizeof(desc));
+	}
+}
+
+static void
+take_empty(struct ring_writer *ring, unsigned int n)
+{
+	struct vring_used_elem used;
+
+	while (n-- != 0) {
+		assert_true(ring_take_used(ring, &used));
+		assert_int_equal(used.len, 0);
+	}
+	assert_false(ring_take_used(ring, &used));
+}
+
+/*
+ * A burst shows its first descriptor last. Of one that was cut off before that, the
+ * buffers are returned empty; the front-end knows that position or an old one.
+ */
+static void
+cut_off_burst_is_returned(void **state)
+{
+	unsigned int round, ring;
+
+	(void)state;
+	for (ring = 0; ring < 2; ring++) {
+		struct pair *pair = pair_create(0, MODERN | FRONTEND_F_INDIRECT, 1, 0);
+		struct frontend *frontend = &pair->frontend;
+		struct ring_writer *writer = &frontend->rings[ring];
+
+		for (round = 0; round < 30; round++) {
+			uint16_t right;
+
+			assert_true(pair_exchange(pair, round));
+			frontend_disconnect(frontend);
+			assert_true(port_wait_link(&pair->port, false));
+			right = writer->next_used;
+			cut_off(writer, 2 + round, ring == 0);
+			if (round % 2 == 0)
+				writer->next_used = ring_step(writer, right, -40);
+			assert_true(frontend_connect(frontend, pair->port.path));
+			assert_int_equal(frontend_start(frontend), ANSWER_OK);
+			assert_true(port_wait_link(&pair->port, true));
+			writer->next_used = right;
+			take_empty(writer, 2 + round);
+		}
+		pair_destroy(pair);
+	}
+}
+
 /* Detached with a front-end connected, and attached again under the same name. */
 static void
 detach_and_attach(void **state)
@@ -276,6 +349,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(rings_change_over_restart),
 		cmocka_unit_test(ethdev_stops_and_goes_on),
 		cmocka_unit_test(packed_ring_goes_on_where_it_was_left),
+		cmocka_unit_test(cut_off_burst_is_returned),
 		cmocka_unit_test(marks_what_a_dead_back_end_may_have_written),
 	};
 	const struct program program = {

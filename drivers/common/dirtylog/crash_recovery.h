@@ -11,6 +11,12 @@
  * driver that makes the descriptor available again leaves it so. So along the
  * ring the bit changes at the position, except that it says nothing where a
  * buffer had several descriptors: all but one are never returned.
+ *
+ * A burst that was cut off leaves more: it shows its first descriptor last, so
+ * that one is still available, and those behind it are used. The guest's driver
+ * waits at the first and has seen none of them. They are returned empty, a loss
+ * of packets that a crash excuses: what the first one's length was, and over how
+ * many buffers its packet goes, died with the back-end.
  */
 
 #ifndef VNET_CRASH_RECOVERY_H
@@ -18,15 +24,29 @@
 
 #include "datapath/queue.h"
 
+/* Where a packed ring was left. */
+struct vnet_packed_left {
+	uint16_t pos;    /* where to go on; all positions have the wrap counter in bit 15 */
+	uint16_t nb_cut; /* descriptors before it, of a burst that was cut off */
+	uint16_t cut;    /* position of the first of them, which is not shown */
+};
+
 /*
  * The position of a packed ring: the one that the front-end reports, unless the
  * ring proves it stale. The queue is started and not open yet; a device on it
- * does not return buffers in batches (VIRTIO_F_IN_ORDER).
+ * does not return buffers in batches (VIRTIO_F_IN_ORDER), and the guest has
+ * indirect tables.
  *
- * reported: with the wrap counter in bit 15.
- * Returns the position; -1: a burst was cut off in the middle, and the ring does
- * not tell.
+ * Returns 0, or -ENODATA: the ring was left as no device of one descriptor for
+ * each buffer leaves it. `left` is as reported then.
  */
-int vnet_recover_packed_pos(const struct vnet_queue *queue, uint16_t reported);
+int vnet_recover_packed_pos(const struct vnet_queue *queue, uint16_t reported,
+		struct vnet_packed_left *left);
+
+/*
+ * Return empty what a burst that was cut off has taken. The caller marks the ring
+ * after it, and calls the guest.
+ */
+void vnet_return_cut_off(const struct vnet_queue *queue, const struct vnet_packed_left *left);
 
 #endif /* VNET_CRASH_RECOVERY_H */

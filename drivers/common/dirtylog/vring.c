@@ -121,34 +121,55 @@ open_marked(const struct vnet_vring *vring, const struct vnet_device *device)
 			       dirtylog_open(device->dl, &queue->marker, gpa);
 }
 
-/* A packed ring goes on where a back-end left it that went without being asked. */
-static void
+/*
+ * A packed ring goes on where a back-end left it that went without being asked.
+ * Returns the descriptors that a burst of that one left unshown, to be returned.
+ */
+static struct vnet_packed_left
 find_packed_pos(const struct vnet_device *device, struct vnet_queue *queue)
 {
-	int pos = vnet_recover_packed_pos(queue, queue->next_used);
+	struct vnet_packed_left left;
 
-	if (pos == queue->next_used)
-		return;
-	if (pos < 0) {
+	if (vnet_recover_packed_pos(queue, queue->next_used, &left) < 0)
 		VNET_DIAG(WARNING,
 				"%s virtqueue %u: the front-end does not know how far its"
 				" packed ring was used, and the ring does not tell: packets will not"
 				" flow until the guest's driver starts anew",
 				device->name, queue->vring);
-		return;
-	}
+	if (left.pos == queue->next_used)
+		return left;
 	VNET_DIAG(NOTICE,
 			"%s virtqueue %u: goes on at 0x%x, where the packed ring was left,"
 			" not at 0x%x as the front-end says",
-			device->name, queue->vring, (unsigned int)pos, queue->next_used);
-	queue->next_avail = (uint16_t)pos;
-	queue->next_used = (uint16_t)pos;
+			device->name, queue->vring, left.pos, queue->next_used);
+	queue->next_avail = left.pos;
+	queue->next_used = left.pos;
+	return left;
+}
+
+/* The guest waits for them, and not for what this queue's bursts return behind them. */
+static void
+return_cut_off(const struct vnet_device *device, const struct vnet_queue *queue,
+		const struct vnet_packed_left *left)
+{
+	uint64_t gpa;
+
+	if (left->nb_cut == 0)
+		return;
+	VNET_DIAG(NOTICE,
+			"%s virtqueue %u: the back-end before this one died within a burst: its %u"
+			" buffers are returned empty",
+			device->name, queue->vring, left->nb_cut);
+	vnet_return_cut_off(queue, left);
+	if (dirtylog_memory_gpa(queue->mem, queue->packed_desc, &gpa) == 0)
+		dirtylog_mark_gpa(device->dl, gpa, queue->size * sizeof(*queue->packed_desc));
 }
 
 void
 vnet_vring_open(struct vnet_vring *vring, const struct vnet_device *device, uint16_t index)
 {
 	struct vnet_queue *queue = vring->queue;
+	struct vnet_packed_left left = { .nb_cut = 0 };
 	int ret;
 
 	if (vring->open || vring->quiesced || queue == NULL || !device->runs || !vring->ready ||
@@ -165,7 +186,7 @@ vnet_vring_open(struct vnet_vring *vring, const struct vnet_device *device, uint
 	/* In order, a device may return a batch at one descriptor: the ring does not tell then. */
 	if (queue->packed && !vring->was_open && has(device, VIRTIO_RING_F_INDIRECT_DESC) &&
 			!has(device, VIRTIO_F_IN_ORDER))
-		find_packed_pos(device, queue);
+		left = find_packed_pos(device, queue);
 	ret = open_marked(vring, device);
 	if (ret == -EIO) {
 		VNET_DIAG(ERR, "%s virtqueue %u stays closed: guest memory was taken away",
@@ -179,6 +200,7 @@ vnet_vring_open(struct vnet_vring *vring, const struct vnet_device *device, uint
 				device->name, index, vring->ring.log_guest_addr);
 		return;
 	}
+	return_cut_off(device, queue, &left);
 	vring->open = true;
 	vring->was_open = true;
 	/* Nobody was kicked for what came before. */

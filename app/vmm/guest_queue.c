@@ -45,6 +45,7 @@ guest_queue_create(struct guest_queue *q, unsigned int index, struct guest_ram *
 	q->packed = ring->packed;
 	q->in_order = ring->in_order;
 	q->mergeable = ring->mergeable;
+	q->may_be_empty = ring->may_be_empty;
 	q->size = (uint16_t)ring->size;
 	q->buf_len = buffers->size;
 	q->cycle = buffers->n > ring->size;

@@ -61,6 +61,7 @@ struct packed_event {
 struct ring_config {
 	bool packed, in_order, mergeable;
 	bool indirect;        /* negotiated, as by Linux; no buffer here needs an indirect table */
+	bool may_be_empty;    /* what comes back: a back-end died, and took the packets with it */
 	unsigned int size;    /* descriptors */
 	unsigned int n_stats; /* sets of statistics: a poll says to which it adds */
 };
@@ -77,7 +78,7 @@ struct guest_queue {
 	unsigned int index;
 	bool tx;     /* the guest sends */
 	bool active; /* has buffers at all */
-	bool packed, in_order, mergeable;
+	bool packed, in_order, mergeable, may_be_empty;
 	bool cycle; /* more buffers than descriptors: each post takes another one */
 	uint16_t size;
 	uint32_t buf_len;
@@ -142,7 +143,7 @@ ring_received(struct guest_queue *q, uint64_t buffer, uint32_t len, struct queue
 	const uint8_t *header;
 
 	if (__builtin_expect(len > q->buf_len || len == 0, 0))
-		return false;
+		return len == 0 && q->may_be_empty;
 	last = (gpa + len - 1) >> PAGE_SHIFT;
 	ring_see_page(q, page);
 	for (; __builtin_expect(page < last, 0); page++)

@@ -284,7 +284,7 @@ static int
 read_reply(struct vhost_user *vu, enum vhost_user_request request, unsigned int ring, void *payload,
 		uint32_t *size)
 {
-	uint64_t deadline = now_ns() + vu->timeout_ms * 1000000ull;
+	const uint64_t began = now_ns(), deadline = began + vu->timeout_ms * 1000000ull;
 	struct header h;
 	char text[160];
 	int ret;
@@ -315,6 +315,8 @@ read_reply(struct vhost_user *vu, enum vhost_user_request request, unsigned int 
 				"the back-end closed the connection instead of replying", ret);
 	if (ret < 0)
 		return failed(request, ring, strerror(-ret), ret);
+	if (vu->answers != NULL)
+		gap_add(vu->answers, now_ns() - began);
 	*size = h.size;
 	return 0;
 }

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "gap_histogram.h"
+
 #define VHOST_USER_MAX_REGIONS 8
 
 /* Device features that the front-end uses. */
@@ -65,7 +67,8 @@ struct vhost_user_vring_addr {
 struct vhost_user {
 	int fd;
 	unsigned int timeout_ms;
-	bool reply_ack; /* negotiated: any message may ask for an answer */
+	bool reply_ack;                /* negotiated: any message may ask for an answer */
+	struct gap_histogram *answers; /* ns until each answer; or NULL: nobody asks */
 };
 
 /*

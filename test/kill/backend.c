@@ -4,9 +4,15 @@
  * thread. It sends numbered packets, and checks those that it gets. It starts in a
  * fraction of the time that testpmd takes.
  *
- *     kill-backend --driver FILE [--placement auto|direct|staged] [--gap-us US] SOCKET...
+ *     kill-backend --driver FILE [--placement auto|direct|staged] [--gap-us US]
+ *                  [--mind PORT] [--cpu CPU] [--own-ms MS] SOCKET...
  *
  * It prints "ready" once it polls, and a line for each thing that is wrong.
+ *
+ * --mind: the other ports' guests are hostile, and only this one's packets are looked
+ * at. SIGUSR1 then prints how long it was from one of its bursts to the next, by the
+ * clock and in CPU time of the thread, since the last such line. --own-ms: the same
+ * before and after all else, of a loop that does nothing but look at the clocks.
  */
 #include <dlfcn.h>
 #include <err.h>
@@ -18,6 +24,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <rte_cycles.h>
@@ -28,6 +35,7 @@
 #include <rte_mbuf.h>
 #include <rte_vhost.h>
 
+#include "gap_histogram.h"
 #include "packets.h"
 
 #define MAX_PORTS 4
@@ -42,8 +50,18 @@ struct port {
 	uint32_t last;   /* its number */
 };
 
+/* Times between bursts of the port that is minded, in ns. */
+struct gaps {
+	uint64_t clock, cpu; /* at the last burst; 0: there was none */
+	struct gap_histogram by_clock, by_cpu;
+};
+
 struct backend {
 	const char *driver, *placement;
+	int mind; /* the port; or -1: all */
+	int cpu;  /* to poll on; or -1: any */
+	uint64_t own_ms;
+	struct gaps gaps;
 	char **sockets;
 	unsigned int n_ports;
 	uint64_t gap_us; /* between two bursts to the guest */
@@ -53,7 +71,7 @@ struct backend {
 	unsigned int complaints;
 };
 
-static volatile sig_atomic_t ended;
+static volatile sig_atomic_t ended, asked;
 
 static void
 end(int signal)
@@ -62,12 +80,21 @@ end(int signal)
 	ended = 1;
 }
 
+static void
+ask(int signal)
+{
+	(void)signal;
+	asked = 1;
+}
+
 static int
 options(struct backend *b, int argc, char **argv)
 {
 	static const struct option known[] = { { "driver", required_argument, NULL, 'd' },
 		{ "placement", required_argument, NULL, 'p' },
-		{ "gap-us", required_argument, NULL, 'g' }, { NULL, 0, NULL, 0 } };
+		{ "gap-us", required_argument, NULL, 'g' },
+		{ "mind", required_argument, NULL, 'm' }, { "cpu", required_argument, NULL, 'c' },
+		{ "own-ms", required_argument, NULL, 'o' }, { NULL, 0, NULL, 0 } };
 	int o;
 
 	while ((o = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -77,21 +104,34 @@ options(struct backend *b, int argc, char **argv)
 			b->placement = optarg;
 		else if (o == 'g')
 			b->gap_us = strtoul(optarg, NULL, 10);
+		else if (o == 'm')
+			b->mind = atoi(optarg);
+		else if (o == 'c')
+			b->cpu = atoi(optarg);
+		else if (o == 'o')
+			b->own_ms = strtoul(optarg, NULL, 10);
 		else
 			return -1;
 	}
 	b->sockets = argv + optind;
 	b->n_ports = (unsigned int)(argc - optind);
-	return b->driver == NULL || b->n_ports == 0 || b->n_ports > MAX_PORTS ? -1 : 0;
+	return b->driver == NULL || b->n_ports == 0 || b->n_ports > MAX_PORTS ||
+					b->mind >= (int)b->n_ports ?
+			-1 :
+			0;
 }
 
-/* All CPUs that this process may use, for the one thread that polls. */
+/* All CPUs that this process may use, or the one that was named, for the thread that polls. */
 static void
-lcores(char *text, size_t room)
+lcores(const struct backend *b, char *text, size_t room)
 {
 	unsigned int cpu, n = 0;
 	cpu_set_t set;
 
+	if (b->cpu >= 0) {
+		snprintf(text, room, "--lcores=0@%d", b->cpu);
+		return;
+	}
 	n += (unsigned int)snprintf(text, room, "--lcores=0@(");
 	if (sched_getaffinity(0, sizeof(set), &set) != 0)
 		err(2, "sched_getaffinity");
@@ -113,13 +153,14 @@ start_eal(struct backend *b)
 		"--no-huge",
 		"-m",
 		"64",
-		"--log-level=*:error",
+		/* Hostile front-ends have librte_vhost write lines without end. */
+		b->mind < 0 ? "--log-level=*:error" : "--log-level=*:critical",
 		prefix,
 		cores,
 	};
 
 	snprintf(prefix, sizeof(prefix), "--file-prefix=kill-%d", (int)getpid());
-	lcores(cores, sizeof(cores));
+	lcores(b, cores, sizeof(cores));
 	/* Not by -d, which refuses files below folders that all may write to. */
 	if (dlopen(b->driver, RTLD_NOW) == NULL)
 		errx(2, "%s", dlerror());
@@ -206,6 +247,12 @@ complain(struct backend *b, const struct port *p, const char *what, uint32_t num
 		printf("%s port %u packet %u after %u\n", what, p->id, number, p->last);
 }
 
+static bool
+is_minded(const struct backend *b, const struct port *p)
+{
+	return b->mind < 0 || p == &b->ports[b->mind];
+}
+
 static void
 receive_burst(struct backend *b, struct port *p)
 {
@@ -213,7 +260,7 @@ receive_burst(struct backend *b, struct port *p)
 	uint16_t i, n = rte_eth_rx_burst(p->id, 0, mbufs, HOST_BURST);
 	uint32_t number;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n && is_minded(b, p); i++) {
 		if (!guest_packet_read(rte_pktmbuf_mtod(mbufs[i], uint8_t *), mbufs[i]->data_len,
 				    &number)) {
 			complain(b, p, "damaged", 0);
@@ -229,6 +276,55 @@ receive_burst(struct backend *b, struct port *p)
 	rte_pktmbuf_free_bulk(mbufs, n);
 }
 
+static uint64_t
+clock_ns(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static void
+note_burst(struct gaps *gaps)
+{
+	const uint64_t clock = clock_ns(CLOCK_MONOTONIC), cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+
+	if (gaps->clock != 0) {
+		gap_add(&gaps->by_clock, clock - gaps->clock);
+		gap_add(&gaps->by_cpu, cpu - gaps->cpu);
+	}
+	gaps->clock = clock;
+	gaps->cpu = cpu;
+}
+
+/* And begins anew. */
+static void
+print_gaps(struct gaps *gaps)
+{
+	printf("gaps n=%llu p9999_us=%.1f longest_us=%.1f cpu_p9999_us=%.1f cpu_longest_us=%.1f\n",
+			(unsigned long long)gaps->by_clock.total,
+			(double)gap_quantile(&gaps->by_clock, 0.9999) / 1e3,
+			(double)gaps->by_clock.max / 1e3,
+			(double)gap_quantile(&gaps->by_cpu, 0.9999) / 1e3,
+			(double)gaps->by_cpu.max / 1e3);
+	memset(gaps, 0, sizeof(*gaps));
+}
+
+/* What the machine itself does to a thread that never waits. */
+static void
+measure_own(struct backend *b)
+{
+	const uint64_t stop = clock_ns(CLOCK_MONOTONIC) + b->own_ms * 1000000;
+
+	if (b->own_ms == 0)
+		return;
+	memset(&b->gaps, 0, sizeof(b->gaps));
+	while (b->gaps.clock < stop)
+		note_burst(&b->gaps);
+	print_gaps(&b->gaps);
+}
+
 static void
 poll_ports(struct backend *b)
 {
@@ -239,33 +335,46 @@ poll_ports(struct backend *b)
 	while (!ended) {
 		now = rte_rdtsc();
 		for (i = 0; i < b->n_ports; i++) {
+			if (b->mind == (int)i)
+				note_burst(&b->gaps);
 			receive_burst(b, &b->ports[i]);
 			if (now >= next)
 				send_burst(b, &b->ports[i]);
 		}
 		if (now >= next)
 			next = now + gap;
+		if (asked) {
+			asked = 0;
+			print_gaps(&b->gaps);
+		}
 		/* The guest may have no other CPU. */
-		sched_yield();
+		if (b->cpu < 0)
+			sched_yield();
 	}
 }
 
 int
 main(int argc, char **argv)
 {
-	struct backend b = { .placement = "auto", .gap_us = 100, .writer = (uint32_t)getpid() };
+	static struct backend b = { .placement = "auto", .mind = -1, .cpu = -1, .gap_us = 100 };
 	unsigned int i;
 
 	if (options(&b, argc, argv) < 0)
-		errx(2, "usage: kill-backend --driver FILE [--placement auto|direct|staged] [--gap-us US] SOCKET...");
+		errx(2,
+				"usage: kill-backend --driver FILE [--placement auto|direct|staged] [--gap-us US]"
+				" [--mind PORT] [--cpu CPU] [--own-ms MS] SOCKET...");
+	b.writer = (uint32_t)getpid();
 	signal(SIGTERM, end);
+	signal(SIGUSR1, ask);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	start_eal(&b);
+	measure_own(&b);
 	for (i = 0; i < b.n_ports; i++)
 		start_port(&b, i);
 	wake_event_thread(&b);
 	printf("ready\n");
 	poll_ports(&b);
+	measure_own(&b);
 	for (i = 0; i < b.n_ports; i++) {
 		rte_eth_dev_stop(b.ports[i].id);
 		rte_eth_dev_close(b.ports[i].id);

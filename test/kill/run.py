@@ -16,11 +16,9 @@ No packet is damaged in either.
 import argparse
 import collections
 import glob
-import os
 import pathlib
 import random
 import re
-import select
 import shutil
 import signal
 import subprocess
@@ -28,80 +26,17 @@ import sys
 import tempfile
 import time
 
-READY_S = 20        # a back-end starts
-DONE_S = 60         # a migration ends, whatever was killed in it
-SETTLED_S = 5       # the back-end gives back what a dead front-end had
+from process import Failure, Process, held
+
+READY_S = 90        # a back-end starts, on a machine that has other things to do
+DONE_S = 180        # a migration ends, whatever was killed in it
+SETTLED_S = 30      # the back-end gives back what a dead front-end had
 MIGRATION_MS = 30
 BEYOND = 1.2        # kills are spread over so much of what a migration took without them
 AGAIN = 0.25        # of the back-ends that come after one that was killed are killed too
 WHOLE_EVERY = 5     # of the front-ends are not killed
 MAPS_SLACK = 16     # private mappings: the allocator's own
 FAILURES_SHOWN = 10
-
-
-class Failure(Exception):
-    """Something that must not be."""
-
-
-class Process:
-    """A program of the test; its stdout is read line by line, stderr goes to a file."""
-
-    def __init__(self, command, folder, name, stdin=None):
-        self.name = name
-        self.stderr = open(folder / f'{name}.stderr', 'w+', encoding='utf-8', errors='replace')
-        environment = dict(os.environ, RUNTIME_DIRECTORY=str(folder))
-        self.began = time.monotonic()
-        self.process = subprocess.Popen(
-            [str(word) for word in command], stdin=stdin or subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=self.stderr, env=environment)
-        self.pid = self.process.pid
-        self.text = ''
-
-    def read(self, seconds):
-        """Takes what it printed; False: nothing within the time, or the end."""
-        fd = self.process.stdout.fileno()
-        if not select.select([fd], [], [], seconds)[0]:
-            return False
-        data = os.read(fd, 65536)
-        self.text += data.decode(errors='replace')
-        return len(data) > 0
-
-    def wait_for(self, word, seconds):
-        deadline = time.monotonic() + seconds
-        while not re.search(rf'^{word}\b', self.text, re.M):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise Failure(f'{self.name}: not "{word}" within {seconds} s{self.said()}')
-            if not self.read(left) and self.process.poll() is not None:
-                raise Failure(f'{self.name} ended instead of "{word}"{self.said()}')
-
-    def wait(self, seconds):
-        """Until it ends by itself; its exit status."""
-        deadline = time.monotonic() + seconds
-        while self.read(max(0, deadline - time.monotonic())):
-            pass
-        try:
-            return self.process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            raise Failure(f'{self.name}: not done within {seconds} s{self.said()}') from None
-
-    def said(self):
-        self.stderr.flush()
-        self.stderr.seek(0)
-        lines = (self.text + self.stderr.read()).splitlines()
-        return ''.join(f'\n      {line}' for line in lines[-4:])
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-        while self.read(0):
-            pass
-
-    def close(self):
-        if self.process.poll() is None:
-            self.kill()
-        self.process.stdout.close()
-        self.stderr.close()
 
 
 class Case:
@@ -241,22 +176,10 @@ class Case:
             vmm.close()
         return in_time
 
-    def held(self):
-        """What the back-end process holds."""
-        process = pathlib.Path('/proc') / str(self.backend.pid)
-        maps = (process / 'maps').read_text().splitlines()
-        status = dict(line.split(':', 1) for line in (process / 'status').read_text().splitlines())
-        return {
-            'descriptors': len(os.listdir(process / 'fd')),
-            'shared mappings': sum(line.split()[1].endswith('s') for line in maps),
-            'threads': int(status['Threads']),
-            'huge pages kB': int(status['HugetlbPages'].split()[0]),
-        }, len(maps)
-
     def check_left_over(self, before):
         deadline = time.monotonic() + SETTLED_S
         while True:
-            now, maps = self.held()
+            now, maps = held(self.backend.pid)
             if now == before[0] and maps <= before[1] + MAPS_SLACK:
                 return
             if time.monotonic() > deadline:
@@ -271,7 +194,7 @@ class Case:
             neighbour.wait_for('migrating', DONE_S)
             self.whole_migration()
             time.sleep(0.1)
-            before = self.held()
+            before = held(self.backend.pid)
             tries = 0
             while self.count['kills'] < kills and tries < 3 * kills + 10:
                 tries += 1

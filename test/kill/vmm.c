@@ -4,9 +4,11 @@
  * it connects to the next one, as QEMU does, and the migration goes on. At the end
  * all pages of source and destination are compared.
  *
- *     kill-vmm --socket PATH [--packed] [--base qemu|right] [--ms MS] [--traffic]
+ *     kill-vmm --socket PATH [--packed] [--base qemu|right] [--ms MS] [--traffic | --again]
  *
- * --traffic: no migration, packets only, until stdin ends.
+ * --traffic: no migration, packets only, until stdin ends. --again: one migration after
+ * the other until then; for each line of stdin it prints what the last ones brought, and
+ * how long the back-end took to answer messages.
  * It prints "migrating" when the migration begins, and one line at the end.
  * Exit status: 0 all is well, 1 something that must not be, 2 it could not be tried.
  */
@@ -29,13 +31,14 @@
 #define MS 1000000ull
 #define RING_SIZE 256u
 #define BUFFER_SIZE 2048u
-#define TIMEOUT_MS 5000u /* of each answer, and until packets pass again */
+#define TIMEOUT_MS 20000u /* of each answer, and until packets pass again */
+#define CONNECT_MS 90000u /* until there is another back-end */
 #define ROUND_NS (MS / 2)
 #define ENOUGH 64u /* packets each way that say: the traffic goes on */
 
 struct options {
 	const char *socket;
-	bool packed, base_right, traffic;
+	bool packed, base_right, traffic, again;
 	unsigned int ms;
 };
 
@@ -48,7 +51,10 @@ struct vmm {
 	struct page_mover mover;
 	struct results results;
 	unsigned int reconnects, stops;
-	uint64_t before[2]; /* packets of each ring when the connection began */
+	uint64_t before[2];   /* packets of each ring when the connection began */
+	uint64_t reported[2]; /* packets of each ring at the last line about them */
+	unsigned int migrations;
+	struct gap_histogram answers;
 };
 
 static void
@@ -130,7 +136,7 @@ base_of(const struct vmm *v, const struct guest_queue *q)
 static int
 reconnect(struct vmm *v)
 {
-	const struct frontend_config config = v->frontend.config;
+	struct frontend_config config = v->frontend.config;
 	uint32_t bases[2];
 	unsigned int i;
 	int ret;
@@ -140,10 +146,12 @@ reconnect(struct vmm *v)
 	harvest(v);
 	dirty_log_destroy(&v->log);
 	ret = new_log(v);
+	config.timeout_ms = CONNECT_MS;
 	if (ret == 0)
 		ret = frontend_connect(&v->frontend, &v->guest, &config);
 	if (ret < 0)
 		return ret;
+	v->frontend.vu.timeout_ms = TIMEOUT_MS;
 	guest_thread_set(&v->thread, GUEST_PARKED);
 	for (i = 0; i < 2; i++)
 		bases[i] = base_of(v, &v->guest.queues[i]);
@@ -180,7 +188,8 @@ begin(struct vmm *v)
 {
 	int ret;
 
-	printf("migrating\n");
+	if (v->stops == 0)
+		printf("migrating\n");
 	ret = new_log(v);
 	if (ret == 0)
 		ret = frontend_set_log(&v->frontend, &v->log);
@@ -223,6 +232,14 @@ describe_packed(const struct guest_queue *q)
 	warnx("%s", text);
 }
 
+static int
+ask_back_end(struct vmm *v)
+{
+	uint64_t features;
+
+	return vhost_user_get_u64(&v->frontend.vu, VHOST_USER_GET_FEATURES, &features);
+}
+
 /* Rounds until the time is over and packets pass. */
 static int
 rounds(struct vmm *v, uint64_t end)
@@ -241,7 +258,7 @@ rounds(struct vmm *v, uint64_t end)
 		}
 		harvest_and_copy(v);
 		nanosleep(&pause, NULL);
-		ret = recover(v, look_at_socket(v));
+		ret = v->o.again ? ask_back_end(v) : recover(v, look_at_socket(v));
 		if (v->reconnects != reconnects) {
 			reconnects = v->reconnects;
 			limit = now_ns() + TIMEOUT_MS * MS;
@@ -351,6 +368,74 @@ start(struct vmm *v)
 	return 0;
 }
 
+/* The source goes on: the migration was only tried. */
+static int
+go_on(struct vmm *v)
+{
+	uint32_t bases[2];
+	unsigned int i;
+	int ret;
+
+	dirty_log_destroy(&v->log);
+	for (i = 0; i < 2; i++)
+		bases[i] = base_of(v, &v->guest.queues[i]);
+	guest_thread_set(&v->thread, GUEST_RUNS);
+	note_packets(v);
+	ret = frontend_restart(&v->frontend, bases, NULL);
+	v->migrations++;
+	return ret;
+}
+
+/* Of what was since the last line; differences and losses are of all the time. */
+static void
+report_again(struct vmm *v)
+{
+	const struct guest_thread *t = &v->thread;
+	const struct gap_histogram *a = &v->answers;
+	uint64_t late = 0;
+	unsigned int i;
+
+	for (i = gap_class(100 * MS); i < GAP_CLASSES; i++)
+		late += a->count[i];
+	printf("again migrations=%u differing=%llu of=%llu damaged=%llu lost=%llu rx=%llu tx=%llu"
+	       " answers=%llu p999_us=%.0f longest_us=%.0f late=%llu\n",
+			v->migrations, (unsigned long long)v->results.differing,
+			(unsigned long long)v->results.pages_compared,
+			(unsigned long long)t->damaged, (unsigned long long)t->lost,
+			(unsigned long long)(v->guest.queues[0].packets - v->reported[0]),
+			(unsigned long long)(v->guest.queues[1].packets - v->reported[1]),
+			(unsigned long long)a->total, (double)gap_quantile(a, 0.999) / 1e3,
+			(double)a->max / 1e3, (unsigned long long)late);
+	for (i = 0; i < 2; i++)
+		v->reported[i] = v->guest.queues[i].packets;
+	v->migrations = 0;
+	memset(&v->answers, 0, sizeof(v->answers));
+}
+
+/* One migration after the other until stdin ends; the guest is parked when it returns. */
+static int
+migrate_again(struct vmm *v)
+{
+	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+	char line[16];
+	int ret;
+
+	v->o.base_right = true;
+	v->frontend.vu.answers = &v->answers;
+	for (;;) {
+		ret = migrate(v);
+		if (poll(&p, 1, 0) == 1) {
+			if (read(STDIN_FILENO, line, sizeof(line)) <= 0)
+				return ret;
+			report_again(v);
+		}
+		if (ret == 0)
+			ret = go_on(v);
+		if (ret < 0)
+			return ret;
+	}
+}
+
 /* Packets until stdin ends. */
 static int
 pass_packets(struct vmm *v)
@@ -402,7 +487,7 @@ options(struct options *o, int argc, char **argv)
 	static const struct option known[] = { { "socket", required_argument, NULL, 's' },
 		{ "packed", no_argument, NULL, 'p' }, { "base", required_argument, NULL, 'b' },
 		{ "ms", required_argument, NULL, 'm' }, { "traffic", no_argument, NULL, 't' },
-		{ NULL, 0, NULL, 0 } };
+		{ "again", no_argument, NULL, 'a' }, { NULL, 0, NULL, 0 } };
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -416,6 +501,8 @@ options(struct options *o, int argc, char **argv)
 			o->ms = (unsigned int)strtoul(optarg, NULL, 10);
 		else if (c == 't')
 			o->traffic = true;
+		else if (c == 'a')
+			o->again = true;
 		else
 			return -1;
 	}
@@ -430,12 +517,12 @@ main(int argc, char **argv)
 	int ret;
 
 	if (options(&v.o, argc, argv) < 0)
-		errx(2, "usage: kill-vmm --socket PATH [--packed] [--base qemu|right] [--ms MS] [--traffic]");
+		errx(2, "usage: kill-vmm --socket PATH [--packed] [--base qemu|right] [--ms MS] [--traffic | --again]");
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	ret = start(&v);
 	if (ret < 0)
 		errx(2, "no connection to begin with: %s", strerror(-ret));
-	ret = v.o.traffic ? pass_packets(&v) : migrate(&v);
+	ret = v.o.traffic ? pass_packets(&v) : v.o.again ? migrate_again(&v) : migrate(&v);
 	guest_thread_end(&v.thread);
 	good = report(&v, ret);
 	frontend_disconnect(&v.frontend);

@@ -329,6 +329,7 @@ transmit_any(struct vnet_queue *queue, struct burst *burst, const struct rte_mbu
 		}
 		if (nb_iov < 0) {
 			return_bad(queue, burst, n, &buffer);
+			vnet_packet_again(queue, pkt);
 			return VNET_AGAIN;
 		}
 		buffer.len = (uint32_t)RTE_MIN(len, need - room);

@@ -212,6 +212,17 @@ vnet_packet_stuck(struct vnet_queue *queue, uint16_t at, uint16_t end, uint64_t 
 	queue->stuck_need = need;
 }
 
+/*
+ * A packet is looked at once more, since its buffers were bad. Where its checksum
+ * is computed here, that is done again too: it counts as descriptors do.
+ */
+static inline void
+vnet_packet_again(struct vnet_queue *queue, const struct rte_mbuf *pkt)
+{
+	if (vnet_has_work(pkt))
+		queue->walked += pkt->pkt_len / RTE_CACHE_LINE_SIZE;
+}
+
 /* Any packet and its header, to queue->iov, which are `nb_buffers` buffers. */
 void vnet_write_iov(struct vnet_queue *queue, const struct rte_mbuf *pkt,
 		const struct vnet_tx_offload *offload, uint16_t nb_buffers);

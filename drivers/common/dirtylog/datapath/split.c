@@ -336,6 +336,7 @@ transmit_any(struct vnet_queue *queue, const struct rte_mbuf *pkt)
 		}
 		if (nb_iov < 0) {
 			return_bad(queue, n, head);
+			vnet_packet_again(queue, pkt);
 			return VNET_AGAIN;
 		}
 		put_used(queue, n, head, (uint32_t)RTE_MIN(len, need - room));

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* What this process holds, which must be the same before and after an input. */
+
+#ifndef FUZZ_PROCESS_H
+#define FUZZ_PROCESS_H
+
+#include <stdint.h>
+
+struct process_holds {
+	long descriptors;
+	long mappings;   /* that were made and not undone since the program began */
+	long huge_pages; /* kB */
+};
+
+/* From now on log lines are counted and not shown, unless FUZZ_LOG is set. */
+void process_init(void);
+
+struct process_holds process_holds(void);
+
+uint64_t process_log_lines(void);
+
+#endif /* FUZZ_PROCESS_H */

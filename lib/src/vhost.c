@@ -18,6 +18,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -279,12 +280,37 @@ sizes_allowed(const struct dirtylog_vhost *vhost, struct librte_msg *msg)
 	return false;
 }
 
+/* Whether a region lies in its file: beyond the end librte_vhost would meet a SIGBUS. */
+static bool
+fits_file(const struct stat *st, uint64_t size, uint64_t offset)
+{
+	return !S_ISREG(st->st_mode) || (size <= (uint64_t)st->st_size &&
+			offset <= (uint64_t)st->st_size - size);
+}
+
 /*
- * Whether each region lies in its file. librte_vhost maps it unseen, and looks
- * into the rings there: beyond the end that is a SIGBUS.
+ * Whether librte_vhost, which maps a file from its beginning and in whole blocks,
+ * will be able to. If it is not, it refuses the message and keeps that region's
+ * descriptor for ever: one more each time.
  */
 static bool
-regions_backed(const struct dirtylog_vhost *vhost, struct librte_msg *msg)
+can_be_mapped(int fd, const struct stat *st, uint64_t size, uint64_t offset)
+{
+	uint64_t len = RTE_ALIGN_CEIL(offset + size, (uint64_t)st->st_blksize);
+	void *addr;
+
+	if (size == 0 || offset + size < size || len == 0)
+		return false;
+	addr = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (addr == MAP_FAILED)
+		return false;
+	munmap(addr, len);
+	return true;
+}
+
+/* Whether each region of a message is one that librte_vhost can do with. */
+static bool
+regions_are_sound(const struct dirtylog_vhost *vhost, struct librte_msg *msg)
 {
 	struct librte_msg_fds *fds = message_fds(vhost, msg);
 	struct stat st;
@@ -293,15 +319,18 @@ regions_backed(const struct dirtylog_vhost *vhost, struct librte_msg *msg)
 	for (i = 0; fds != NULL && i < fds->nb_fds && i < VHOST_MSG_MAX_FDS; i++) {
 		uint64_t size = msg->payload.memory.regions[i].size;
 		uint64_t offset = msg->payload.memory.regions[i].offset;
+		const char *what = NULL;
 
-		if (fstat(fds->fds[i], &st) < 0 || !S_ISREG(st.st_mode) ||
-				(size <= (uint64_t)st.st_size &&
-						offset <= (uint64_t)st.st_size - size))
+		if (fstat(fds->fds[i], &st) < 0)
+			what = "has no file";
+		else if (!fits_file(&st, size, offset))
+			what = "is longer than its file";
+		else if (!can_be_mapped(fds->fds[i], &st, size, offset))
+			what = "cannot be mapped";
+		if (what == NULL)
 			continue;
-		DIRTYLOG_DIAG(ERR,
-				"vid %d: region %d of guest memory is longer than its file:"
-				" refused",
-				vhost->vid, i);
+		DIRTYLOG_DIAG(ERR, "vid %d: region %d of guest memory %s: refused", vhost->vid, i,
+				what);
 		close_fds(fds);
 		return false;
 	}
@@ -309,8 +338,8 @@ regions_backed(const struct dirtylog_vhost *vhost, struct librte_msg *msg)
 }
 
 /*
- * The same of a region that is mapped, for a DPDK whose place for descriptors
- * is not known: nobody may look there then.
+ * Whether a region that is mapped lies in its file, for a DPDK whose place for
+ * descriptors is not known: nobody may look there then.
  */
 static bool
 is_backed(const struct rte_vhost_mem_region *region)
@@ -472,7 +501,7 @@ follow_before(struct dirtylog_vhost *vhost, struct librte_msg *msg)
 	case VHOST_USER_SET_MEM_TABLE:
 	case VHOST_USER_ADD_MEM_REG:
 		if (!table_is_sound(vhost, msg) || !sizes_allowed(vhost, msg) ||
-				!regions_backed(vhost, msg))
+				!regions_are_sound(vhost, msg))
 			return RTE_VHOST_MSG_RESULT_ERR;
 		/* fall through */
 	case VHOST_USER_REM_MEM_REG:

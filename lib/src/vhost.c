@@ -489,6 +489,15 @@ pass_message(struct dirtylog_vhost *vhost, struct librte_msg *msg)
 
 /* ---- the handlers ---- */
 
+/* librte_vhost leaves the descriptors of a message that is refused here to us. */
+static enum rte_vhost_msg_result
+refuse(struct librte_msg *msg, size_t fds_at)
+{
+	if (fds_at != 0)
+		close_fds((struct librte_msg_fds *)((char *)msg + fds_at));
+	return RTE_VHOST_MSG_RESULT_ERR;
+}
+
 static enum rte_vhost_msg_result
 follow_before(struct dirtylog_vhost *vhost, struct librte_msg *msg)
 {
@@ -547,8 +556,9 @@ before_message(int vid, void *msg)
 	struct dirtylog_vhost *vhost = vhost_of(vid);
 	enum rte_vhost_msg_result result;
 
+	/* Another front-end has taken over, and this one still talks to librte_vhost. */
 	if (vhost == NULL)
-		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+		return refuse(msg, dirtylog_compat_message_fds_at());
 	end_refused(vhost);
 	look_at_memory(vhost);
 	result = follow_before(vhost, msg);

@@ -27,6 +27,8 @@ attach_and_detach(void **state)
 {
 	struct room *room = *state;
 	struct dirtylog_vhost *vhost = NULL;
+	unsigned int fds = open_fds();
+	int given[] = { dup(room->log.fd), dup(room->log.fd) };
 
 	assert_int_equal(dirtylog_vhost_attach(-1, room->dl, &user_ops, room, &vhost), -EIO);
 	assert_int_equal(dirtylog_vhost_attach(1024, room->dl, &user_ops, room, &vhost), -EIO);
@@ -37,13 +39,14 @@ attach_and_detach(void **state)
 	/* Messages of connections that nobody follows, any more or at all. */
 	compose(room, VHOST_USER_SET_MEM_TABLE, 0, NULL);
 	assert_int_equal(librte.ops.pre_msg_handle(VID + 1, &room->message),
-			RTE_VHOST_MSG_RESULT_NOT_HANDLED);
+			RTE_VHOST_MSG_RESULT_ERR);
 	assert_int_equal(librte.ops.post_msg_handle(-1, &room->message),
 			RTE_VHOST_MSG_RESULT_NOT_HANDLED);
-	assert_int_equal(librte.ops.pre_msg_handle(4096, &room->message),
-			RTE_VHOST_MSG_RESULT_NOT_HANDLED);
+	assert_int_equal(librte.ops.pre_msg_handle(4096, &room->message), RTE_VHOST_MSG_RESULT_ERR);
 	dirtylog_vhost_detach(room->vhost);
-	assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
+	attach_fds(room, FDS_AT_22_11, 2, given);
+	assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_ERR);
+	assert_int_equal(open_fds(), fds);
 	assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
 	asked(room, "");
 	/* The same vid, for the next connection. */

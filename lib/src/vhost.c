@@ -70,13 +70,18 @@ message_fds(const struct dirtylog_vhost *vhost, struct librte_msg *msg)
 	return vhost->fds_at == 0 ? NULL : (struct librte_msg_fds *)((char *)msg + vhost->fds_at);
 }
 
+/* Those of a message that librte_vhost has not taken: it leaves a -1 where it has. */
 static void
-close_fds(struct librte_msg_fds *fds)
+close_fds(struct librte_msg *msg, size_t fds_at)
 {
+	struct librte_msg_fds *fds = (struct librte_msg_fds *)((char *)msg + fds_at);
 	int i;
 
+	if (fds_at == 0)
+		return;
 	for (i = 0; i < fds->nb_fds; i++) {
-		close(fds->fds[i]);
+		if (fds->fds[i] >= 0)
+			close(fds->fds[i]);
 		fds->fds[i] = -1;
 	}
 	fds->nb_fds = 0;
@@ -145,7 +150,6 @@ log_base(struct dirtylog_vhost *vhost, struct librte_msg *msg)
 		result = take_log(vhost, fds->fds[0], msg->payload.log.offset,
 				msg->payload.log.size);
 	}
-	close_fds(fds);
 	/* The payload goes back as it came: 16 bytes, which Cloud Hypervisor awaits. */
 	if (result == RTE_VHOST_MSG_RESULT_OK)
 		return RTE_VHOST_MSG_RESULT_REPLY;
@@ -245,7 +249,6 @@ table_is_sound(const struct dirtylog_vhost *vhost, struct librte_msg *msg)
 			"vid %d: SET_MEM_TABLE with %u regions and %d descriptors, not one each"
 			" and at most %d: refused",
 			vhost->vid, nb_regions, fds->nb_fds, VHOST_MSG_MAX_FDS);
-	close_fds(fds);
 	return false;
 }
 
@@ -273,19 +276,15 @@ sizes_allowed(const struct dirtylog_vhost *vhost, struct librte_msg *msg)
 			.gpa = msg->payload.memory.regions[i].gpa,
 			.len = msg->payload.memory.regions[i].size,
 		};
-	if (dirtylog_check_regions(vhost->dl, regions, nb_regions) == 0)
-		return true;
-	if (message_fds(vhost, msg) != NULL)
-		close_fds(message_fds(vhost, msg));
-	return false;
+	return dirtylog_check_regions(vhost->dl, regions, nb_regions) == 0;
 }
 
 /* Whether a region lies in its file: beyond the end librte_vhost would meet a SIGBUS. */
 static bool
 fits_file(const struct stat *st, uint64_t size, uint64_t offset)
 {
-	return !S_ISREG(st->st_mode) || (size <= (uint64_t)st->st_size &&
-			offset <= (uint64_t)st->st_size - size);
+	return !S_ISREG(st->st_mode) ||
+			(size <= (uint64_t)st->st_size && offset <= (uint64_t)st->st_size - size);
 }
 
 /*
@@ -331,7 +330,6 @@ regions_are_sound(const struct dirtylog_vhost *vhost, struct librte_msg *msg)
 			continue;
 		DIRTYLOG_DIAG(ERR, "vid %d: region %d of guest memory %s: refused", vhost->vid, i,
 				what);
-		close_fds(fds);
 		return false;
 	}
 	return true;
@@ -479,24 +477,12 @@ pass_message(struct dirtylog_vhost *vhost, struct librte_msg *msg)
 	if (vhost->ops->message == NULL)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	result = vhost->ops->message(vhost->ctx, &passed);
-	/* librte_vhost takes what is answered for one that knows what to do with them. */
-	if (result != RTE_VHOST_MSG_RESULT_NOT_HANDLED && passed.closes_fds)
-		close_fds(message_fds(vhost, msg));
 	if (result == RTE_VHOST_MSG_RESULT_REPLY)
 		msg->size = RTE_MIN(passed.size, passed.room);
 	return result;
 }
 
 /* ---- the handlers ---- */
-
-/* librte_vhost leaves the descriptors of a message that is refused here to us. */
-static enum rte_vhost_msg_result
-refuse(struct librte_msg *msg, size_t fds_at)
-{
-	if (fds_at != 0)
-		close_fds((struct librte_msg_fds *)((char *)msg + fds_at));
-	return RTE_VHOST_MSG_RESULT_ERR;
-}
 
 static enum rte_vhost_msg_result
 follow_before(struct dirtylog_vhost *vhost, struct librte_msg *msg)
@@ -557,12 +543,17 @@ before_message(int vid, void *msg)
 	enum rte_vhost_msg_result result;
 
 	/* Another front-end has taken over, and this one still talks to librte_vhost. */
-	if (vhost == NULL)
-		return refuse(msg, dirtylog_compat_message_fds_at());
+	if (vhost == NULL) {
+		close_fds(msg, dirtylog_compat_message_fds_at());
+		return RTE_VHOST_MSG_RESULT_ERR;
+	}
 	end_refused(vhost);
 	look_at_memory(vhost);
 	result = follow_before(vhost, msg);
-	if (result == RTE_VHOST_MSG_RESULT_NOT_HANDLED && vhost->ops->pre_msg_handle != NULL)
+	/* librte_vhost leaves those of a message that is answered or refused here to us. */
+	if (result != RTE_VHOST_MSG_RESULT_NOT_HANDLED)
+		close_fds(msg, vhost->fds_at);
+	else if (vhost->ops->pre_msg_handle != NULL)
 		result = vhost->ops->pre_msg_handle(vhost->ctx, msg);
 	return result;
 }
@@ -614,7 +605,10 @@ after_message(int vid, void *msg)
 	if (vhost == NULL)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	result = follow_after(vhost, msg);
-	if (result == RTE_VHOST_MSG_RESULT_NOT_HANDLED && vhost->ops->post_msg_handle != NULL)
+	/* Of a message that it does not know, librte_vhost closes them only if nobody answers. */
+	if (result == RTE_VHOST_MSG_RESULT_ERR)
+		close_fds(msg, vhost->fds_at);
+	else if (result == RTE_VHOST_MSG_RESULT_NOT_HANDLED && vhost->ops->post_msg_handle != NULL)
 		result = vhost->ops->post_msg_handle(vhost->ctx, msg);
 	return result;
 }

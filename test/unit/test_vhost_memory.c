@@ -75,6 +75,37 @@ memory_table(void **state)
 }
 
 /*
+ * A refusal leaves no descriptor open: not of a message that librte_vhost does not
+ * know, nor those that it has not taken of one that it does.
+ */
+static void
+refused_afterwards(void **state)
+{
+	static const uint32_t requests[] = {
+		VHOST_USER_SET_MEM_TABLE,
+		VHOST_USER_ADD_MEM_REG,
+		VHOST_USER_REM_MEM_REG,
+	};
+	struct room *room = *state;
+	unsigned int fds = open_fds(), i;
+
+	librte.mem_table_ret = -1;
+	for (i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		int given[3] = { -1, dup(room->log.fd), dup(room->log.fd) };
+
+		compose(room, requests[i], 0, NULL);
+		assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
+		attach_fds(room, FDS_AT_22_11, 3, given);
+		assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_ERR);
+		assert_int_equal(open_fds(), fds);
+		logged(room, "no memory table");
+		librte.mem_table_ret = 0;
+		send(room, VHOST_USER_SET_MEM_TABLE, 0, NULL);
+		librte.mem_table_ret = -1;
+	}
+}
+
+/*
  * A region that is longer than its file, as seen once librte_vhost has mapped
  * it, is refused, whatever DPDK it is.
  */
@@ -286,6 +317,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		IN_ROOM(memory_table),
+		IN_ROOM(refused_afterwards),
 		IN_ROOM(mapped_region_beyond_its_file),
 		IN_ROOM(memory_that_is_too_large),
 		IN_ROOM(memory_is_taken_away),

@@ -73,6 +73,8 @@ vnet_read_iov(struct vnet_queue *queue, uint64_t len, struct rte_mbuf *pkt)
 	vnet_chain_peek(queue->iov, &header, sizeof(header));
 	if (queue->offloads && !vnet_offload_received(queue, &header, pkt)) {
 		vnet_queue_fault(queue, VNET_FAULT_OFFLOAD, header.gso_type, queue->host_gso_types);
+		/* It was copied for nothing, and that counts as descriptors do. */
+		queue->walked += (uint32_t)len / RTE_CACHE_LINE_SIZE;
 		vnet_ext_buffers_renew(pkt);
 		return VNET_AGAIN;
 	}

@@ -6,6 +6,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -182,6 +183,52 @@ memory_that_is_too_large(void **state)
 	asked(room, "quiesce(all) ");
 }
 
+/*
+ * What librte_vhost could not map is refused before it tries, and nothing stops for
+ * it: it would keep the descriptor.
+ */
+static void
+regions_that_cannot_be_mapped(void **state)
+{
+	struct room *room = *state;
+	struct librte_msg *msg = &room->message.msg;
+	unsigned int fds = open_fds(), i;
+	int pair[2];
+	struct {
+		int fd;
+		uint64_t size, offset;
+	} regions[4];
+
+	open_queue(room, 0);
+	assert_int_equal(pipe(pair), 0);
+	regions[0].fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	regions[0].size = PAGE;
+	regions[0].offset = 0;
+	regions[1].fd = pair[0];
+	regions[1].size = PAGE;
+	regions[1].offset = 0;
+	regions[2].fd = pair[1];
+	regions[2].size = PAGE;
+	regions[2].offset = UINT64_MAX - PAGE + 1;
+	regions[3].fd = dup(room->log.fd);
+	regions[3].size = 0;
+	regions[3].offset = 0;
+	for (i = 0; i < 4; i++) {
+		compose(room, i % 2 == 0 ? VHOST_USER_SET_MEM_TABLE : VHOST_USER_ADD_MEM_REG,
+				8 + 32, NULL);
+		msg->payload.memory.nb_regions = 1;
+		msg->payload.memory.regions[0].gpa = UINT64_C(1) << 32;
+		msg->payload.memory.regions[0].size = regions[i].size;
+		msg->payload.memory.regions[0].offset = regions[i].offset;
+		attach_fds(room, FDS_AT_22_11, 1, &regions[i].fd);
+		assert_int_equal(before(room), RTE_VHOST_MSG_RESULT_ERR);
+		logged(room, "cannot be mapped: refused");
+		assert_int_equal(open_fds(), fds + 3 - i);
+		asked(room, "");
+		assert_true(is_open(room, 0));
+	}
+}
+
 /* Give the connection memory of its own, mapped as librte_vhost would. */
 static uint8_t *
 map_memory(struct room *room)
@@ -320,6 +367,7 @@ main(int argc, char **argv)
 		IN_ROOM(refused_afterwards),
 		IN_ROOM(mapped_region_beyond_its_file),
 		IN_ROOM(memory_that_is_too_large),
+		IN_ROOM(regions_that_cannot_be_mapped),
 		IN_ROOM(memory_is_taken_away),
 		IN_ROOM(memory_is_unmapped),
 		IN_ROOM(somebody_takes_sigbus),

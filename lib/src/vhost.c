@@ -42,6 +42,7 @@ struct dirtylog_vhost {
 	int64_t call_changing; /* the virtqueue that call_fd(true) was called for, or -1 */
 	bool has_table;        /* librte_vhost does: it follows a NULL when it is asked without */
 	bool memory_left;      /* what the library has a table of may be unmapped by now */
+	bool may_map;          /* librte_vhost may have memory of some table mapped */
 	int64_t quiesced;      /* the virtqueue(s) that resume() is owed for, or -1 */
 	/* The ring addresses in force; index is the message's. */
 	struct vhost_vring_addr addrs[MAX_VRINGS];
@@ -504,6 +505,7 @@ follow_before(struct dirtylog_vhost *vhost, struct librte_msg *msg)
 			return RTE_VHOST_MSG_RESULT_ERR;
 		/* If it is refused, the one before may be gone too. */
 		vhost->has_table &= msg->request != VHOST_USER_SET_MEM_TABLE;
+		vhost->may_map |= msg->request == VHOST_USER_SET_MEM_TABLE;
 		break;
 	case VHOST_USER_RESET_OWNER:
 		if (!leave_memory(vhost))
@@ -536,6 +538,30 @@ follow_before(struct dirtylog_vhost *vhost, struct librte_msg *msg)
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
+/*
+ * Whether librte_vhost might look into memory that nobody guards: a table was
+ * refused, and it may have that one mapped, or what is left of the one before.
+ * Front-ends may ask, stop their rings, and send another table.
+ */
+static bool
+is_blind(const struct dirtylog_vhost *vhost, const struct librte_msg *msg)
+{
+	if (!vhost->memory_left || !vhost->may_map)
+		return false;
+	switch (msg->request) {
+	case VHOST_USER_GET_FEATURES:
+	case VHOST_USER_RESET_OWNER:
+	case VHOST_USER_SET_MEM_TABLE:
+	case VHOST_USER_GET_VRING_BASE:
+	case VHOST_USER_GET_PROTOCOL_FEATURES:
+	case VHOST_USER_GET_QUEUE_NUM:
+		return false;
+	}
+	DIRTYLOG_DIAG(ERR, "vid %d: request %u after a memory table that was refused: refused",
+			vhost->vid, msg->request);
+	return true;
+}
+
 static enum rte_vhost_msg_result
 before_message(int vid, void *msg)
 {
@@ -549,7 +575,7 @@ before_message(int vid, void *msg)
 	}
 	end_refused(vhost);
 	look_at_memory(vhost);
-	result = follow_before(vhost, msg);
+	result = is_blind(vhost, msg) ? RTE_VHOST_MSG_RESULT_ERR : follow_before(vhost, msg);
 	/* librte_vhost leaves those of a message that is answered or refused here to us. */
 	if (result != RTE_VHOST_MSG_RESULT_NOT_HANDLED)
 		close_fds(msg, vhost->fds_at);
@@ -574,6 +600,9 @@ follow_after(struct dirtylog_vhost *vhost, struct librte_msg *msg)
 	case VHOST_USER_ADD_MEM_REG:
 	case VHOST_USER_REM_MEM_REG:
 		return set_regions(vhost);
+	case VHOST_USER_RESET_OWNER:
+		vhost->may_map = false;
+		break;
 	case VHOST_USER_SET_VRING_ADDR:
 		addr = msg->payload.addr;
 		if (!addr_changed(vhost, &addr))

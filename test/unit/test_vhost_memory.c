@@ -106,6 +106,46 @@ refused_afterwards(void **state)
 	}
 }
 
+static enum rte_vhost_msg_result
+begin(struct room *room, uint32_t request)
+{
+	compose(room, request, 0, NULL);
+	return before(room);
+}
+
+/*
+ * After a table that was refused librte_vhost has memory that nobody guards: it is
+ * not asked to do anything that makes it look there, until it has another table.
+ */
+static void
+nobody_looks_into_refused_memory(void **state)
+{
+	const uint32_t set_vring_kick = 12, set_vring_enable = 18;
+	struct room *room = *state;
+
+	/* Without any, there is nothing to look into. */
+	assert_int_equal(begin(room, VHOST_USER_ADD_MEM_REG), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
+	assert_int_equal(begin(room, set_vring_kick), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
+	send(room, VHOST_USER_SET_MEM_TABLE, 0, NULL);
+	assert_int_equal(begin(room, set_vring_kick), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
+	/* By librte_vhost, so that there is no second handler. */
+	assert_int_equal(begin(room, VHOST_USER_SET_MEM_TABLE), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
+	assert_int_equal(begin(room, set_vring_kick), RTE_VHOST_MSG_RESULT_ERR);
+	logged(room, "after a memory table that was refused");
+	assert_int_equal(begin(room, VHOST_USER_GET_VRING_BASE), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
+	assert_int_equal(begin(room, set_vring_enable), RTE_VHOST_MSG_RESULT_ERR);
+	send(room, VHOST_USER_SET_MEM_TABLE, 0, NULL);
+	assert_int_equal(begin(room, set_vring_enable), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
+	/* By us, once it is mapped. */
+	librte.mem_table_ret = -1;
+	assert_int_equal(begin(room, VHOST_USER_REM_MEM_REG), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
+	assert_int_equal(after(room), RTE_VHOST_MSG_RESULT_ERR);
+	assert_int_equal(begin(room, VHOST_USER_SET_VRING_ADDR), RTE_VHOST_MSG_RESULT_ERR);
+	/* This one has librte_vhost unmap all. */
+	send(room, VHOST_USER_RESET_OWNER, 0, NULL);
+	assert_int_equal(begin(room, set_vring_kick), RTE_VHOST_MSG_RESULT_NOT_HANDLED);
+}
+
 /*
  * A region that is longer than its file, as seen once librte_vhost has mapped
  * it, is refused, whatever DPDK it is.
@@ -365,6 +405,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		IN_ROOM(memory_table),
 		IN_ROOM(refused_afterwards),
+		IN_ROOM(nobody_looks_into_refused_memory),
 		IN_ROOM(mapped_region_beyond_its_file),
 		IN_ROOM(memory_that_is_too_large),
 		IN_ROOM(regions_that_cannot_be_mapped),

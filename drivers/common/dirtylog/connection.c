@@ -390,14 +390,20 @@ void
 vnet_connection_mark_used(struct vnet_connection *connection, uint16_t vring, uint64_t offset,
 		uint64_t len)
 {
+	const struct vnet_device *device = &connection->device;
 	uint64_t gpa = 0;
 
 	pthread_mutex_lock(&connection->lock);
-	if (vring < connection->nb_vrings && connection->vrings[vring].ready)
-		gpa = connection->vrings[vring].ring.log_guest_addr;
+	if (vring < connection->nb_vrings && connection->vrings[vring].ready &&
+			device->memory != NULL) {
+		const struct rte_vhost_vring *ring = &connection->vrings[vring].ring;
+
+		/* Where the front-end says it is; it need not. */
+		gpa = ring->log_guest_addr;
+		if (gpa != 0 || dirtylog_memory_gpa(device->memory, ring->used, &gpa) == 0)
+			dirtylog_mark_gpa(device->dl, gpa + offset, len);
+	}
 	pthread_mutex_unlock(&connection->lock);
-	if (gpa != 0)
-		dirtylog_mark_gpa(connection->device.dl, gpa + offset, len);
 }
 
 void

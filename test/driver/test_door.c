@@ -1,0 +1,573 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * librte_vhost's API on this datapath: an application that has the door's functions
+ * in place of librte_vhost's, and front-ends on its sockets.
+ *
+ * The rig passes packets through an ethdev: one is made up here of the two burst
+ * functions.
+ */
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_ethdev.h>
+#include <rte_vhost.h>
+
+#include <cmocka.h>
+
+#include "api.h"
+#include "device.h"
+#include "rig/frontend.h"
+#include "rig/packet.h"
+#include "rig/port_rig.h"
+#include "rig/program.h"
+
+#define MODERN (FRONTEND_F_V1 | FRONTEND_F_MRG)
+#define PORT 0 /* the one that is made up */
+#define WAIT_SECONDS 5
+#define VRINGS 4
+
+static struct vhost_api stock;
+static const struct vhost_api *api;
+
+/* What librte_vhost told the application. */
+static struct {
+	int vid;
+	unsigned int connections, devices, ends, enabled, pre, post;
+} seen;
+
+/* ---- the application ---- */
+
+static int
+new_connection(int vid)
+{
+	seen.vid = vid;
+	__atomic_add_fetch(&seen.connections, 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static int
+new_device(int vid)
+{
+	seen.vid = vid;
+	__atomic_add_fetch(&seen.devices, 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static void
+destroy_device(int vid)
+{
+	(void)vid;
+	__atomic_add_fetch(&seen.ends, 1, __ATOMIC_RELEASE);
+}
+
+static int
+vring_state_changed(int vid, uint16_t vring, int enable)
+{
+	(void)vid;
+	(void)vring;
+	__atomic_add_fetch(&seen.enabled, enable != 0, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static const struct rte_vhost_device_ops ops = {
+	.new_connection = new_connection,
+	.new_device = new_device,
+	.destroy_device = destroy_device,
+	.vring_state_changed = vring_state_changed,
+};
+
+static bool
+reaches(const unsigned int *counter, unsigned int wanted)
+{
+	unsigned int i;
+
+	for (i = 0; i < WAIT_SECONDS * 1000; i++) {
+		if (__atomic_load_n(counter, __ATOMIC_ACQUIRE) >= wanted)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+static struct rte_mempool *pool;
+
+static uint16_t
+receive(void *vring, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t got = api->dequeue_burst(seen.vid, (uint16_t)(uintptr_t)vring, pool, pkts, n), i;
+
+	for (i = 0; i < got; i++) {
+		assert_int_equal(pkts[i]->port, RTE_MBUF_PORT_INVALID);
+		pkts[i]->port = PORT;
+	}
+	return got;
+}
+
+static uint16_t
+transmit(void *vring, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t went = api->enqueue_burst(seen.vid, (uint16_t)(uintptr_t)vring, pkts, n);
+
+	/* They stay the application's. */
+	rte_pktmbuf_free_bulk(pkts, went);
+	return went;
+}
+
+/* Its queues are numbers of virtqueues. */
+static void
+make_port(void)
+{
+	static void *rx[] = { (void *)1, (void *)3 }, *tx[] = { (void *)0, (void *)2 };
+	static void *nobody[2];
+	struct rte_eth_fp_ops *port = &rte_eth_fp_ops[PORT];
+
+	port->rx_pkt_burst = receive;
+	port->tx_pkt_burst = transmit;
+	port->rxq.data = rx;
+	port->rxq.clbk = nobody;
+	port->txq.data = tx;
+	port->txq.clbk = nobody;
+}
+
+static struct port_rig port = { .id = PORT, .nb_queues = 1 };
+
+static void
+open_socket(uint64_t flags)
+{
+	snprintf(port.path, sizeof(port.path), "%s/door", port_rig_folder());
+	port.pool = pool;
+	memset(&seen, 0, sizeof(seen));
+	assert_int_equal(api->driver_register(port.path, flags), 0);
+	assert_int_equal(api->driver_callback_register(port.path, &ops), 0);
+	assert_int_equal(api->driver_start(port.path), 0);
+}
+
+static void
+close_socket(void)
+{
+	assert_int_equal(api->driver_unregister(port.path), 0);
+}
+
+static void
+connect_guest(struct frontend *frontend, uint64_t features, uint16_t start)
+{
+	unsigned int devices = seen.devices;
+
+	if (rig_packed)
+		features |= FRONTEND_F_V1 | FRONTEND_F_PACKED;
+	frontend_create(frontend, features, rig_packed ? 250 : 256, 2, start);
+	assert_true(frontend_connect(frontend, port.path));
+	assert_int_equal(frontend_start(frontend), ANSWER_OK);
+	assert_true(reaches(&seen.devices, devices + 1));
+}
+
+static void
+leave(struct frontend *frontend)
+{
+	frontend_disconnect(frontend);
+	frontend_destroy(frontend);
+}
+
+/* ---- tests ---- */
+
+static void
+passes_packets(void **state)
+{
+	static const uint64_t features[] = { FRONTEND_F_V1, MODERN, MODERN | FRONTEND_F_EVENT_IDX,
+		MODERN | FRONTEND_F_IN_ORDER };
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < RTE_DIM(features); i++) {
+		struct frontend frontend;
+
+		open_socket(RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS);
+		connect_guest(&frontend, features[i], 65500);
+		assert_non_null(door_device_of(seen.vid));
+		assert_true(port_exchange(&port, &frontend, 0, 0, 400));
+		leave(&frontend);
+		close_socket();
+	}
+}
+
+/* All that a front-end sees of it is librte_vhost's, whatever the flags. */
+static void
+offers_what_stock_offers(void **state)
+{
+	static const uint64_t flags[] = { RTE_VHOST_USER_POSTCOPY_SUPPORT,
+		RTE_VHOST_USER_EXTBUF_SUPPORT, RTE_VHOST_USER_LINEARBUF_SUPPORT,
+		RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS, RTE_VHOST_USER_NET_STATS_ENABLE };
+	unsigned int set, i;
+
+	(void)state;
+	for (set = 0; set < 1U << RTE_DIM(flags); set++) {
+		uint64_t offered[2][3] = { 0 };
+		unsigned int door;
+
+		for (door = 0; door < 2; door++) {
+			const struct vhost_api *through = door ? api : &stock;
+			struct frontend frontend;
+			uint64_t all = 0;
+
+			for (i = 0; i < RTE_DIM(flags); i++)
+				all |= (set >> i & 1) != 0 ? flags[i] : 0;
+			memset(&seen, 0, sizeof(seen));
+			snprintf(port.path, sizeof(port.path), "%s/door", port_rig_folder());
+			assert_int_equal(through->driver_register(port.path, all), 0);
+			assert_int_equal(through->driver_callback_register(port.path, &ops), 0);
+			assert_int_equal(through->driver_start(port.path), 0);
+			frontend_create(&frontend, 0, 256, 2, 0);
+			assert_true(frontend_connect(&frontend, port.path));
+			for (i = 0; i < 3; i++) {
+				static const uint32_t get[] = { REQ_GET_FEATURES,
+					REQ_GET_PROTOCOL_FEATURES, REQ_GET_QUEUE_NUM };
+
+				assert_true(frontend_send(&frontend, get[i], false, NULL, 0, NULL,
+						0));
+				assert_int_equal(frontend_reply(&frontend, get[i],
+								 &offered[door][i],
+								 sizeof(uint64_t)),
+						sizeof(uint64_t));
+			}
+			assert_int_equal(door_device_of(seen.vid) != NULL, door);
+			leave(&frontend);
+			assert_int_equal(through->driver_unregister(port.path), 0);
+		}
+		assert_memory_equal(offered[0], offered[1], sizeof(offered[0]));
+		assert_int_not_equal(offered[1][0], 0);
+	}
+}
+
+/* Who makes no burst keeps the rings: librte_vhost's positions are the truth. */
+static void
+serves_at_the_first_burst(void **state)
+{
+	uint16_t avail, used;
+	struct frontend frontend;
+
+	(void)state;
+	open_socket(0);
+	connect_guest(&frontend, MODERN, 100);
+	assert_true(reaches(&seen.enabled, 2));
+	assert_false(door_queue_of(door_device_of(seen.vid), 0)->served);
+	assert_int_equal(api->get_vring_base(seen.vid, 0, &avail, &used), 0);
+	assert_int_equal(avail & 0x7fff, 100);
+	assert_true(port_to_guest(&port, &frontend, 0, 0, 3));
+	assert_true(door_queue_of(door_device_of(seen.vid), 0)->served);
+	assert_int_equal(api->get_vring_base(seen.vid, 0, &avail, &used), 0);
+	assert_int_equal(used & 0x7fff, 103);
+	/* And the front-end is told so. */
+	assert_int_equal(frontend_stop_ring(&frontend, 0) & 0x7fff, 103);
+	leave(&frontend);
+	close_socket();
+}
+
+/* What this datapath lacks is librte_vhost's, as a whole. */
+static void
+falls_back(void **state)
+{
+	static const uint64_t flags[] = { RTE_VHOST_USER_IOMMU_SUPPORT, RTE_VHOST_USER_ASYNC_COPY,
+		1ULL << 62 };
+	struct frontend frontend;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < RTE_DIM(flags) + 2; i++) {
+		memset(&seen, 0, sizeof(seen));
+		snprintf(port.path, sizeof(port.path), "%s/door", port_rig_folder());
+		if (i == RTE_DIM(flags) + 1)
+			setenv("DIRTYLOG_VHOST", "unless=/nowhere,*/doo?", 1);
+		if (api->driver_register(port.path, i < RTE_DIM(flags) ? flags[i] : 0) < 0) {
+			/* A flag that librte_vhost does not know either. */
+			assert_int_equal(i, 2);
+			continue;
+		}
+		if (i == RTE_DIM(flags)) {
+			uint64_t features;
+
+			assert_int_equal(rte_vhost_driver_get_features(port.path, &features), 0);
+			assert_int_equal(api->driver_set_features(port.path, features), 0);
+		}
+		assert_int_equal(api->driver_callback_register(port.path, &ops), 0);
+		assert_int_equal(api->driver_start(port.path), 0);
+		unsetenv("DIRTYLOG_VHOST");
+		frontend_create(&frontend, MODERN, 256, 2, 0);
+		assert_true(frontend_connect(&frontend, port.path));
+		assert_int_equal(frontend_start(&frontend), ANSWER_OK);
+		assert_true(reaches(&seen.devices, 1));
+		assert_null(door_device_of(seen.vid));
+		/* Asynchronous copies are other bursts; with its own features it makes none. */
+		if (i != 1 && i != RTE_DIM(flags))
+			assert_true(port_to_guest(&port, &frontend, 0, 0, 20));
+		leave(&frontend);
+		close_socket();
+	}
+}
+
+/* The next connection has the vid of one whose end librte_vhost did not tell. */
+static void
+comes_again(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 5; i++) {
+		struct frontend frontend;
+
+		open_socket(0);
+		connect_guest(&frontend, MODERN, 7);
+		assert_int_equal(seen.vid, 0);
+		assert_true(port_exchange(&port, &frontend, 0, 0, 20));
+		close_socket();
+		assert_int_equal(seen.ends, 1);
+		leave(&frontend);
+	}
+}
+
+static enum rte_vhost_msg_result
+pre_msg_handle(int vid, void *msg)
+{
+	(void)vid;
+	(void)msg;
+	seen.pre++;
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+static enum rte_vhost_msg_result
+post_msg_handle(int vid, void *msg)
+{
+	(void)vid;
+	(void)msg;
+	seen.post++;
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+static int
+new_connection_with_handlers(int vid)
+{
+	static const struct rte_vhost_user_extern_ops handlers = {
+		.pre_msg_handle = pre_msg_handle,
+		.post_msg_handle = post_msg_handle,
+	};
+
+	assert_int_equal(api->extern_callback_register(vid, &handlers, NULL), 0);
+	return new_connection(vid);
+}
+
+static void
+calls_the_applications_handlers(void **state)
+{
+	struct rte_vhost_device_ops with_handlers = ops;
+	struct frontend frontend;
+
+	(void)state;
+	with_handlers.new_connection = new_connection_with_handlers;
+	snprintf(port.path, sizeof(port.path), "%s/door", port_rig_folder());
+	memset(&seen, 0, sizeof(seen));
+	assert_int_equal(api->driver_register(port.path, 0), 0);
+	assert_int_equal(api->driver_callback_register(port.path, &with_handlers), 0);
+	assert_int_equal(api->driver_start(port.path), 0);
+	connect_guest(&frontend, MODERN, 0);
+	assert_true(seen.pre > 10);
+	assert_int_equal(seen.pre, seen.post);
+	assert_true(port_exchange(&port, &frontend, 0, 0, 20));
+	leave(&frontend);
+	close_socket();
+}
+
+/* Its own writes, marked by librte_vhost's functions, are in the front-end's log. */
+static void
+marks_for_the_application(void **state)
+{
+	struct frontend frontend;
+	struct frontend_log log;
+	uint64_t used;
+
+	(void)state;
+	open_socket(0);
+	connect_guest(&frontend, MODERN, 0);
+	assert_true(port_exchange(&port, &frontend, 0, 0, 20));
+	assert_int_equal(frontend_log_create(&log, frontend_log_len()), 0);
+	assert_int_equal(frontend_set_log(&frontend, log.fd, frontend_log_len(), 0), ANSWER_OK);
+	assert_int_equal(frontend_set_features(&frontend, frontend.features | FRONTEND_F_LOG_ALL),
+			ANSWER_OK);
+	frontend_log_clear(&log);
+	api->log_write(seen.vid, 0x5000, 0x1001);
+	assert_true(frontend_log_test(&log, 0x5000 / 4096));
+	assert_true(frontend_log_test(&log, 0x6000 / 4096));
+	assert_false(frontend_log_test(&log, 0x7000 / 4096));
+	used = frontend.rings[0].used;
+	frontend_log_clear(&log);
+	api->log_used_vring(seen.vid, 0, 0, 4);
+	assert_true(frontend_log_test(&log, used / 4096));
+	/* And those of packets. */
+	assert_true(port_to_guest(&port, &frontend, 0, 0, 1));
+	if (rig_packed)
+		used = frontend.rings[0].desc;
+	assert_true(frontend_log_test(&log, used / 4096));
+	frontend_log_destroy(&log);
+	leave(&frontend);
+	close_socket();
+}
+
+static uint64_t
+stat_of(uint16_t vring, const char *name)
+{
+	struct rte_vhost_stat_name names[64];
+	struct rte_vhost_stat stats[64];
+	int n = rte_vhost_vring_stats_get_names(seen.vid, vring, names, RTE_DIM(names)), i;
+
+	assert_true(n > 0);
+	assert_int_equal(api->vring_stats_get(seen.vid, vring, stats, RTE_DIM(stats)), n);
+	for (i = 0; i < n; i++)
+		if (strcmp(names[i].name, name) == 0)
+			return stats[i].value;
+	fail_msg("no statistic %s", name);
+	return 0;
+}
+
+static void
+counts_by_stocks_names(void **state)
+{
+	struct frontend frontend;
+
+	(void)state;
+	open_socket(RTE_VHOST_USER_NET_STATS_ENABLE);
+	connect_guest(&frontend, MODERN, 0);
+	assert_true(port_exchange(&port, &frontend, 0, 0, 30));
+	assert_int_equal(stat_of(0, "tx_q0_good_packets"), 30);
+	assert_int_equal(stat_of(1, "rx_q0_good_packets"), 30);
+	assert_int_equal(api->vring_stats_reset(seen.vid, 0), 0);
+	assert_int_equal(stat_of(0, "tx_q0_good_packets"), 0);
+	assert_int_equal(stat_of(1, "rx_q0_good_packets"), 30);
+	port_offer_packet(&frontend, 0, 1);
+	port_offer_packet(&frontend, 0, 2);
+	assert_int_equal(api->rx_queue_count(seen.vid, 1), 2);
+	assert_int_equal(api->rx_queue_count(seen.vid, 0), 0);
+	port_offer_room(&frontend, 0);
+	assert_int_equal(api->avail_entries(seen.vid, 0), 1);
+	leave(&frontend);
+	close_socket();
+}
+
+#define PRODUCED 20000U
+
+static void *
+produce(void *arg)
+{
+	uint32_t *went = arg;
+
+	while (*went < PRODUCED) {
+		struct rte_mbuf *pkts[8];
+		uint16_t n, i;
+
+		if (rte_pktmbuf_alloc_bulk(pool, pkts, RTE_DIM(pkts)) != 0)
+			continue;
+		for (i = 0; i < RTE_DIM(pkts); i++)
+			rte_pktmbuf_append(pkts[i], 60);
+		n = api->enqueue_burst(seen.vid, 0, pkts, RTE_DIM(pkts));
+		__atomic_add_fetch(went, n, __ATOMIC_RELAXED);
+		rte_pktmbuf_free_bulk(pkts, RTE_DIM(pkts));
+	}
+	return NULL;
+}
+
+/* Two threads send to one virtqueue; the guest gets each packet once. */
+static void
+takes_two_producers(void **state)
+{
+	uint32_t went[2] = { 0, 0 }, got = 0, room = 0;
+	struct frontend frontend;
+	struct vring_used_elem used;
+	pthread_t threads[2];
+	uint64_t end;
+
+	(void)state;
+	open_socket(0);
+	connect_guest(&frontend, MODERN, 65000);
+	assert_int_equal(pthread_create(&threads[0], NULL, produce, &went[0]), 0);
+	assert_int_equal(pthread_create(&threads[1], NULL, produce, &went[1]), 0);
+	end = rte_rdtsc() + 60 * rte_get_tsc_hz();
+	while (__atomic_load_n(&went[0], __ATOMIC_RELAXED) < PRODUCED ||
+			__atomic_load_n(&went[1], __ATOMIC_RELAXED) < PRODUCED) {
+		for (; room < 64; room++)
+			port_offer_room(&frontend, 0);
+		while (ring_take_used(&frontend.rings[0], &used)) {
+			assert_int_equal(used.len, 72);
+			got++;
+			room--;
+		}
+		assert_true(rte_rdtsc() < end);
+	}
+	assert_int_equal(pthread_join(threads[0], NULL), 0);
+	assert_int_equal(pthread_join(threads[1], NULL), 0);
+	while (ring_take_used(&frontend.rings[0], &used))
+		got++;
+	assert_int_equal(got, went[0] + went[1]);
+	leave(&frontend);
+	close_socket();
+}
+
+static int
+setup(void **state)
+{
+	const char *why = NULL;
+
+	(void)state;
+#define FILL_STOCK(type, none, name, parameters, arguments) stock.name = rte_vhost_##name;
+	VHOST_API(FILL_STOCK)
+#undef FILL_STOCK
+	api = dirtylog_vhost_door_1(&stock, &why);
+	if (api == NULL)
+		fail_msg("%s", why);
+	pool = rte_pktmbuf_pool_create("door", 1023, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
+	assert_non_null(pool);
+	make_port();
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	assert_int_equal(rte_mempool_avail_count(pool), 1023);
+	rte_mempool_free(pool);
+	port_rig_remove_folder();
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(passes_packets),
+		cmocka_unit_test(serves_at_the_first_burst),
+		cmocka_unit_test(comes_again),
+		cmocka_unit_test(calls_the_applications_handlers),
+		cmocka_unit_test(marks_for_the_application),
+		cmocka_unit_test(counts_by_stocks_names),
+		cmocka_unit_test(takes_two_producers),
+		cmocka_unit_test(offers_what_stock_offers),
+		cmocka_unit_test(falls_back),
+	};
+	static const struct program program = {
+		.name = "door",
+		.split = PROGRAM_TESTS(tests),
+		/* The last two have no rings, or split ones. */
+		.packed = { tests, RTE_DIM(tests) - 2 },
+		.group_setup = setup,
+		.group_teardown = teardown,
+	};
+
+	return program_run(&program, argc, argv);
+}

@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The door before librte_vhost, preloaded into Debian's testpmd with stock net_vhost.
+
+It serves the port, or leaves it to librte_vhost with one line that says why; whatever is wrong
+with its files, the program starts.
+"""
+
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+BUILT = pathlib.Path(__file__).resolve().parents[3] / "build/drivers/vhost/dirtylog"
+STUB = "libdirtylog_vhost.so"
+SERVES = "packets take dirtylog's datapath"
+SECONDS = 60
+
+
+class Failed(Exception):
+    """A test has failed."""
+
+
+class Door:
+    """The files of a door, in a folder of the test's own, and what a program says with it."""
+
+    def __init__(self, built, folder):
+        self.folder = folder
+        self.stub = folder / STUB
+        self.datapath = next(built.glob("dirtylog-datapath-*.so"))
+        shutil.copy(built / STUB, self.stub)
+
+    def install(self, source=None):
+        shutil.copy(source or self.datapath, self.folder / self.datapath.name)
+
+    def run(self, *command, words=b"", **environment):
+        done = subprocess.run(command, input=words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=SECONDS, check=False, cwd=self.folder,
+                              env={**os.environ, "LD_PRELOAD": str(self.stub), **environment})
+        text = done.stdout.decode(errors="replace")
+        if done.returncode != 0:
+            raise Failed(f"{command[0]} ended with {done.returncode}:\n{text}")
+        return text
+
+    def testpmd(self, more="", **environment):
+        """What it said, with a port of stock net_vhost; that it has come up is checked."""
+        text = self.run("dpdk-testpmd", "-l", "0,1", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
+                        "--file-prefix", self.folder.name,
+                        "--vdev", f"net_vhost0,iface={self.folder}/vhost{more}", "--", "-i",
+                        "--total-num-mbufs=2048", words=b"quit\n", **environment)
+        if "testpmd>" not in text:
+            raise Failed(f"testpmd has not come up:\n{text}")
+        return text
+
+
+def expect(text, *words):
+    """Exactly one line of the door, with all of these words."""
+    lines = [line for line in text.splitlines() if "dirtylog: " in line]
+    if len(lines) != 1 or any(word not in lines[0] for word in words):
+        raise Failed(f"not one line with {words}: {lines}")
+
+
+def serves(door):
+    door.install()
+    expect(door.testpmd(), SERVES, str(door.folder / "vhost"))
+
+
+def is_switched_off(door):
+    door.install()
+    expect(door.testpmd(DIRTYLOG_VHOST="off"), "switched off", "librte_vhost")
+
+
+def leaves_excepted_sockets(door):
+    door.install()
+    expect(door.testpmd(DIRTYLOG_VHOST="unless=/nowhere,*/vhost"), "librte_vhost", "excepted")
+    expect(door.testpmd(DIRTYLOG_VHOST="unless=/nowhere"), SERVES)
+
+
+def leaves_a_viommu(door):
+    door.install()
+    expect(door.testpmd(",iommu-support=1"), "librte_vhost", "vIOMMU")
+
+
+def has_no_datapath(door):
+    expect(door.testpmd(), door.datapath.name, "No such file", "librte_vhost")
+
+
+def has_a_broken_datapath(door):
+    (door.folder / door.datapath.name).write_bytes(b"\x7fELF and no more")
+    expect(door.testpmd(), door.datapath.name, "librte_vhost")
+
+
+def has_another_file_for_a_datapath(door):
+    door.install(door.stub)
+    expect(door.testpmd(), door.datapath.name, "another release", "librte_vhost")
+
+
+def is_told_a_path(door):
+    expect(door.testpmd(DIRTYLOG_VHOST_DATAPATH=str(door.datapath)), SERVES)
+
+
+def is_not_noticed(door):
+    """By a program that has nothing to do with vhost."""
+    if text := door.run("/bin/sh", "-c", "exec ls / >/dev/null"):
+        raise Failed(text)
+
+
+TESTS = (serves, is_switched_off, leaves_excepted_sockets, leaves_a_viommu, has_no_datapath,
+         has_a_broken_datapath, has_another_file_for_a_datapath, is_told_a_path, is_not_noticed)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--door", type=pathlib.Path, default=BUILT, metavar="FOLDER",
+                        help="where the door's files are (default: the build's)")
+    options = parser.parse_args()
+    failed = 0
+    for test in TESTS:
+        with tempfile.TemporaryDirectory(prefix="dirtylog-door-") as folder:
+            try:
+                test(Door(options.door.resolve(), pathlib.Path(folder)))
+                print(f"PASS {test.__name__}", flush=True)
+            except (Failed, subprocess.TimeoutExpired) as error:
+                failed += 1
+                print(f"FAIL {test.__name__}: {error}", flush=True)
+    print(f"{len(TESTS) - failed} passed, {failed} failed, 0 skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -2,6 +2,7 @@
 """The workbench of test/system/qemu, with Open vSwitches in place of testpmd."""
 
 import dataclasses
+import pathlib
 
 from lab import Lab, Tools
 from vm import Vm
@@ -23,13 +24,19 @@ class OvsTools(Tools):
     """What the command line chose."""
     ports: str = VDEV
     door: str | None = None         # preloaded into OVS
+    datapath: str | None = None     # that it is to load; None: as it would
 
 
 class Network(Lab):
     """Guests are a, b, c ...; so are the ports that their NICs are on."""
 
     def vswitch(self, name):
-        vswitch = self._keep(Vswitch(name, self.tools.driver, self.folder, self.tools.door))
+        door = {}
+        if self.tools.door:
+            door["LD_PRELOAD"] = self.tools.door
+        if self.tools.datapath:
+            door["DIRTYLOG_VHOST_DATAPATH"] = pathlib.Path(self.tools.datapath).resolve()
+        vswitch = self._keep(Vswitch(name, self.tools.driver, self.folder, door))
         vswitch.configure()
         return vswitch
 

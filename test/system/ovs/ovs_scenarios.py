@@ -16,6 +16,8 @@ STATISTICS_SECONDS = 20     # OVS reads them every 5 seconds
 
 def migrate(lab):
     """two guests on one OVS talk; one migrates to another OVS, and they talk on"""
+    if lab.tools.ports == SERVER:
+        raise Skip("OVS 3.1 counts no packets of a port of type dpdkvhostuser")
     one, two = lab.vswitch("one"), lab.vswitch("two")
     lab.link(one, two)
     lab.guest_port(one, "a")
@@ -137,6 +139,8 @@ def _look_at(lab, vswitch, port):
         if time.monotonic() > deadline:
             raise TestError(f"{vswitch.name}: link of {port}: {state}")
         time.sleep(0.2)
+    if lab.tools.ports == SERVER:
+        return "connected, link up"     # OVS 3.1 counts no packets of it
     good = "" if vdev else "good_"
     wanted = ("rx_packets", "tx_packets", f"rx_q0_{good}packets", f"rx_q1_{good}packets")
     deadline = time.monotonic() + STATISTICS_SECONDS

@@ -37,6 +37,8 @@ def arguments():
     parser.add_argument("--door", default=str(BUILT_DOOR), metavar="PATH",
                         help="what is preloaded for ports of OVS's own, or 'none' "
                         "(default: the one in build/)")
+    parser.add_argument("--datapath", metavar="PATH",
+                        help="what the door loads (default: what is beside it)")
     parser.add_argument("--packed", action="store_true", help="the NICs have packed virtqueues")
     parser.add_argument("--qemu", default="qemu-system-x86_64", metavar="PATH")
     parser.add_argument("--expect-loss", action="store_true",
@@ -67,7 +69,8 @@ def main():
     signal.signal(signal.SIGTERM, qemu_test.terminated)
     try:
         tools = OvsTools(GuestImage(), options.vdev, options.driver, options.qemu,
-                         packed=options.packed, ports=options.ports, door=options.door)
+                         packed=options.packed, ports=options.ports, door=options.door,
+                         datapath=options.datapath)
     except TestError as error:
         sys.exit(f"cannot set up the guest: {error}")
     if reason := namespace_refused():

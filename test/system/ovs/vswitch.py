@@ -33,8 +33,8 @@ def namespace_refused():
 
 
 class Vswitch:
-    def __init__(self, name, driver, folder, preload=None):
-        """`preload` is what the daemon is started with, and what starts it: a path, or None."""
+    def __init__(self, name, driver, folder, variables):
+        """`variables` are in the environment of the daemon, and of what starts it."""
         self.name = f"ovs-{name}"
         self._driver = pathlib.Path(driver).resolve()
         self._taps = not namespace_refused()
@@ -43,7 +43,7 @@ class Vswitch:
         self._folder.mkdir()
         self._environment = {f"OVS_{kind}DIR": self._folder for kind in ("RUN", "LOG", "DB", "SYSCONF")}
         self._environment["RUNTIME_DIRECTORY"] = self._folder
-        self._preload = preload
+        self._variables = variables
         self._counters = {}     # last seen
         self._starts = 0
         self._daemon = None
@@ -74,9 +74,8 @@ class Vswitch:
         self._starts += 1
         self._control = self._folder / f"vswitchd-{self._starts}.ctl"
         # EAL takes a bare name from there even if a folder above is world-writable.
-        environment = {**self._environment, "LD_LIBRARY_PATH": self._driver.parent}
-        if self._preload:
-            environment["LD_PRELOAD"] = self._preload
+        environment = {**self._environment, "LD_LIBRARY_PATH": self._driver.parent,
+                       **self._variables}
         command = ["unshare", "--net", DAEMON] if self._taps else [DAEMON, "--enable-dummy"]
         self._daemon = Process(
             self.name, [*command, f"unix:{self._folder}/db.sock",
@@ -101,7 +100,13 @@ class Vswitch:
             self._add_port(name, "dpdkvhostuserclient", vhost_server_path=socket)
         else:
             self._add_port(name, "dpdkvhostuser")
-            socket.symlink_to(self._folder / name)
+            if not socket.is_symlink():
+                socket.symlink_to(self._folder / name)
+            socket = self._folder / name
+        log = (self._logs / f"{self.name}-{self._starts}.log").read_text(errors="replace")
+        served = f"dirtylog: {socket}: packets take dirtylog's datapath" in log
+        if served != ("LD_PRELOAD" in self._variables):
+            raise TestError(f"{self.name}: port {name}: dirtylog serves it: {served}")
 
     def _add_port(self, name, kind, **options):
         self.vsctl("add-port", BRIDGE, name, "--", "set", "Interface", name, f"type={kind}",
@@ -118,11 +123,6 @@ class Vswitch:
     def interface(self, name, column):
         """A column of table Interface, as ovs-vsctl shows it."""
         return self.vsctl("get", "Interface", name, column).strip()
-
-    def log(self):
-        """What the daemon has written since it was started last."""
-        path = self._logs / f"{self.name}-{self._starts}.log"
-        return path.read_text(errors="replace")
 
     def counters(self, name):
         """Packets (received from, sent to) the port's front-end."""

@@ -40,10 +40,12 @@ def arguments():
                         help="pages of both processes; auto: huge ones when enough are free")
     parser.add_argument("--preload", metavar="LIBRARIES",
                         help="LD_PRELOAD of the back-end: the sanitizers' runtimes for a driver "
-                             "that was built with them")
+                             "that was built with them, or the door before librte_vhost")
     parser.add_argument("--list", action="store_true", help="name the tests and end")
     parser.add_argument("--only", metavar="NAME", action="append",
                         help="only tests whose name contains NAME; may be given again")
+    parser.add_argument("--without", metavar="NAME", action="append", default=[],
+                        help="leave out tests whose name contains NAME; may be given again")
     options = parser.parse_args()
     options.rings = options.rings.split(",")
     if not set(options.rings) <= {"split", "packed"}:
@@ -88,6 +90,7 @@ def main():
         tests = [test for test in tests if any(part in test[0] for part in options.only)]
         if not tests:
             sys.exit(f"no test is named like {' or '.join(options.only)}: see --list")
+    tests = [test for test in tests if not any(part in test[0] for part in options.without)]
     if options.list:
         print("\n".join(name for name, _ in tests))
         return 0

@@ -460,6 +460,52 @@ counts_by_stocks_names(void **state)
 	close_socket();
 }
 
+/* Whether the guest kicks for the next packet that it sends. */
+static bool
+wants_kick(struct frontend *frontend, uint64_t features)
+{
+	struct ring_writer *ring = &frontend->rings[1];
+	uint16_t before = ring->next_avail;
+
+	port_offer_packet(frontend, 0, 1);
+	return ring_wants_kick(ring, before, (features & FRONTEND_F_EVENT_IDX) != 0);
+}
+
+/* Who sleeps on kicks gets them also after the ring has started anew. */
+static void
+keeps_asking_for_kicks(void **state)
+{
+	static const uint64_t features[] = { MODERN, MODERN | FRONTEND_F_EVENT_IDX };
+	struct vring_used_elem used;
+	struct rte_mbuf *pkt;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < RTE_DIM(features); i++) {
+		struct frontend frontend;
+
+		open_socket(0);
+		connect_guest(&frontend, features[i], 10);
+		assert_true(port_from_guest(&port, &frontend, 0, 0, 30));
+		assert_false(wants_kick(&frontend, features[i]));
+		assert_int_equal(api->enable_guest_notification(seen.vid, 1, 1), 0);
+		assert_int_equal(receive((void *)1, &pkt, 1), 1);
+		rte_pktmbuf_free(pkt);
+		assert_true(ring_take_used(&frontend.rings[1], &used));
+		assert_int_equal(api->enable_guest_notification(seen.vid, 1, 1), 0);
+		assert_true(wants_kick(&frontend, features[i]));
+		assert_int_equal(receive((void *)1, &pkt, 1), 1);
+		rte_pktmbuf_free(pkt);
+		assert_true(ring_take_used(&frontend.rings[1], &used));
+		assert_int_equal(frontend_stop_ring(&frontend, 1), frontend.rings[1].next_avail);
+		assert_int_equal(frontend_start_ring(&frontend, 1), ANSWER_OK);
+		assert_true(frontend_settle(&frontend));
+		assert_true(wants_kick(&frontend, features[i]));
+		leave(&frontend);
+		close_socket();
+	}
+}
+
 #define PRODUCED 20000U
 
 static void *
@@ -556,6 +602,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(calls_the_applications_handlers),
 		cmocka_unit_test(marks_for_the_application),
 		cmocka_unit_test(counts_by_stocks_names),
+		cmocka_unit_test(keeps_asking_for_kicks),
 		cmocka_unit_test(takes_two_producers),
 		cmocka_unit_test(offers_what_stock_offers),
 		cmocka_unit_test(falls_back),

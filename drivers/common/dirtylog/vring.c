@@ -18,6 +18,7 @@
 #include "crash_recovery.h"
 #include "datapath/call.h"
 #include "datapath/diag.h"
+#include "datapath/notify.h"
 #include "datapath/offload.h"
 #include "datapath/packed.h"
 #include "datapath/rarp.h"
@@ -108,7 +109,8 @@ open_marked(const struct vnet_vring *vring, const struct vnet_device *device)
 {
 	struct vnet_queue *queue = vring->queue;
 	const void *ring = queue->packed ? (void *)queue->packed_desc : (void *)queue->used;
-	uint64_t reported = vring->ring.log_guest_addr, gpa;
+	uint64_t reported = vring->ring.log_guest_addr, gpa, said = 0;
+	int ret;
 
 	if (dirtylog_memory_gpa(queue->mem, ring, &gpa) < 0)
 		return -EFAULT;
@@ -117,8 +119,15 @@ open_marked(const struct vnet_vring *vring, const struct vnet_device *device)
 	queue->used_bitmap = dirtylog_find(device->dl, gpa, &queue->used_offset);
 	if (queue->used_bitmap == NULL)
 		return -EFAULT;
-	return queue->packed ? open_packed(queue, device->dl, gpa, reported) :
-			       dirtylog_open(device->dl, &queue->marker, gpa);
+	/* Before bursts begin; a packed ring's event area is marked in any case. */
+	if (queue->keep_kicks)
+		said = vnet_notify_say(queue);
+	if (queue->packed)
+		return open_packed(queue, device->dl, gpa, reported);
+	ret = dirtylog_open(device->dl, &queue->marker, gpa);
+	if (ret == 0 && queue->keep_kicks)
+		dirtylog_mark_gpa(device->dl, gpa + said, sizeof(uint16_t));
+	return ret;
 }
 
 /*

@@ -153,6 +153,7 @@ door_enable_guest_notification(int vid, uint16_t vring, int enable)
 	if (!is_served(device, queue))
 		return -1;
 	rte_spinlock_lock(&queue->lock);
+	queue->queue.keep_kicks = enable != 0;
 	vnet_notify_enable_kicks(&queue->queue, enable != 0);
 	rte_spinlock_unlock(&queue->lock);
 	return 0;

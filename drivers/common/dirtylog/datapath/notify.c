@@ -25,38 +25,29 @@ waiting(const struct vnet_queue *queue)
 	return (uint16_t)(queue->size - place.left);
 }
 
-/*
- * Inside a burst: write a word that tells the guest about kicks. It is guest
- * memory like any other: marked after the write.
- */
-static void
-write_used_word(struct vnet_queue *queue, uint16_t *word, uint16_t value)
+/* The word of a split ring that tells the guest about kicks, or NULL: nothing to be said. */
+static uint16_t *
+say_split(struct vnet_queue *queue, bool on)
 {
-	__atomic_store_n(word, value, __ATOMIC_RELAXED);
-	if (queue->marker.logging)
-		dirtylog_mark(&queue->marker, queue->used_bitmap,
-				queue->used_offset +
-						(uint64_t)((uint8_t *)word -
-								(uint8_t *)queue->used),
-				sizeof(*word));
-}
+	uint16_t *word = &queue->used->flags;
+	uint16_t value = on ? 0 : VRING_USED_F_NO_NOTIFY;
 
-static void
-enable_split_kicks(struct vnet_queue *queue, bool on)
-{
 	/* With EVENT_IDX there is no off; the event is passed once and then far away. */
-	if (!queue->event_idx)
-		write_used_word(queue, &queue->used->flags, on ? 0 : VRING_USED_F_NO_NOTIFY);
-	else if (on)
-		write_used_word(queue, vnet_avail_event(queue), queue->next_avail);
+	if (queue->event_idx && !on)
+		return NULL;
+	if (queue->event_idx) {
+		word = vnet_avail_event(queue);
+		value = queue->next_avail;
+	}
+	__atomic_store_n(word, value, __ATOMIC_RELAXED);
+	return word;
 }
 
 static void
-enable_packed_kicks(struct vnet_queue *queue, bool on)
+say_packed(struct vnet_queue *queue, bool on)
 {
 	struct vring_packed_desc_event *event = queue->device_event;
 	uint16_t flags = VRING_PACKED_EVENT_FLAG_DISABLE;
-	unsigned int i;
 
 	if (on && queue->event_idx) {
 		__atomic_store_n(&event->off_wrap, queue->next_avail, __ATOMIC_RELAXED);
@@ -66,10 +57,45 @@ enable_packed_kicks(struct vnet_queue *queue, bool on)
 	}
 	/* Release: orders the store of the place before that of the flag that names it. */
 	__atomic_store_n(&event->flags, flags, __ATOMIC_RELEASE);
+}
+
+uint64_t
+vnet_notify_say(struct vnet_queue *queue)
+{
+	const uint16_t *word;
+
+	if (queue->packed) {
+		say_packed(queue, queue->keep_kicks);
+		return 0;
+	}
+	word = say_split(queue, queue->keep_kicks);
+	return word == NULL ? 0 : (uint64_t)((const uint8_t *)word - (uint8_t *)queue->used);
+}
+
+/* Inside a burst. What is written is guest memory like any other: marked after the write. */
+static void
+enable_split_kicks(struct vnet_queue *queue, bool on)
+{
+	const uint16_t *word = say_split(queue, on);
+
+	if (word != NULL && queue->marker.logging)
+		dirtylog_mark(&queue->marker, queue->used_bitmap,
+				queue->used_offset +
+						(uint64_t)((const uint8_t *)word -
+								(uint8_t *)queue->used),
+				sizeof(*word));
+}
+
+static void
+enable_packed_kicks(struct vnet_queue *queue, bool on)
+{
+	unsigned int i;
+
+	say_packed(queue, on);
 	for (i = 0; i < RTE_DIM(queue->event) && queue->marker.logging; i++)
 		if (queue->event[i].bitmap != NULL)
 			dirtylog_mark(&queue->marker, queue->event[i].bitmap,
-					queue->event[i].offset, sizeof(*event));
+					queue->event[i].offset, sizeof(*queue->device_event));
 }
 
 int

@@ -153,6 +153,7 @@ struct vnet_queue {
 	uint16_t mbuf_port;               /* rte_mbuf.port of received packets */
 	uint16_t vring;                   /* index of the virtqueue in the device */
 	struct vnet_fault_log *fault_log; /* NULL: faults are counted only */
+	bool keep_kicks; /* the guest is to kick also when the queue is opened anew */
 	struct vnet_rx_config rx_config;
 	struct vnet_queue_stats stats;
 	struct dirtylog_marker_stats marks_past; /* the marker's, of former connections */

@@ -24,6 +24,7 @@
 #include "ring/ram.h"
 #include "ring/ring_rig.h"
 #include "rxtx.h"
+#include "shm.h"
 #include "vring.h"
 
 #define LOG_CANARY 0xa5

@@ -716,6 +716,7 @@ check_holds(const struct process_holds *before)
 		if (tries > 100)
 			usleep(1000);
 	}
+	process_explain();
 	FUZZ_FAIL("%ld descriptors, %ld mappings and %ld kB of huge pages are left of a connection",
 			after.descriptors - before->descriptors, after.mappings - before->mappings,
 			after.huge_pages - before->huge_pages);
@@ -786,9 +787,9 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	eal_start("fuzz_messages");
 	atexit(eal_stop);
 	process_init();
-	/* librte_vhost says a lot, and what it says is not ours. */
+	/* librte_vhost says a lot. */
 	rte_log_set_level_pattern("lib.vhost*",
-			getenv("FUZZ_LOG") != NULL ? RTE_LOG_INFO : RTE_LOG_EMERG);
+			getenv("FUZZ_LOG") != NULL ? RTE_LOG_INFO : RTE_LOG_ERR);
 	files_init();
 	ports_init();
 	for (i = 0; i < NB_SLOTS; i++)

@@ -65,19 +65,60 @@ mremap(void *addr, size_t old_len, size_t new_len, int flags, ...)
 	return ret;
 }
 
+/* The end of what was logged, round and round. */
+#define TEXT_LEN 8192
+static struct {
+	char text[TEXT_LEN];
+	size_t end;
+} last;
+
+static void
+keep(const char *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		last.text[last.end++ % TEXT_LEN] = text[i];
+}
+
+/* One line at a time comes here. */
 static ssize_t
-count_lines(void *cookie, const char *text, size_t len)
+take_lines(void *cookie, const char *text, size_t len)
 {
 	size_t i;
 
 	(void)cookie;
-	/* Those of librte_vhost are shown too then, and are not ours to count. */
 	if (getenv("FUZZ_LOG") != NULL)
-		return (ssize_t)fwrite(text, 1, len, stderr);
+		fwrite(text, 1, len, stderr);
+	keep(text, len);
+	/* Those of librte_vhost are not ours to count. */
+	if (len >= 6 && memcmp(text, "VHOST_", 6) == 0)
+		return (ssize_t)len;
 	for (i = 0; i < len; i++)
 		if (text[i] == '\n')
 			__atomic_fetch_add(&log_lines, 1, __ATOMIC_RELAXED);
 	return (ssize_t)len;
+}
+
+void
+process_explain(void)
+{
+	size_t i = last.end > TEXT_LEN ? last.end - TEXT_LEN : 0;
+	char path[32], kind[256];
+	int fd;
+
+	fputs("what was logged last:\n", stderr);
+	for (; i < last.end; i++)
+		fputc(last.text[i % TEXT_LEN], stderr);
+	fputs("descriptors:\n", stderr);
+	for (fd = 0; fd < 1024; fd++) {
+		ssize_t len;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		len = readlink(path, kind, sizeof(kind) - 1);
+		if (len > 0)
+			fprintf(stderr, "%d %.*s\n", fd, (int)len, kind);
+	}
 }
 
 /* A line of /proc/self/status; -1: it has none such. */
@@ -118,7 +159,7 @@ count_descriptors(void)
 void
 process_init(void)
 {
-	static const cookie_io_functions_t functions = { .write = count_lines };
+	static const cookie_io_functions_t functions = { .write = take_lines };
 	FILE *stream = fopencookie(NULL, "w", functions);
 
 	FUZZ_CHECK(stream != NULL, "no stream");

@@ -13,11 +13,15 @@ struct process_holds {
 	long huge_pages; /* kB */
 };
 
-/* From now on log lines are counted and not shown, unless FUZZ_LOG is set. */
+/* From now on log lines are counted, and shown only if FUZZ_LOG is set. */
 void process_init(void);
 
 struct process_holds process_holds(void);
 
+/* Those of the driver and the library. */
 uint64_t process_log_lines(void);
+
+/* For a finding: what was logged last, and which descriptors there are. */
+void process_explain(void);
 
 #endif /* FUZZ_PROCESS_H */

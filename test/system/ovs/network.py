@@ -30,11 +30,12 @@ class OvsTools(Tools):
 class Network(Lab):
     """Guests are a, b, c ...; so are the ports that their NICs are on."""
 
-    def vswitch(self, name):
+    def vswitch(self, name, stock=False):
+        """With the door that the command line chose, or without it."""
         door = {}
-        if self.tools.door:
+        if self.tools.door and not stock:
             door["LD_PRELOAD"] = self.tools.door
-        if self.tools.datapath:
+        if self.tools.datapath and not stock:
             door["DIRTYLOG_VHOST_DATAPATH"] = pathlib.Path(self.tools.datapath).resolve()
         vswitch = self._keep(Vswitch(name, self.tools.driver, self.folder, door))
         vswitch.configure()

@@ -49,6 +49,39 @@ def migrate(lab):
     return f"{verdict.text()}; {during} pings answered while it migrated"
 
 
+def hosts(lab):
+    """a guest migrates from an OVS without the door to one with it, and back to one without"""
+    if not lab.tools.door:
+        raise Skip("OVS's own ports and the door are not what is tested")
+    stock, door = lab.vswitch("one", stock=True), lab.vswitch("two")
+    lab.link(stock, door)
+    lab.guest_port(stock, "a")
+    resident = lab.vm("a", _guest(1, 2), "vhost", chardev=lab.chardev)
+    port = lab.guest_port(stock, "b")
+    guest = lab.vm("b", _guest(2, 1), "vhost", chardev=lab.chardev)
+    _run(resident, guest)
+    texts = []
+    for name, vswitch in (("c", door), ("d", stock)):
+        target_port = lab.guest_port(vswitch, name)
+        target = lab.vm(name, _guest(2, 1), "vhost", incoming=True, chardev=lab.chardev)
+        migration = lab.migration(guest, port, name, target)
+        migration.start()
+        migration.run_rounds()
+        migration.finish()
+        verdict = migration.verdict()
+        lab.verdicts.append(verdict)
+        # What librte_vhost loses with packed rings is told, and is no fault of the door.
+        if vswitch is stock or not lab.tools.packed:
+            check(verdict)
+        texts.append(f"to the OVS {'with' if vswitch is door else 'without'} the door: {verdict.text()}")
+        guest.stop()
+        target.run()
+        _resumed(resident, target)
+        guest, port = target, target_port
+    _end((resident, guest), (door, stock))
+    return "; ".join(texts)
+
+
 def ports(lab):
     """two queue pairs each; statistics; a port is deleted and added again under a running guest"""
     vswitch = lab.vswitch("one")
@@ -86,7 +119,7 @@ def restart(lab):
     return "after SIGKILL and after an orderly end, pings, files and frames went on"
 
 
-SCENARIOS = {each.__name__: each for each in (migrate, ports, restart)}
+SCENARIOS = {each.__name__: each for each in (migrate, hosts, ports, restart)}
 
 
 def _guest(host, peer, queues=1):

@@ -56,6 +56,8 @@ bad_arguments_are_refused(void **state)
 		{ "iface=/tmp/a,log-placement=remote", "log-placement=remote" },
 		{ "iface=/tmp/a,log-drain-us=0", "log-drain-us=0" },
 		{ "iface=/tmp/a,log-drain-us=1000001", "log-drain-us=1000001" },
+		{ "iface=/tmp/a,max-memory=0", "max-memory=0" },
+		{ "iface=/tmp/a,max-memory=268435457", "max-memory=268435457" },
 		{ "iface=/tmp/a,bogus=1", "bad arguments" },
 		{ "iface=/tmp/a,bogus=1", "legacy-ol-flags=<0|1>" },
 		{ long_path, "107" },
@@ -94,6 +96,29 @@ arguments_of_net_vhost(void **state)
 			"postcopy-support=0,tso=1,linear-buffer=1,ext-buffer=1,legacy-ol-flags=1");
 	assert_true(port_exchange(&port, &frontend, 0, 0, 40));
 	disconnect_port(&port, &frontend);
+}
+
+/* The front-end's guest has 6 MiB. */
+static void
+memory_has_a_limit(void **state)
+{
+	static struct frontend frontend;
+	struct port_rig port;
+
+	(void)state;
+	connect_port(&port, &frontend, MODERN, 1, ",max-memory=6");
+	assert_true(port_exchange(&port, &frontend, 0, 0, 40));
+	disconnect_port(&port, &frontend);
+
+	port_create(&port, 0, 1, ",max-memory=5");
+	frontend_create(&frontend, MODERN, 256, 2, 0);
+	assert_true(frontend_connect(&frontend, port.path));
+	assert_int_equal(frontend_hello(&frontend), ANSWER_OK);
+	assert_int_equal(frontend_set_memory(&frontend), ANSWER_REFUSED);
+	port_xstat_is(port.id, "log_refused_regions", 1);
+	frontend_disconnect(&frontend);
+	frontend_destroy(&frontend);
+	port_destroy(&port);
 }
 
 static uint64_t
@@ -179,6 +204,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bad_arguments_are_refused),
 		cmocka_unit_test(arguments_of_net_vhost),
+		cmocka_unit_test(memory_has_a_limit),
 		cmocka_unit_test(postcopy_is_offered_if_wanted),
 		cmocka_unit_test(offers_what_it_can),
 	};

@@ -12,6 +12,7 @@
 
 /* A second is more than any downtime that one would accept. */
 #define MAX_DRAIN_US 1000000
+#define MAX_MEMORY_MIB 268435456 /* 256 TiB */
 
 /* One argument; `take` gets this with the port. */
 struct argument {
@@ -125,6 +126,19 @@ take_drain(struct eth_dirtylog_port *port, const struct argument *argument, cons
 	return 0;
 }
 
+/* In MiB. */
+static int
+take_max_memory(struct eth_dirtylog_port *port, const struct argument *argument, const char *value)
+{
+	long number = parse_number(value, 1, MAX_MEMORY_MIB);
+
+	if (number < 0)
+		return refuse(argument, value,
+				"must be a number from 1 to " RTE_STR(MAX_MEMORY_MIB));
+	port->log_options.max_memory = (uint64_t)number << 20;
+	return 0;
+}
+
 /* doc/devargs.md says what they mean. */
 #define ARGUMENTS(A) \
 	A("iface", "<path>", take_iface, iface) \
@@ -137,7 +151,8 @@ take_drain(struct eth_dirtylog_port *port, const struct argument *argument, cons
 	A("ext-buffer", "<0|1>", take_switch, ext_buffers) \
 	A("legacy-ol-flags", "<0|1>", take_switch, legacy_ol_flags) \
 	A("log-placement", "<auto|direct|staged>", take_placement, log_options) \
-	A("log-drain-us", "<1-1000000>", take_drain, log_options)
+	A("log-drain-us", "<1-1000000>", take_drain, log_options) \
+	A("max-memory", "<1-268435456>", take_max_memory, log_options)
 
 #define AS_ROW(name, values, take, field) \
 	{ name, values, take, offsetof(struct eth_dirtylog_port, field) },

@@ -30,12 +30,18 @@ name_lcores(char *text, size_t len)
 void
 eal_start(const char *program)
 {
-	char name[64], prefix[64], lcores[256];
+	eal_start_with(program, "64");
+}
+
+void
+eal_start_with(const char *program, const char *megabytes)
+{
+	char name[64], prefix[64], lcores[256], memory[16];
 	char *args[] = {
 		name,
 		"--no-huge",
 		"-m",
-		"64",
+		memory,
 		"--no-pci",
 		"--no-telemetry",
 		"--no-shconf",
@@ -53,6 +59,7 @@ eal_start(const char *program)
 	};
 
 	snprintf(name, sizeof(name), "%s", program);
+	snprintf(memory, sizeof(memory), "%s", megabytes);
 	name_lcores(lcores, sizeof(lcores));
 	snprintf(prefix, sizeof(prefix), "dirtylog-%s-%d", program, (int)getpid());
 	/* What the driver says goes to stderr at once, not into a buffer. */

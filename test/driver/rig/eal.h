@@ -11,6 +11,9 @@
 /* Start it, once per program; ends the program with a message if it fails. */
 void eal_start(const char *program);
 
+/* With so many megabytes, in digits, where that is not enough. */
+void eal_start_with(const char *program, const char *megabytes);
+
 void eal_stop(void);
 
 #endif /* EAL_H */

@@ -796,8 +796,6 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	for (i = 0; i < NB_SLOTS; i++)
 		slots[i].sock = -1;
 	start_bystander();
-	ask_bystander();
-	at_first = process_holds();
 	return 0;
 }
 
@@ -805,7 +803,12 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { .at = data, .end = data + size };
+	static bool begun;
 
+	/* Not before: libFuzzer may open a file of its own. */
+	if (!begun)
+		at_first = process_holds();
+	begun = true;
 	run(&in);
 	return 0;
 }

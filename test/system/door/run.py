@@ -3,7 +3,8 @@
 """The door before librte_vhost, preloaded into Debian's testpmd with stock net_vhost.
 
 It serves the port, or leaves it to librte_vhost with one line that says why; whatever is wrong
-with its files, the program starts.
+with its files, the program starts. And the benchmark's guest migrates through it, in the ways of
+QEMU and of Cloud Hypervisor; all of its memory is compared.
 """
 
 import argparse
@@ -13,8 +14,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
-BUILT = pathlib.Path(__file__).resolve().parents[3] / "build/drivers/vhost/dirtylog"
+BUILD = pathlib.Path(__file__).resolve().parents[3] / "build"
+BUILT = BUILD / "drivers/vhost/dirtylog"
+BENCH = BUILD / "app/bench/dirtylog-bench"
 STUB = "libdirtylog_vhost.so"
 SERVES = "packets take dirtylog's datapath"
 SECONDS = 60
@@ -45,15 +49,42 @@ class Door:
             raise Failed(f"{command[0]} ended with {done.returncode}:\n{text}")
         return text
 
+    def command(self, more=""):
+        """testpmd with a port of stock net_vhost."""
+        return ["dpdk-testpmd", "-l", "0,1", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
+                "--file-prefix", self.folder.name,
+                "--vdev", f"net_vhost0,iface={self.folder}/vhost{more}", "--", "-i",
+                "--total-num-mbufs=4096", "--forward-mode=macswap", "--auto-start"]
+
     def testpmd(self, more="", **environment):
-        """What it said, with a port of stock net_vhost; that it has come up is checked."""
-        text = self.run("dpdk-testpmd", "-l", "0,1", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
-                        "--file-prefix", self.folder.name,
-                        "--vdev", f"net_vhost0,iface={self.folder}/vhost{more}", "--", "-i",
-                        "--total-num-mbufs=2048", words=b"quit\n", **environment)
+        """What it said; that it has come up is checked."""
+        text = self.run(*self.command(more), words=b"quit\n", **environment)
         if "testpmd>" not in text:
             raise Failed(f"testpmd has not come up:\n{text}")
         return text
+
+    def migrate(self, *options, **environment):
+        """A guest's migrations on that port: the benchmark's exit status, and what it said."""
+        testpmd = subprocess.Popen(self.command(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, cwd=self.folder,
+                                   env={**os.environ, "LD_PRELOAD": str(self.stub), **environment})
+        try:
+            deadline = time.monotonic() + SECONDS
+            while not (self.folder / "vhost").exists():
+                if time.monotonic() > deadline or testpmd.poll() is not None:
+                    raise Failed("testpmd makes no socket")
+                time.sleep(0.1)
+            done = subprocess.run([BENCH, "--socket", self.folder / "vhost", "--quiet", "--timeout", "20",
+                                   "--mergeable", "--direction", "both", *options],
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS,
+                                  check=False)
+            testpmd.communicate(b"quit\n", timeout=SECONDS)
+        finally:
+            testpmd.kill()
+            testpmd.wait()
+        if testpmd.returncode != 0:
+            raise Failed(f"testpmd ended with {testpmd.returncode}")
+        return done.returncode, done.stdout.decode(errors="replace")
 
 
 def expect(text, *words):
@@ -108,8 +139,28 @@ def is_not_noticed(door):
         raise Failed(text)
 
 
+def guests_migrate(door):
+    """With logs as QEMU and Cloud Hypervisor send them, in either kind of rings."""
+    door.install()
+    for ring in ("split", "packed"):
+        for way in (["never"], ["qemu"], ["ch", "--log-reply", "16"]):
+            status, text = door.migrate("--ring", ring, "--log-swap", *way)
+            if status != 0:
+                raise Failed(f"{ring}, logs {way}: {text}")
+
+
+def guests_need_it(door):
+    """The negative control: librte_vhost's own datapath does not do that."""
+    door.install()
+    status, text = door.migrate("--ring", "packed", "--log-swap", "ch", "--log-reply", "16",
+                                DIRTYLOG_VHOST="off")
+    if status == 0:
+        raise Failed(f"librte_vhost's own datapath answers as Cloud Hypervisor wants: {text}")
+
+
 TESTS = (serves, is_switched_off, leaves_excepted_sockets, leaves_a_viommu, has_no_datapath,
-         has_a_broken_datapath, has_another_file_for_a_datapath, is_told_a_path, is_not_noticed)
+         has_a_broken_datapath, has_another_file_for_a_datapath, is_told_a_path, is_not_noticed,
+         guests_migrate, guests_need_it)
 
 
 def main():

@@ -356,6 +356,36 @@ comes_again(void **state)
 	}
 }
 
+static int
+refuse_connection(int vid)
+{
+	new_connection(vid);
+	return -1;
+}
+
+/* The application does not want a connection: nothing of it is left at its vid. */
+static void
+forgets_a_refused_connection(void **state)
+{
+	struct rte_vhost_device_ops refusing = ops;
+	struct frontend frontend;
+	unsigned int i;
+
+	(void)state;
+	refusing.new_connection = refuse_connection;
+	open_socket(0);
+	assert_int_equal(api->driver_callback_register(port.path, &refusing), 0);
+	frontend_create(&frontend, MODERN, 256, 2, 0);
+	assert_true(frontend_connect(&frontend, port.path));
+	assert_true(reaches(&seen.connections, 1));
+	assert_int_equal(frontend_hello(&frontend), ANSWER_CLOSED);
+	for (i = 0; i < WAIT_SECONDS * 1000 && door_device_of(seen.vid) != NULL; i++)
+		usleep(1000);
+	assert_null(door_device_of(seen.vid));
+	leave(&frontend);
+	close_socket();
+}
+
 static enum rte_vhost_msg_result
 pre_msg_handle(int vid, void *msg)
 {
@@ -638,6 +668,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(passes_packets),
 		cmocka_unit_test(serves_at_the_first_burst),
 		cmocka_unit_test(comes_again),
+		cmocka_unit_test(forgets_a_refused_connection),
 		cmocka_unit_test(calls_the_applications_handlers),
 		cmocka_unit_test(marks_for_the_application),
 		cmocka_unit_test(counts_by_stocks_names),

@@ -56,7 +56,9 @@ new_connection(int vid)
 	if (ops_of(vid)->new_connection == NULL)
 		return 0;
 	ret = ops_of(vid)->new_connection(vid);
-	/* librte_vhost calls destroy_connection() then. */
+	/* librte_vhost ends it without a destroy_connection(). */
+	if (ret < 0)
+		door_device_destroy(door_device_of(vid));
 	return ret;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,20 @@ parse_number(const char *value, long min, long max)
 			number;
 }
 
+/* A number from 1 to `max`, or -1 after saying so. */
+static long
+take_number(const struct argument *argument, const char *value, long max)
+{
+	long number = parse_number(value, 1, max);
+	char why[64];
+
+	if (number < 0) {
+		snprintf(why, sizeof(why), "must be a number from 1 to %ld", max);
+		refuse(argument, value, why);
+	}
+	return number;
+}
+
 static int
 take_iface(struct eth_dirtylog_port *port, const struct argument *argument, const char *value)
 {
@@ -56,11 +71,10 @@ take_iface(struct eth_dirtylog_port *port, const struct argument *argument, cons
 static int
 take_queues(struct eth_dirtylog_port *port, const struct argument *argument, const char *value)
 {
-	long number = parse_number(value, 1, VNET_MAX_QUEUE_PAIRS);
+	long number = take_number(argument, value, VNET_MAX_QUEUE_PAIRS);
 
 	if (number < 0)
-		return refuse(argument, value,
-				"must be a number from 1 to " RTE_STR(VNET_MAX_QUEUE_PAIRS));
+		return -EINVAL;
 	port->nb_queue_pairs = (uint16_t)number;
 	return 0;
 }
@@ -118,10 +132,10 @@ take_placement(struct eth_dirtylog_port *port, const struct argument *argument, 
 static int
 take_drain(struct eth_dirtylog_port *port, const struct argument *argument, const char *value)
 {
-	long number = parse_number(value, 1, MAX_DRAIN_US);
+	long number = take_number(argument, value, MAX_DRAIN_US);
 
 	if (number < 0)
-		return refuse(argument, value, "must be a number from 1 to " RTE_STR(MAX_DRAIN_US));
+		return -EINVAL;
 	port->log_options.drain_us = (uint32_t)number;
 	return 0;
 }
@@ -130,11 +144,10 @@ take_drain(struct eth_dirtylog_port *port, const struct argument *argument, cons
 static int
 take_max_memory(struct eth_dirtylog_port *port, const struct argument *argument, const char *value)
 {
-	long number = parse_number(value, 1, MAX_MEMORY_MIB);
+	long number = take_number(argument, value, MAX_MEMORY_MIB);
 
 	if (number < 0)
-		return refuse(argument, value,
-				"must be a number from 1 to " RTE_STR(MAX_MEMORY_MIB));
+		return -EINVAL;
 	port->log_options.max_memory = (uint64_t)number << 20;
 	return 0;
 }

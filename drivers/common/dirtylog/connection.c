@@ -216,7 +216,7 @@ on_pre_msg_handle(void *ctx, void *msg)
 
 	if (connection->config.ops->pre_msg_handle == NULL)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
-	return connection->config.ops->pre_msg_handle(connection->config.ctx, connection, msg);
+	return connection->config.ops->pre_msg_handle(connection->config.ctx, msg);
 }
 
 static enum rte_vhost_msg_result
@@ -226,7 +226,7 @@ on_post_msg_handle(void *ctx, void *msg)
 
 	if (connection->config.ops->post_msg_handle == NULL)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
-	return connection->config.ops->post_msg_handle(connection->config.ctx, connection, msg);
+	return connection->config.ops->post_msg_handle(connection->config.ctx, msg);
 }
 
 static const struct dirtylog_vhost_ops vhost_ops = {

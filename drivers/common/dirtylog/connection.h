@@ -38,10 +38,8 @@ struct vnet_connection_ops {
 	/* Virtqueues became ready, or are not any more: see vnet_connection_is_ready(). */
 	void (*vring_state)(void *ctx, struct vnet_connection *connection);
 	/* Extern message handlers of an application's: see struct dirtylog_vhost_ops. */
-	enum rte_vhost_msg_result (*pre_msg_handle)(void *ctx, struct vnet_connection *connection,
-			void *msg);
-	enum rte_vhost_msg_result (*post_msg_handle)(void *ctx, struct vnet_connection *connection,
-			void *msg);
+	enum rte_vhost_msg_result (*pre_msg_handle)(void *ctx, void *msg);
+	enum rte_vhost_msg_result (*post_msg_handle)(void *ctx, void *msg);
 };
 
 /* How a connection is served. */

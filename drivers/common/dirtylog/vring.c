@@ -109,7 +109,7 @@ open_marked(const struct vnet_vring *vring, const struct vnet_device *device)
 {
 	struct vnet_queue *queue = vring->queue;
 	const void *ring = queue->packed ? (void *)queue->packed_desc : (void *)queue->used;
-	uint64_t reported = vring->ring.log_guest_addr, gpa, said = 0;
+	uint64_t reported = vring->ring.log_guest_addr, gpa, asked = 0;
 	int ret;
 
 	if (dirtylog_memory_gpa(queue->mem, ring, &gpa) < 0)
@@ -121,12 +121,12 @@ open_marked(const struct vnet_vring *vring, const struct vnet_device *device)
 		return -EFAULT;
 	/* Before bursts begin; a packed ring's event area is marked in any case. */
 	if (queue->keep_kicks)
-		said = vnet_notify_say(queue);
+		asked = vnet_notify_ask(queue);
 	if (queue->packed)
 		return open_packed(queue, device->dl, gpa, reported);
 	ret = dirtylog_open(device->dl, &queue->marker, gpa);
 	if (ret == 0 && queue->keep_kicks)
-		dirtylog_mark_gpa(device->dl, gpa + said, sizeof(uint16_t));
+		dirtylog_mark_gpa(device->dl, gpa + asked, sizeof(uint16_t));
 	return ret;
 }
 

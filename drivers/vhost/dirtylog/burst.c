@@ -10,14 +10,6 @@
 #include "device.h"
 #include "vring.h"
 
-static const struct vhost_api *stock;
-
-void
-door_burst_init(const struct vhost_api *functions)
-{
-	stock = functions;
-}
-
 /* Whether a burst may be made of it; the first one has it served. */
 static inline bool
 is_served(struct door_device *device, struct door_queue *queue)
@@ -49,7 +41,7 @@ door_enqueue_burst(int vid, uint16_t vring, struct rte_mbuf **pkts, uint16_t cou
 	uint16_t done;
 
 	if (unlikely(device == NULL))
-		return stock->enqueue_burst(vid, vring, pkts, count);
+		return door_stock->enqueue_burst(vid, vring, pkts, count);
 	queue = door_queue_of(device, vring);
 	if (unlikely(!vnet_vring_is_guest_rx(vring) || !is_served(device, queue)))
 		return 0;
@@ -89,7 +81,7 @@ door_dequeue_burst(int vid, uint16_t vring, struct rte_mempool *pool, struct rte
 	uint16_t done = 0;
 
 	if (unlikely(device == NULL))
-		return stock->dequeue_burst(vid, vring, pool, pkts, count);
+		return door_stock->dequeue_burst(vid, vring, pool, pkts, count);
 	queue = door_queue_of(device, vring);
 	if (unlikely(vnet_vring_is_guest_rx(vring) || !is_served(device, queue)))
 		return 0;
@@ -124,7 +116,7 @@ door_rx_queue_count(int vid, uint16_t vring)
 	struct door_device *device = door_device_of(vid);
 
 	if (device == NULL)
-		return stock->rx_queue_count(vid, vring);
+		return door_stock->rx_queue_count(vid, vring);
 	return vnet_vring_is_guest_rx(vring) ? 0 : waiting(device, vring);
 }
 
@@ -133,7 +125,7 @@ door_avail_entries(int vid, uint16_t vring)
 {
 	struct door_device *device = door_device_of(vid);
 
-	return device == NULL ? stock->avail_entries(vid, vring) : waiting(device, vring);
+	return device == NULL ? door_stock->avail_entries(vid, vring) : waiting(device, vring);
 }
 
 int
@@ -143,7 +135,7 @@ door_enable_guest_notification(int vid, uint16_t vring, int enable)
 	struct door_queue *queue;
 
 	if (device == NULL)
-		return stock->enable_guest_notification(vid, vring, enable);
+		return door_stock->enable_guest_notification(vid, vring, enable);
 	queue = door_queue_of(device, vring);
 	if (queue == NULL)
 		return -1;
@@ -168,7 +160,7 @@ door_get_monitor_addr(int vid, uint16_t vring, struct rte_vhost_power_monitor_co
 	int ret;
 
 	if (device == NULL)
-		return stock->get_monitor_addr(vid, vring, cond);
+		return door_stock->get_monitor_addr(vid, vring, cond);
 	queue = door_queue_of(device, vring);
 	if (!is_served(device, queue))
 		return -1;
@@ -205,5 +197,5 @@ door_get_vring_base(int vid, uint16_t vring, uint16_t *last_avail, uint16_t *las
 		}
 		rte_spinlock_unlock(&queue->lock);
 	}
-	return open ? 0 : stock->get_vring_base(vid, vring, last_avail, last_used);
+	return open ? 0 : door_stock->get_vring_base(vid, vring, last_avail, last_used);
 }

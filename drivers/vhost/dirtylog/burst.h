@@ -10,9 +10,6 @@
 
 #include "api.h"
 
-/* `stock` are librte_vhost's functions, for the devices that the door does not serve. */
-void door_burst_init(const struct vhost_api *stock);
-
 uint16_t door_enqueue_burst(int vid, uint16_t vring, struct rte_mbuf **pkts, uint16_t count);
 uint16_t door_dequeue_burst(int vid, uint16_t vring, struct rte_mempool *pool,
 		struct rte_mbuf **pkts, uint16_t count);

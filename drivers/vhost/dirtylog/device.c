@@ -12,11 +12,12 @@
 #include "vring.h"
 
 struct door_device *door_devices[DIRTYLOG_MAX_VIDS];
+const struct vhost_api *door_stock;
 
 /* ---- messages for the application's own handlers ---- */
 
 static enum rte_vhost_msg_result
-on_pre_msg_handle(void *ctx, struct vnet_connection *connection __rte_unused, void *msg)
+on_pre_msg_handle(void *ctx, void *msg)
 {
 	struct door_device *device = ctx;
 
@@ -26,7 +27,7 @@ on_pre_msg_handle(void *ctx, struct vnet_connection *connection __rte_unused, vo
 }
 
 static enum rte_vhost_msg_result
-on_post_msg_handle(void *ctx, struct vnet_connection *connection __rte_unused, void *msg)
+on_post_msg_handle(void *ctx, void *msg)
 {
 	struct door_device *device = ctx;
 

@@ -19,6 +19,7 @@
 #include <rte_common.h>
 #include <rte_spinlock.h>
 
+#include "api.h"
 #include "connection.h"
 #include "datapath/queue.h"
 #include "dirtylog_vhost.h"
@@ -46,6 +47,9 @@ struct door_device {
 };
 
 extern struct door_device *door_devices[DIRTYLOG_MAX_VIDS];
+
+/* librte_vhost's own functions, for what the door does not serve; since it is open. */
+extern const struct vhost_api *door_stock;
 
 /* The device that the door serves, or NULL: librte_vhost does. */
 static inline struct door_device *

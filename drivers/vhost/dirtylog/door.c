@@ -26,8 +26,6 @@ const char vnet_log_name[] = "dirtylog";
 
 RTE_LOG_REGISTER(vnet_logtype, lib.vhost.dirtylog, INFO)
 
-static const struct vhost_api *stock;
-
 /* ---- librte_vhost's callbacks ---- */
 
 /* The application's, of a connection; there may be none. */
@@ -128,7 +126,7 @@ static int
 driver_register(const char *path, uint64_t flags)
 {
 	int added = path == NULL ? -EINVAL : door_socket_add(path, flags);
-	int ret = stock->driver_register(path, flags);
+	int ret = door_stock->driver_register(path, flags);
 
 	if (ret < 0 && added == 0)
 		door_socket_remove(path);
@@ -139,7 +137,7 @@ static int
 driver_unregister(const char *path)
 {
 	/* First: it waits for the callbacks that run, and makes those of the end. */
-	int ret = stock->driver_unregister(path);
+	int ret = door_stock->driver_unregister(path);
 	struct door_socket *socket = ret < 0 ? NULL : door_socket_find(path);
 
 	if (socket == NULL)
@@ -160,7 +158,7 @@ driver_callback_register(const char *path, struct rte_vhost_device_ops const *co
 	/* Before the start nothing is called; after it librte_vhost has the door's. */
 	if (socket != NULL && socket->started && socket->why_stock == NULL)
 		return 0;
-	return stock->driver_callback_register(path, ops);
+	return door_stock->driver_callback_register(path, ops);
 }
 
 static int
@@ -170,15 +168,15 @@ driver_start(const char *path)
 	const char *why;
 
 	if (socket == NULL || socket->started)
-		return stock->driver_start(path);
+		return door_stock->driver_start(path);
 	why = door_socket_settle(socket);
-	if (why == NULL && stock->driver_callback_register(path, &device_ops) == 0)
+	if (why == NULL && door_stock->driver_callback_register(path, &device_ops) == 0)
 		VNET_DIAG(NOTICE, "%s: packets take dirtylog's datapath", path);
 	else if (!socket->left)
 		VNET_DIAG(NOTICE, "%s: packets take librte_vhost's own datapath, because %s", path,
 				why == NULL ? "it refuses callbacks" : why);
 	socket->started = true;
-	return stock->driver_start(path);
+	return door_stock->driver_start(path);
 }
 
 static int
@@ -186,7 +184,7 @@ driver_set_features(const char *path, uint64_t features)
 {
 	if (path != NULL)
 		door_socket_use_stock(path, "the application has features of its own");
-	return stock->driver_set_features(path, features);
+	return door_stock->driver_set_features(path, features);
 }
 
 static int
@@ -194,7 +192,7 @@ driver_attach_vdpa_device(const char *path, struct rte_vdpa_device *vdpa)
 {
 	if (path != NULL)
 		door_socket_use_stock(path, "a vDPA device is attached to it");
-	return stock->driver_attach_vdpa_device(path, vdpa);
+	return door_stock->driver_attach_vdpa_device(path, vdpa);
 }
 
 /* ---- what it says of a connection ---- */
@@ -206,7 +204,7 @@ extern_callback_register(int vid, struct rte_vhost_user_extern_ops const *const 
 
 	/* librte_vhost's place for handlers is taken by the log's, which pass messages on. */
 	if (device == NULL || ops == NULL)
-		return stock->extern_callback_register(vid, ops, ctx);
+		return door_stock->extern_callback_register(vid, ops, ctx);
 	device->extern_ctx = ctx;
 	device->extern_ops = ops;
 	return 0;
@@ -221,7 +219,7 @@ log_write(int vid, uint64_t addr, uint64_t len)
 	if (device != NULL)
 		vnet_connection_mark(device->connection, addr, len);
 	else
-		stock->log_write(vid, addr, len);
+		door_stock->log_write(vid, addr, len);
 }
 
 static void
@@ -232,7 +230,7 @@ log_used_vring(int vid, uint16_t vring, uint64_t offset, uint64_t len)
 	if (device != NULL)
 		vnet_connection_mark_used(device->connection, vring, offset, len);
 	else
-		stock->log_used_vring(vid, vring, offset, len);
+		door_stock->log_used_vring(vid, vring, offset, len);
 }
 
 /* ---- the table ---- */
@@ -277,8 +275,6 @@ dirtylog_vhost_door_1(const struct vhost_api *functions, const char **why)
 		*why = "it is for another release of DPDK";
 		return NULL;
 	}
-	stock = functions;
-	door_burst_init(functions);
-	door_stats_init(functions);
+	door_stock = functions;
 	return &api;
 }

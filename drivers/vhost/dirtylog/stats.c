@@ -9,14 +9,6 @@
 /* More than librte_vhost has. */
 #define MAX_STATS 64
 
-static const struct vhost_api *stock;
-
-void
-door_stats_init(const struct vhost_api *functions)
-{
-	stock = functions;
-}
-
 /* The counter of a name such as "rx_q0_good_packets", or NULL: none of ours. */
 static const struct vnet_counter *
 find_counter(const char *name)
@@ -41,7 +33,7 @@ door_vring_stats_get(int vid, uint16_t vring, struct rte_vhost_stat *stats, unsi
 	struct door_device *device = door_device_of(vid);
 	struct door_queue *queue = device == NULL ? NULL : door_queue_of(device, vring);
 	struct vnet_queue_counters counters;
-	int i, ret = stock->vring_stats_get(vid, vring, stats, n);
+	int i, ret = door_stock->vring_stats_get(vid, vring, stats, n);
 
 	if (queue == NULL || stats == NULL || ret <= 0 || (unsigned int)ret > n ||
 			ret > MAX_STATS ||
@@ -62,7 +54,7 @@ door_vring_stats_reset(int vid, uint16_t vring)
 {
 	struct door_device *device = door_device_of(vid);
 	struct door_queue *queue = device == NULL ? NULL : door_queue_of(device, vring);
-	int ret = stock->vring_stats_reset(vid, vring);
+	int ret = door_stock->vring_stats_reset(vid, vring);
 
 	if (ret == 0 && queue != NULL)
 		vnet_counters_reset(&queue->queue);

@@ -7,9 +7,6 @@
 
 #include "api.h"
 
-/* `stock` are librte_vhost's functions, which know what is counted, and by what names. */
-void door_stats_init(const struct vhost_api *stock);
-
 int door_vring_stats_get(int vid, uint16_t vring, struct rte_vhost_stat *stats, unsigned int n);
 int door_vring_stats_reset(int vid, uint16_t vring);
 

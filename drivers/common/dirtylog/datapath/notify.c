@@ -60,16 +60,12 @@ say_packed(struct vnet_queue *queue, bool on)
 }
 
 uint64_t
-vnet_notify_say(struct vnet_queue *queue)
+vnet_notify_ask(struct vnet_queue *queue)
 {
-	const uint16_t *word;
-
-	if (queue->packed) {
-		say_packed(queue, queue->keep_kicks);
-		return 0;
-	}
-	word = say_split(queue, queue->keep_kicks);
-	return word == NULL ? 0 : (uint64_t)((const uint8_t *)word - (uint8_t *)queue->used);
+	if (!queue->packed)
+		return (uint64_t)((uint8_t *)say_split(queue, true) - (uint8_t *)queue->used);
+	say_packed(queue, true);
+	return 0;
 }
 
 /* Inside a burst. What is written is guest memory like any other: marked after the write. */

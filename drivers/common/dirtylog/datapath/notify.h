@@ -125,10 +125,10 @@ enum {
 int vnet_notify_enable_kicks(struct vnet_queue *queue, bool on);
 
 /*
- * Tell the guest of a queue that is about to be opened what its owner wants of kicks
- * (`keep_kicks`). Returns where in the used ring that was written; it is not marked.
+ * Ask the guest of a queue that is about to be opened for kicks. Returns where in the
+ * used ring that was written; it is not marked.
  */
-uint64_t vnet_notify_say(struct vnet_queue *queue);
+uint64_t vnet_notify_ask(struct vnet_queue *queue);
 
 /* Buffers that wait in a receive queue; 0 if it is closed. By its thread. */
 uint16_t vnet_notify_waiting(struct vnet_queue *queue);

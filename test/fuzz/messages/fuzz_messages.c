@@ -28,6 +28,7 @@
 #include <rte_mbuf.h>
 
 #include "fail.h"
+#include "fuzzer.h"
 #include "input.h"
 #include "messages/files.h"
 #include "messages/ports.h"
@@ -764,17 +765,6 @@ start_bystander(void)
 	vmm_drain(bystander);
 	slots[0].sock = -1;
 	slots[0].features = 0;
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-const char *__asan_default_options(void);
-
-/* What the EAL keeps is no leak of an input. */
-const char *
-__asan_default_options(void)
-{
-	return "detect_leaks=0";
 }
 
 int

@@ -18,6 +18,7 @@
 #include <rte_mbuf.h>
 
 #include "fail.h"
+#include "fuzzer.h"
 #include "input.h"
 #include "rig/eal.h"
 #include "ring/mbufs.h"
@@ -855,17 +856,6 @@ run(struct input *in)
 	rig_finish();
 	watch.nb_changes = 0;
 	ram_reset();
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-const char *__asan_default_options(void);
-
-/* What the EAL keeps is no leak of an input. */
-const char *
-__asan_default_options(void)
-{
-	return "detect_leaks=0";
 }
 
 int

@@ -14,6 +14,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 struct rte_mbuf;
 struct rte_mempool;
@@ -83,5 +85,19 @@ struct vhost_api {
 const struct vhost_api *dirtylog_vhost_door_1(const struct vhost_api *stock, const char **why);
 
 #define DIRTYLOG_VHOST_DOOR "dirtylog_vhost_door_1"
+
+/* The operator's switch, a variable of the environment: socket.c knows its other values. */
+#define DIRTYLOG_VHOST_SWITCH "DIRTYLOG_VHOST"
+#define DIRTYLOG_VHOST_IS_OFF \
+	"switched off (" DIRTYLOG_VHOST_SWITCH "=off): librte_vhost's own datapath"
+
+/* Whether no socket is the door's. */
+static inline bool
+dirtylog_vhost_is_off(void)
+{
+	const char *wanted = getenv(DIRTYLOG_VHOST_SWITCH);
+
+	return wanted != NULL && strcmp(wanted, "off") == 0;
+}
 
 #endif /* DIRTYLOG_VHOST_API_H */

@@ -9,6 +9,7 @@
 
 #include <rte_version.h>
 
+#include "api.h"
 #include "socket.h"
 
 /* Flags of a socket that this datapath knows; 1 << 10 is ASYNC_CONNECT of 25.11. */
@@ -18,8 +19,7 @@
 			RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS | RTE_VHOST_USER_NET_STATS_ENABLE | \
 			(1ULL << 10))
 
-#define SWITCH "DIRTYLOG_VHOST" /* of the operator's, in the environment */
-#define UNLESS "unless="        /* followed by patterns of paths, with a ',' between */
+#define UNLESS "unless=" /* followed by patterns of paths, with a ',' between */
 
 static TAILQ_HEAD(, door_socket) sockets = TAILQ_HEAD_INITIALIZER(sockets);
 static pthread_mutex_t sockets_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -135,7 +135,7 @@ door_socket_leave(const char *path)
 static bool
 is_excepted(const char *path)
 {
-	const char *patterns = getenv(SWITCH);
+	const char *patterns = getenv(DIRTYLOG_VHOST_SWITCH);
 	char *copy, *pattern, *rest;
 	bool found = false;
 
@@ -172,7 +172,7 @@ door_socket_settle(struct door_socket *socket)
 	if (socket->left)
 		why = "a driver with a datapath of its own has it";
 	else if (is_excepted(socket->path))
-		why = "the operator has excepted it (" SWITCH ")";
+		why = "the operator has excepted it (" DIRTYLOG_VHOST_SWITCH ")";
 	else if (strncmp(socket->path, "/dev/vduse/", strlen("/dev/vduse/")) == 0)
 		why = "it is VDUSE's";
 	else if (strlen(socket->path) >= PATH_MAX)

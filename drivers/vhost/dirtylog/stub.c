@@ -140,14 +140,13 @@ static const struct vhost_api *
 open_door(void *library)
 {
 	const struct vhost_api *(*door)(const struct vhost_api *, const char **);
-	const char *wanted = getenv("DIRTYLOG_VHOST"), *why = NULL;
+	const char *why = NULL;
 	const struct vhost_api *api;
 	char release[16], path[4096];
 	void *datapath;
 
-	if (wanted != NULL && strcmp(wanted, "off") == 0) {
-		log_line(library, LOG_NOTICE,
-				"switched off (DIRTYLOG_VHOST=off): librte_vhost's own datapath");
+	if (dirtylog_vhost_is_off()) {
+		log_line(library, LOG_NOTICE, DIRTYLOG_VHOST_IS_OFF);
 		return NULL;
 	}
 	if (!read_release(library, release, sizeof(release)) ||

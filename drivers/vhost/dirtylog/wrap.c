@@ -10,8 +10,6 @@
  */
 
 #include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <rte_branch_prediction.h>
 
@@ -44,11 +42,11 @@ static const struct vhost_api *chosen; /* NULL: not yet */
 static const struct vhost_api *
 open_door(void)
 {
-	const char *wanted = getenv("DIRTYLOG_VHOST"), *why = NULL;
+	const char *why = NULL;
 	const struct vhost_api *api;
 
-	if (wanted != NULL && strcmp(wanted, "off") == 0) {
-		VNET_DIAG(NOTICE, "switched off (DIRTYLOG_VHOST=off): librte_vhost's own datapath");
+	if (dirtylog_vhost_is_off()) {
+		VNET_DIAG(NOTICE, DIRTYLOG_VHOST_IS_OFF);
 		return NULL;
 	}
 	api = dirtylog_vhost_door_1(&stock, &why);

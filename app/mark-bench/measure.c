@@ -287,7 +287,7 @@ thread_create(struct run *run, uint32_t id)
 	thread->queue.guest = &run->guest;
 	dirtylog_add_queue(run->guest.dl, &thread->queue.marker);
 	/* It cannot fail: closed so far, and no index. */
-	dirtylog_open(run->guest.dl, &thread->queue.marker, DIRTYLOG_NO_GPA);
+	dirtylog_open(run->guest.dl, &thread->queue.marker, DIRTYLOG_NO_GPA, 0);
 	return thread;
 }
 

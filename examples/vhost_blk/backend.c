@@ -53,8 +53,7 @@ take_ring(struct front_end *fe)
 		complain("vid %d: a ring of %u entries: refused", fe->vid, size);
 		return false;
 	}
-	fe->used_region = dirtylog_memory_find_host(fe->memory, ring->used, used_len);
-	if (fe->used_region == NULL ||
+	if (dirtylog_memory_find_host(fe->memory, ring->used, used_len) == NULL ||
 			dirtylog_memory_find_host(fe->memory, ring->desc, desc_len) == NULL ||
 			dirtylog_memory_find_host(fe->memory, ring->avail, avail_len) == NULL) {
 		complain("vid %d: the ring of %u entries is not all in guest memory: refused",
@@ -74,18 +73,19 @@ take_ring(struct front_end *fe)
 static void
 open_queue(struct front_end *fe)
 {
-	uint64_t index_gpa;
+	uint64_t used_gpa, used_len;
 
 	if (fe->open || !fe->ready || fe->memory == NULL ||
 			rte_vhost_get_vhost_vring(fe->vid, 0, &fe->ring) < 0 ||
 			rte_vhost_get_vring_base(fe->vid, 0, &fe->next_avail, &fe->next_used) < 0 ||
 			!take_ring(fe) ||
-			dirtylog_memory_gpa(fe->memory, &fe->ring.used->idx, &index_gpa) < 0 ||
+			dirtylog_memory_gpa(fe->memory, fe->ring.used, &used_gpa) < 0 ||
 			call_start(&fe->call, fe->ring.callfd) < 0)
 		return;
 	fe->hint = &fe->memory->regions[0];
 	fe->gave_up = false;
-	fe->open = dirtylog_open(fe->log, &fe->marker, index_gpa) == 0;
+	used_len = sizeof(struct vring_used) + fe->ring.size * sizeof(struct vring_used_elem);
+	fe->open = dirtylog_open(fe->log, &fe->marker, used_gpa, used_len) == 0;
 	if (!fe->open) {
 		complain("vid %d: the queue cannot be opened", fe->vid);
 		call_stop(&fe->call);

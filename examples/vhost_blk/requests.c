@@ -220,14 +220,17 @@ requests_poll(struct front_end *fe)
 
 		used->id = head;
 		used->len = serve(fe, head, &moved);
-		migration_wrote(fe, fe->used_region, used, sizeof(*used));
+		if (fe->marker.logging)
+			dirtylog_mark_ring(&fe->marker,
+					(uint64_t)((uint8_t *)used - (uint8_t *)ring->used),
+					sizeof(*used));
 		n++;
 	}
 	if (n > 0) {
 		dirtylog_flush(&fe->marker);
 		/* Release: the data and the used entries are stored before the index. */
 		__atomic_store_n(&ring->used->idx, fe->next_used, __ATOMIC_RELEASE);
-		dirtylog_mark_index(&fe->marker);
+		dirtylog_mark_index(&fe->marker, offsetof(struct vring_used, flags));
 		/* Full fence: the index is stored before the guest's flag is loaded. */
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		if (!(__atomic_load_n(&ring->avail->flags, __ATOMIC_RELAXED) &

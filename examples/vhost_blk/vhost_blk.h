@@ -61,7 +61,6 @@ struct front_end {
 	bool open;
 	const struct dirtylog_memory *memory; /* NULL: none */
 	struct rte_vhost_vring ring;
-	const struct dirtylog_region *used_region; /* that the used ring lies in */
 	struct call call;
 
 	/* The datapath's while the queue is open. */

@@ -41,7 +41,7 @@
 extern "C" {
 #endif
 
-/** No index page to mark: see dirtylog_open(). */
+/** No ring to mark: see dirtylog_open(). */
 #define DIRTYLOG_NO_GPA UINT64_MAX
 
 /** Where the marks of a region go while there is a log that covers it. */
@@ -142,14 +142,18 @@ void dirtylog_remove_queue(struct dirtylog *dl, struct dirtylog_marker *marker);
  *   that the queue belongs to
  * @param marker
  *   the queue's
- * @param index_gpa
- *   GPA of the used index, or of a packed ring's descriptors, which the queue
- *   writes last; DIRTYLOG_NO_GPA if it calls neither dirtylog_mark_index() nor
- *   dirtylog_mark_flags()
- * @return 0; -EFAULT: index_gpa is in no region; -EBUSY: it is open; -EIO: a
- *   part of the guest's memory is lost, see dirtylog_memory_lost()
+ * @param ring_gpa
+ *   GPA of the used ring, or of a packed ring's descriptors: what the queue writes
+ *   beside the buffers, with dirtylog_mark_ring() and dirtylog_mark_index();
+ *   DIRTYLOG_NO_GPA if it calls neither
+ * @param ring_len
+ *   bytes of it, DIRTYLOG_INDEX_LEN to DIRTYLOG_MAX_RING; what lies beyond the
+ *   region is not marked
+ * @return 0; -EINVAL: ring_len; -EFAULT: ring_gpa is in no region; -EBUSY: it is
+ *   open; -EIO: a part of the guest's memory is lost, see dirtylog_memory_lost()
  */
-int dirtylog_open(struct dirtylog *dl, struct dirtylog_marker *marker, uint64_t index_gpa);
+int dirtylog_open(struct dirtylog *dl, struct dirtylog_marker *marker, uint64_t ring_gpa,
+		uint64_t ring_len);
 
 /**
  * Close a queue. Returns after its last burst, with all its marks made, that

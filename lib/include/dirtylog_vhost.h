@@ -9,7 +9,7 @@
  * migration: regions, log, LOG_ALL and stop follow the messages.
  *
  *     new_connection(vid)       dirtylog_vhost_attach(vid, ...)
- *     a queue becomes ready     dirtylog_open(dl, marker, index_gpa)
+ *     a queue becomes ready     dirtylog_open(dl, marker, gpa, len)
  *     a queue is stopped        dirtylog_close(dl, marker)
  *     destroy_connection(vid)   dirtylog_vhost_detach(...)
  *

@@ -135,40 +135,44 @@ dirtylog_remove_queue(struct dirtylog *dl, struct dirtylog_marker *marker)
 	pthread_mutex_unlock(&dl->lock);
 }
 
-/* Find the index of a queue that is about to be opened. Returns 0 or -EFAULT. */
+/* Find the ring of a queue that is about to be opened. Returns 0 or an error of dirtylog_open(). */
 static int
-find_index(const struct dirtylog *dl, struct dirtylog_marker *marker, uint64_t index_gpa)
+find_ring(const struct dirtylog *dl, struct dirtylog_marker *marker, uint64_t gpa, uint64_t len)
 {
 	const struct dirtylog_region *region;
+	uint64_t offset;
 
-	marker->index_bitmap = NULL;
-	if (index_gpa == DIRTYLOG_NO_GPA)
+	dirtylog_marker_set_ring(marker, NULL, 0, 0);
+	if (gpa == DIRTYLOG_NO_GPA)
 		return 0;
-	region = dirtylog_regions_find(dl, index_gpa);
+	if (len < DIRTYLOG_INDEX_LEN || len > DIRTYLOG_MAX_RING)
+		return -EINVAL;
+	region = dirtylog_regions_find(dl, gpa);
 	if (region == NULL)
 		return -EFAULT;
-	marker->index_bitmap = region->bitmap;
-	marker->index_offset = index_gpa - region->gpa;
+	offset = gpa - region->gpa;
+	dirtylog_marker_set_ring(marker, region->bitmap, offset,
+			RTE_MIN(len, region->len - offset));
 	return 0;
 }
 
 int
-dirtylog_open(struct dirtylog *dl, struct dirtylog_marker *marker, uint64_t index_gpa)
+dirtylog_open(struct dirtylog *dl, struct dirtylog_marker *marker, uint64_t ring_gpa,
+		uint64_t ring_len)
 {
 	int ret = -EBUSY;
 
 	pthread_mutex_lock(&dl->lock);
 	/* The bursts of an open one use the fields. */
-	if (marker->gate != DIRTYLOG_GATE_CLOSED)
+	if (dirtylog_marker_gate(marker) != DIRTYLOG_GATE_CLOSED)
 		goto unlock;
 	dirtylog_regions_check_lost(dl);
-	ret = dl->memory_lost ? -EIO : find_index(dl, marker, index_gpa);
+	ret = dl->memory_lost ? -EIO : find_ring(dl, marker, ring_gpa, ring_len);
 	if (ret < 0)
 		goto unlock;
 	dl->was_open = true;
 	/* Release: what the caller prepared for the queue is seen by its first burst. */
-	__atomic_store_n(&marker->gate, dl->logging ? DIRTYLOG_GATE_LOGGING : DIRTYLOG_GATE_OPEN,
-			__ATOMIC_RELEASE);
+	dirtylog_marker_open(marker, dl->logging);
 unlock:
 	pthread_mutex_unlock(&dl->lock);
 	return ret;

@@ -17,6 +17,29 @@ void dirtylog_marker_join(struct dirtylog_marker *marker, struct dirtylog_epoch 
 /* The counterpart. The marker is closed. */
 void dirtylog_marker_leave(struct dirtylog_marker *marker, struct dirtylog_epoch *epoch);
 
+/* What its bursts may do at present. */
+static inline enum dirtylog_gate
+dirtylog_marker_gate(const struct dirtylog_marker *marker)
+{
+	return (enum dirtylog_gate)(marker->gate & DIRTYLOG_GATE_MASK);
+}
+
+/* Tell a closed marker what its queue writes in the ring; without a bitmap: nothing. */
+void dirtylog_marker_set_ring(struct dirtylog_marker *marker, struct dirtylog_bitmap *bitmap,
+		uint64_t offset, uint64_t len);
+
+/* Let bursts begin, or have those that begin from now on log, or not. */
+void dirtylog_marker_open(struct dirtylog_marker *marker, bool logging);
+
+/*
+ * Views were replaced: have bursts that begin from now on look up anew what they
+ * keep. Before dirtylog_epoch_sync(), after which the old views are not in use.
+ */
+void dirtylog_marker_renew(struct dirtylog_marker *marker);
+
+/* Close a marker that is open: no burst, and the page of what it stored last is marked. */
+void dirtylog_marker_close(struct dirtylog_marker *marker, struct dirtylog_epoch *epoch);
+
 /* Open or close a marker, and wait until no burst goes by the old state. */
 void dirtylog_marker_set_gate(struct dirtylog_marker *marker, struct dirtylog_epoch *epoch,
 		enum dirtylog_gate gate);

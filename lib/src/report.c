@@ -101,7 +101,7 @@ dump_state(const struct dirtylog *dl, FILE *stream)
 	unsigned int open = 0, closed = 0;
 
 	for (marker = dl->markers; marker != NULL; marker = marker->next)
-		marker->gate == DIRTYLOG_GATE_CLOSED ? closed++ : open++;
+		dirtylog_marker_gate(marker) == DIRTYLOG_GATE_CLOSED ? closed++ : open++;
 	fprintf(stream, "%s: logging %s, %s, %u queues open, %u closed, %u regions\n", dl->name,
 			dl->logging ? "on" : "off",
 			dl->log == NULL                 ? "no log" :
@@ -128,7 +128,9 @@ dump_queues(const struct dirtylog *dl, FILE *stream)
 		fprintf(stream,
 				"  queue %u: %s, %" PRIu64 " marks, %" PRIu64
 				" words tested, %" PRIu64 " written, %" PRIu64 " pages dirtied\n",
-				i++, marker->gate == DIRTYLOG_GATE_CLOSED ? "closed" : "open",
+				i++,
+				dirtylog_marker_gate(marker) == DIRTYLOG_GATE_CLOSED ? "closed" :
+										       "open",
 				stats.marks, stats.words_tested, stats.words_written,
 				stats.pages_dirtied);
 	}

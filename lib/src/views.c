@@ -153,6 +153,7 @@ direct_drainer(struct dirtylog *dl)
 void
 dirtylog_views_install(struct dirtylog *dl)
 {
+	struct dirtylog_marker *marker;
 	uint32_t i;
 
 	for (i = 0; i < dl->table->nb_regions; i++) {
@@ -160,6 +161,8 @@ dirtylog_views_install(struct dirtylog *dl)
 
 		dirtylog_bitmap_set_view(&views->bitmap, dirtylog_views_wanted(dl, views));
 	}
+	for (marker = dl->markers; marker != NULL; marker = marker->next)
+		dirtylog_marker_renew(marker);
 	dirtylog_epoch_sync(&dl->epoch);
 	direct_drainer(dl);
 }
@@ -197,24 +200,17 @@ install_gates(struct dirtylog *dl)
 	struct dirtylog_marker *marker;
 
 	for (marker = dl->markers; marker != NULL; marker = marker->next)
-		if (marker->gate != DIRTYLOG_GATE_CLOSED)
-			/* Release: a burst that logs finds the views in place. */
-			__atomic_store_n(&marker->gate,
-					dl->logging ? DIRTYLOG_GATE_LOGGING : DIRTYLOG_GATE_OPEN,
-					__ATOMIC_RELEASE);
+		if (dirtylog_marker_gate(marker) != DIRTYLOG_GATE_CLOSED)
+			dirtylog_marker_open(marker, dl->logging);
 	dirtylog_epoch_sync(&dl->epoch);
 }
 
 void
 dirtylog_views_close_queue(struct dirtylog *dl, struct dirtylog_marker *marker)
 {
-	if (marker->gate == DIRTYLOG_GATE_CLOSED)
+	if (dirtylog_marker_gate(marker) == DIRTYLOG_GATE_CLOSED)
 		return;
-	dirtylog_marker_set_gate(marker, &dl->epoch, DIRTYLOG_GATE_CLOSED);
-	/* The queue's fields are ours now. */
-	dirtylog_marker_mark_last_index(marker);
-	marker->index_pending = false;
-	marker->index_bitmap = NULL;
+	dirtylog_marker_close(marker, &dl->epoch);
 	dirtylog_views_drain(dl);
 }
 

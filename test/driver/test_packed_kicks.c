@@ -75,11 +75,12 @@ set_up(struct bench *bench, bool event_idx)
 	queue->packed_desc = (void *)bench->ram;
 	queue->driver_event = (void *)(bench->ram + PAGE);
 	queue->device_event = (void *)(bench->ram + 2 * PAGE);
-	queue->used_bitmap = bench->mem->regions[0].bitmap;
 	queue->event[0].bitmap = bench->mem->regions[0].bitmap;
 	queue->event[0].offset = 2 * PAGE;
 	queue->next_avail = queue->next_used = WRAP;
-	assert_int_equal(dirtylog_open(bench->dl, &queue->marker, GPA), 0);
+	assert_int_equal(dirtylog_open(bench->dl, &queue->marker, GPA,
+					 SIZE * sizeof(struct vring_packed_desc)),
+			0);
 	frontend_log_clear(&bench->log);
 }
 

@@ -186,7 +186,7 @@ room_open(const struct dirtylog_options *options, uint64_t len, bool huge, int f
 	assert_int_equal(dirtylog_configure(room->dl, options), 0);
 	dirtylog_add_queue(room->dl, &room->marker);
 	assert_int_equal(dirtylog_set_regions(room->dl, &region, 1), 0);
-	assert_int_equal(dirtylog_open(room->dl, &room->marker, DIRTYLOG_NO_GPA), 0);
+	assert_int_equal(dirtylog_open(room->dl, &room->marker, DIRTYLOG_NO_GPA, 0), 0);
 	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 	return room;
 }

@@ -8,7 +8,7 @@
  *   datapath/packed.c       put_used(), publish(): all used descriptors but the
  *                           first one's; marks; flush; then the first one's flags
  *   dirtylog_marker.h       dirtylog_burst_begin() (the pending page),
- *                           dirtylog_flush(), dirtylog_mark_flags()
+ *                           dirtylog_flush(), dirtylog_mark_index()
  *   lib/src                 dirtylog_views_close_queue(),
  *                           dirtylog_marker_mark_last_index()
  *   the front-end           as in mark_harvest.pml

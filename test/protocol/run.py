@@ -26,7 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(FOLDER))
 MODELS = ("mark_harvest", "log_swap", "burst_control", "staged_drain", "packed_publish",
-          "predecessor")
+          "predecessor", "kept_view")
 JOBS = 2               # times the memory limit: below 2 GiB
 MEMORY_MIB = 1000      # of one verification
 SECONDS = 60           # for one command

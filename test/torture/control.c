@@ -81,7 +81,8 @@ open_queue(struct torture *torture, struct writer *writer)
 {
 	__atomic_store_n(&writer->stopped_wrongly, false, __ATOMIC_RELAXED);
 	__atomic_store_n(&writer->stop_wrongly, false, __ATOMIC_RELEASE);
-	require(dirtylog_open(torture->dl, &writer->marker, INDEX_PAGE(writer) * PAGE) == 0,
+	require(dirtylog_open(torture->dl, &writer->marker, RING_PAGE(writer) * PAGE,
+				RING_PAGES * PAGE) == 0,
 			"opening a queue");
 }
 

@@ -32,9 +32,13 @@ static const struct {
 };
 #define RAM_PAGES (2501 + 3800 + 1700)
 
-/* The first pages of region 0 hold the used indexes and no packets. */
-#define INDEX_PAGE(writer) (3 + (writer)->number)
-#define FIRST_PACKET_PAGE 32
+/*
+ * The first pages of region 0 hold the rings and no packets: in each first the index,
+ * then entries. The first ring lies over the end of a word of the log.
+ */
+#define RING_PAGES 5
+#define RING_PAGE(writer) (62 + RING_PAGES * (writer)->number)
+#define FIRST_PACKET_PAGE (62 + RING_PAGES * MAX_WRITERS)
 
 enum mistake {
 	NONE,
@@ -56,6 +60,7 @@ struct writer {
 	bool stop_wrongly, stopped_wrongly;
 	/* The thread's own. */
 	uint64_t random, value, bursts, packets;
+	uint64_t entry; /* the next one, in units of 8 bytes, without end */
 };
 
 struct torture {

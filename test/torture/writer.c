@@ -55,18 +55,46 @@ mark_run(struct writer *writer, const struct packet *packets, unsigned int nb)
 {
 	struct dirtylog_run run = dirtylog_run_begin(&writer->marker);
 	unsigned int i;
+	uint8_t *host;
 
 	for (i = 0; i < nb; i++) {
 		const struct packet *packet = &packets[i];
-		uint64_t base = (uintptr_t)writer->torture->source +
-				layout[packet->region].ram * PAGE;
+		const struct dirtylog_region region = {
+			.gpa = layout[packet->region].first * PAGE,
+			.len = layout[packet->region].nb * PAGE,
+			.host = (uint8_t *)writer->torture->source +
+					layout[packet->region].ram * PAGE,
+			.bitmap = writer->torture->bitmaps[packet->region],
+		};
+		uint64_t gpa = region.gpa + packet->offset;
 
-		if (!dirtylog_run_mark(&run, base + packet->offset, (uint32_t)packet->len))
-			dirtylog_run_move(&writer->marker, &run,
-					writer->torture->bitmaps[packet->region], base,
-					base + packet->offset, (uint32_t)packet->len);
+		if (!dirtylog_run_mark(&run, gpa, packet->len, packet->len, &host))
+			host = dirtylog_run_move(&writer->marker, &run, &region, gpa,
+					(uint32_t)packet->len);
+		require(host == region.host + packet->offset, "where a packet goes");
 	}
-	dirtylog_run_end(&writer->marker, &run);
+	dirtylog_run_end(&writer->marker, &run, nb);
+}
+
+/* Entries of the ring, up to its end and on from the first. */
+static void
+write_entries(struct writer *writer, unsigned int nb)
+{
+	const uint64_t nb_entries = RING_PAGES * PAGE / 8 - 1;
+	uint64_t *entries = writer->torture->source + RING_PAGE(writer) * PAGE / 8 + 1;
+	uint64_t first = writer->entry % nb_entries, straight, i;
+
+	/* Some entries that are left as they are: more pages are written sooner. */
+	writer->entry += nb + draw(&writer->random) % 300;
+	for (i = 0; i < nb; i++)
+		__atomic_store_n(&entries[(first + i) % nb_entries], ++writer->value,
+				__ATOMIC_RELAXED);
+	straight = RTE_MIN((uint64_t)nb, nb_entries - first);
+	if (!writer->marker.logging || nb == 0)
+		return;
+	dirtylog_mark_ring(&writer->marker, 8 + first * 8, straight * 8);
+	if (straight != nb)
+		dirtylog_mark_ring(&writer->marker, 8, (nb - straight) * 8);
 }
 
 /* A burst as a driver's. False: the queue is closed. */
@@ -76,7 +104,7 @@ burst(struct writer *writer)
 	struct dirtylog_marker *marker = &writer->marker;
 	struct packet packets[MAX_PACKETS];
 	unsigned int i, nb;
-	uint64_t *index = writer->torture->source + INDEX_PAGE(writer) * PAGE / 8;
+	uint64_t *index = writer->torture->source + RING_PAGE(writer) * PAGE / 8;
 	bool stop_wrongly = __atomic_load_n(&writer->stop_wrongly, __ATOMIC_ACQUIRE);
 
 	if (stop_wrongly && __atomic_load_n(&writer->stopped_wrongly, __ATOMIC_RELAXED))
@@ -106,16 +134,17 @@ burst(struct writer *writer)
 			if (!as_run)
 				mark_packet(writer, &packets[i]);
 		}
+		write_entries(writer, nb);
 		if (stop_wrongly)
-			marker->nb_marks = 0;
+			marker->nb_marks = marker->ring.nb_marks = 0;
 		dirtylog_flush(marker);
 	}
 	/* The guest's side of promise 1: it may look from here on. */
 	__atomic_store_n(index, ++writer->value, __ATOMIC_RELEASE);
-	dirtylog_mark_index(marker);
+	dirtylog_mark_index(marker, 0);
 	if (stop_wrongly) {
 		marker->index_pending = false;
-		marker->index_bitmap = NULL;
+		marker->ring_bitmap = NULL;
 		__atomic_store_n(&writer->stopped_wrongly, true, __ATOMIC_RELEASE);
 	}
 	dirtylog_burst_end(marker);

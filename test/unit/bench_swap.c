@@ -175,7 +175,7 @@ measure(const char *name, unsigned int swaps, enum dirtylog_placement placement,
 	require(dirtylog_vhost_attach(VID, dl, &no_ops, NULL, &vhost) == 0, "attach");
 	require(dirtylog_set_logging(dl, true) == 0, "logging");
 	queue->bitmap = region_bitmap(dl, 0);
-	require(dirtylog_open(dl, &queue->marker, DIRTYLOG_NO_GPA) == 0, "open");
+	require(dirtylog_open(dl, &queue->marker, DIRTYLOG_NO_GPA, 0) == 0, "open");
 	require(pthread_create(&queue->thread, NULL, mark_without_a_pause, queue) == 0, "thread");
 	for (i = 0; i < swaps; i++) {
 		struct frontend_log *log = &logs[i % 2];

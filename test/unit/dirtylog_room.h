@@ -98,7 +98,7 @@ static inline void
 open_queue(struct room *room, unsigned int queue)
 {
 	assert_int_equal(dirtylog_open(room->dl, &room->markers[queue],
-					 INDEX_PAGE(queue) * PAGE + 2),
+					 INDEX_PAGE(queue) * PAGE + 2, DIRTYLOG_INDEX_LEN),
 			0);
 }
 
@@ -145,7 +145,7 @@ static inline void
 publishing_burst(struct room *room, unsigned int queue)
 {
 	assert_true(dirtylog_burst_begin(&room->markers[queue]));
-	dirtylog_mark_index(&room->markers[queue]);
+	dirtylog_mark_index(&room->markers[queue], 0);
 	dirtylog_burst_end(&room->markers[queue]);
 }
 

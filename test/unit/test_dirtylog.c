@@ -329,26 +329,31 @@ open_checks_the_index(void **state)
 	struct room *room = *state;
 	struct dirtylog_marker *marker = &room->markers[0];
 
-	assert_int_equal(dirtylog_open(room->dl, marker, LOW_PAGES * PAGE), -EFAULT);
-	assert_int_equal(dirtylog_open(room->dl, marker, (HIGH_PAGE + HIGH_PAGES) * PAGE), -EFAULT);
-	assert_int_equal(dirtylog_open(room->dl, marker, UINT64_MAX - 1), -EFAULT);
+	assert_int_equal(dirtylog_open(room->dl, marker, LOW_PAGES * PAGE, DIRTYLOG_INDEX_LEN),
+			-EFAULT);
+	assert_int_equal(dirtylog_open(room->dl, marker, (HIGH_PAGE + HIGH_PAGES) * PAGE,
+					 DIRTYLOG_INDEX_LEN),
+			-EFAULT);
+	assert_int_equal(dirtylog_open(room->dl, marker, UINT64_MAX - 1, DIRTYLOG_INDEX_LEN),
+			-EFAULT);
 	assert_false(dirtylog_burst_begin(marker));
 	assert_true(dirtylog_stopped(room->dl));
 	/* The last bytes of a region: what lies beyond is ignored. */
 	assert_int_equal(set_log(room, &room->log), 0);
 	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
-	assert_int_equal(dirtylog_open(room->dl, marker, LOW_PAGES * PAGE - 2), 0);
+	assert_int_equal(dirtylog_open(room->dl, marker, LOW_PAGES * PAGE - 2, DIRTYLOG_INDEX_LEN),
+			0);
 	dirtylog_close(room->dl, marker);
 	assert_true(frontend_log_is_exactly(&room->log, LOW_PAGES - 1, 1));
 	frontend_log_clear(&room->log);
 	/* None at all. */
-	assert_int_equal(dirtylog_open(room->dl, marker, DIRTYLOG_NO_GPA), 0);
+	assert_int_equal(dirtylog_open(room->dl, marker, DIRTYLOG_NO_GPA, 0), 0);
 	burst(room, 0, 1);
 	dirtylog_close(room->dl, marker);
 	assert_true(frontend_log_is_exactly(&room->log, 1, 1));
 	/* An open queue is not opened again under its bursts' feet. */
 	open_queue(room, 0);
-	assert_int_equal(dirtylog_open(room->dl, marker, DIRTYLOG_NO_GPA), -EBUSY);
+	assert_int_equal(dirtylog_open(room->dl, marker, DIRTYLOG_NO_GPA, 0), -EBUSY);
 	publishing_burst(room, 0);
 	publishing_burst(room, 0);
 	assert_true(frontend_log_test(&room->log, INDEX_PAGE(0)));

@@ -224,7 +224,7 @@ guest_open(struct guest *guest, const char *name, uint64_t len)
 	assert_int_equal(dirtylog_create(name, &guest->dl), 0);
 	dirtylog_add_queue(guest->dl, guest->marker);
 	assert_int_equal(guest_set_regions(guest), 0);
-	assert_int_equal(dirtylog_open(guest->dl, guest->marker, 0), 0);
+	assert_int_equal(dirtylog_open(guest->dl, guest->marker, 0, DIRTYLOG_INDEX_LEN), 0);
 }
 
 static void
@@ -294,7 +294,7 @@ memory_is_taken_away(void **state)
 	assert_false(burst(&bad));
 	assert_true(dirtylog_stopped(bad.dl));
 	assert_true(dirtylog_memory_lost(bad.dl));
-	assert_int_equal(dirtylog_open(bad.dl, bad.marker, 0), -EIO);
+	assert_int_equal(dirtylog_open(bad.dl, bad.marker, 0, DIRTYLOG_INDEX_LEN), -EIO);
 	assert_int_equal(guest_stats(&bad).truncated_regions, 1);
 	assert_int_equal(times_logged(room, "truncated"), 1);
 	/* The others go on. */
@@ -307,25 +307,25 @@ memory_is_taken_away(void **state)
 	assert_int_equal(dirtylog_forget_memory(bad.dl), 0);
 	assert_int_equal(guest_set_regions(&bad), 0);
 	assert_true(dirtylog_memory_lost(bad.dl));
-	assert_int_equal(dirtylog_open(bad.dl, bad.marker, 0), -EIO);
+	assert_int_equal(dirtylog_open(bad.dl, bad.marker, 0, DIRTYLOG_INDEX_LEN), -EIO);
 	/* Other memory: all is well. */
 	assert_int_equal(dirtylog_forget_memory(bad.dl), 0);
 	guest_unmap(&bad);
 	guest_map(&bad, 9 * PAGE, 0);
 	assert_int_equal(guest_set_regions(&bad), 0);
 	assert_false(dirtylog_memory_lost(bad.dl));
-	assert_int_equal(dirtylog_open(bad.dl, bad.marker, 0), 0);
+	assert_int_equal(dirtylog_open(bad.dl, bad.marker, 0, DIRTYLOG_INDEX_LEN), 0);
 	assert_true(burst(&bad));
 	/* And it is guarded, too. Found by who opens a queue. */
 	assert_int_equal(ftruncate(bad.fd, 0), 0);
 	assert_true(burst(&bad));
 	dirtylog_close(bad.dl, bad.marker);
-	assert_int_equal(dirtylog_open(bad.dl, bad.marker, 0), -EIO);
+	assert_int_equal(dirtylog_open(bad.dl, bad.marker, 0, DIRTYLOG_INDEX_LEN), -EIO);
 	assert_int_equal(guest_stats(&bad).truncated_regions, 2);
 	/* The next connection begins anew. */
 	assert_int_equal(dirtylog_reset(bad.dl), 0);
 	assert_false(dirtylog_memory_lost(bad.dl));
-	assert_int_equal(dirtylog_open(bad.dl, bad.marker, DIRTYLOG_NO_GPA), 0);
+	assert_int_equal(dirtylog_open(bad.dl, bad.marker, DIRTYLOG_NO_GPA, 0), 0);
 	guest_close(&bad);
 	guest_close(&good);
 }
@@ -409,7 +409,9 @@ found_while_it_migrates(void **state)
 		assert_int_equal(dirtylog_shm_map(log.fd, 0, log.len, &shm), 0);
 		assert_int_equal(dirtylog_set_log(guests[i].dl, shm), 0);
 		dirtylog_shm_unref(shm);
-		assert_int_equal(dirtylog_open(guests[i].dl, guests[i].marker, 0), 0);
+		assert_int_equal(dirtylog_open(guests[i].dl, guests[i].marker, 0,
+						 DIRTYLOG_INDEX_LEN),
+				0);
 		assert_int_equal(pthread_create(&guests[i].thread, NULL, poll_queue, &guests[i]),
 				0);
 	}

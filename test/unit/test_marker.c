@@ -69,6 +69,15 @@ teardown(void **state)
 	return 0;
 }
 
+/* As dirtylog_open() does. */
+static void
+set_ring(struct room *room, uint64_t offset, uint64_t len)
+{
+	dirtylog_marker_set_gate(&room->marker, &room->epoch, DIRTYLOG_GATE_CLOSED);
+	dirtylog_marker_set_ring(&room->marker, &room->bitmap, offset, len);
+	dirtylog_marker_set_gate(&room->marker, &room->epoch, DIRTYLOG_GATE_LOGGING);
+}
+
 static void
 batch_merges_neighbours(void **state)
 {
@@ -104,45 +113,52 @@ batch_merges_neighbours(void **state)
 	assert_int_equal(frontend_log_count(&room->log), 0);
 }
 
+/* Ranges that may reach beyond their region's end. */
 struct range {
-	struct dirtylog_bitmap *bitmap;
-	uint64_t base, offset;
+	const struct dirtylog_region *region;
+	uint64_t offset;
 	uint32_t len;
 };
 
 /*
  * Any ranges, with neighbours likely: of a bitmap, of a region that begins and
- * ends inside of words and lies right behind it in the address space, and of
- * one whose marks are not wanted.
+ * ends inside of words and lies behind it in the address space, and of one whose
+ * marks are not wanted.
  */
 static void
-draw_ranges(struct dirtylog_bitmap *const *bitmaps, struct range *ranges)
+draw_ranges(const struct dirtylog_region *regions, struct range *ranges)
 {
-	static const uint64_t lens[] = { PAGES * PAGE, 1000 * PAGE, 1000 * PAGE };
 	static const uint32_t sizes[] = { 1, 76, 76, 76, 2048, 9000, 65547, DIRTYLOG_WORD_SPAN };
 	uint64_t at = (uint64_t)random() % (PAGES * PAGE);
 	unsigned int i, kind = 0;
 
 	for (i = 0; i < DIRTYLOG_RUN_RANGES; i++) {
-		uint64_t base = UINT64_C(0x7f0000000000);
 		unsigned int dice = (unsigned int)random() % 64;
 
 		if (dice < 6)
 			kind = dice < 3 ? 1 : dice < 5 ? 0 : 2;
 		at = dice < 10            ? (uint64_t)random() :
-				dice < 12 ? lens[kind] - 100 :
+				dice < 12 ? regions[kind].len - 100 :
 				dice < 14 ? 0 :
 					    at + 2048;
-		at %= lens[kind];
+		at %= regions[kind].len;
 		ranges[i] = (struct range){
-			.bitmap = bitmaps[kind],
-			.base = kind == 0         ? base :
-					kind == 1 ? base + lens[0] :
-						    base - lens[2],
+			.region = &regions[kind],
 			.offset = at,
 			.len = sizes[random() % 8],
 		};
 	}
+}
+
+static void
+run_range(struct dirtylog_marker *marker, struct dirtylog_run *run, const struct range *range)
+{
+	uint64_t gpa = range->region->gpa + range->offset;
+	uint8_t *host;
+
+	if (!dirtylog_run_mark(run, gpa, range->len, range->len, &host))
+		host = dirtylog_run_move(marker, run, range->region, gpa, range->len);
+	assert_ptr_equal(host, range->region->host + range->offset);
 }
 
 /* A run marks what single marks do, and nothing before the flush. */
@@ -152,7 +168,13 @@ runs_mark_as_single_marks_do(void **state)
 	struct room *room = *state;
 	struct dirtylog_marker *marker = &room->marker;
 	struct dirtylog_bitmap other, none = { .view = NULL };
-	struct dirtylog_bitmap *bitmaps[3] = { &room->bitmap, &other, &none };
+	const uint64_t gpa = UINT64_C(0x7f0000000000);
+	/* Where they are mapped here is anywhere: nothing is written. */
+	const struct dirtylog_region regions[3] = {
+		{ gpa, PAGES * PAGE, (uint8_t *)room + 123, &room->bitmap },
+		{ gpa + (PAGES + 13) * PAGE, 1000 * PAGE, (uint8_t *)room, &other },
+		{ gpa - 1000 * PAGE, 1000 * PAGE, (uint8_t *)room + 77, &none },
+	};
 	struct range ranges[DIRTYLOG_RUN_RANGES];
 	uint8_t *expected = malloc(room->log.len);
 	uint64_t counted, pairs = 0;
@@ -165,7 +187,7 @@ runs_mark_as_single_marks_do(void **state)
 		unsigned int before = (unsigned int)random() % DIRTYLOG_BATCH;
 		struct dirtylog_run run;
 
-		draw_ranges(bitmaps, ranges);
+		draw_ranges(regions, ranges);
 		counted = marker->stats.marks;
 		assert_true(dirtylog_burst_begin(marker));
 		/* Whatever was collected already. */
@@ -173,14 +195,9 @@ runs_mark_as_single_marks_do(void **state)
 			dirtylog_mark(marker, &room->bitmap, i * 64 * PAGE, 1);
 		run = dirtylog_run_begin(marker);
 		memcpy(expected, room->log.bytes, room->log.len);
-		for (i = 0; i < DIRTYLOG_RUN_RANGES; i++) {
-			struct range *r = &ranges[i];
-
-			if (!dirtylog_run_mark(&run, r->base + r->offset, r->len))
-				dirtylog_run_move(marker, &run, r->bitmap, r->base,
-						r->base + r->offset, r->len);
-		}
-		dirtylog_run_end(marker, &run);
+		for (i = 0; i < DIRTYLOG_RUN_RANGES; i++)
+			run_range(marker, &run, &ranges[i]);
+		dirtylog_run_end(marker, &run, DIRTYLOG_RUN_RANGES);
 		assert_memory_equal(expected, room->log.bytes, room->log.len);
 		pairs += marker->nb_marks;
 		dirtylog_burst_end(marker);
@@ -192,7 +209,8 @@ runs_mark_as_single_marks_do(void **state)
 		for (i = 0; i < before; i++)
 			dirtylog_mark(marker, &room->bitmap, i * 64 * PAGE, 1);
 		for (i = 0; i < DIRTYLOG_RUN_RANGES; i++)
-			dirtylog_mark(marker, ranges[i].bitmap, ranges[i].offset, ranges[i].len);
+			dirtylog_mark(marker, ranges[i].region->bitmap, ranges[i].offset,
+					ranges[i].len);
 		dirtylog_burst_end(marker);
 		assert_memory_equal(expected, room->log.bytes, room->log.len);
 		frontend_log_clear(&room->log);
@@ -291,7 +309,7 @@ gates(void **state)
 	assert_true(dirtylog_burst_begin(marker));
 	assert_int_equal(marker->reader.section % 2, 1);
 	assert_false(marker->logging);
-	dirtylog_mark_index(marker);
+	dirtylog_mark_index(marker, 0);
 	assert_false(marker->index_pending);
 	dirtylog_burst_end(marker);
 	assert_int_equal(marker->reader.section % 2, 0);
@@ -314,12 +332,11 @@ index_is_marked_by_the_next_burst(void **state)
 	struct room *room = *state;
 	struct dirtylog_marker *marker = &room->marker;
 
-	marker->index_bitmap = &room->bitmap;
-	marker->index_offset = 20 * PAGE + 2;
+	set_ring(room, 20 * PAGE + 2, DIRTYLOG_INDEX_LEN);
 	assert_true(dirtylog_burst_begin(marker));
 	dirtylog_mark(marker, &room->bitmap, 3 * PAGE, 1);
 	dirtylog_flush(marker);
-	dirtylog_mark_index(marker);
+	dirtylog_mark_index(marker, 0);
 	dirtylog_burst_end(marker);
 	assert_true(frontend_log_is_exactly(&room->log, 3, 1));
 	/* An idle burst does it. */
@@ -335,7 +352,7 @@ index_is_marked_by_the_next_burst(void **state)
 
 	/* Logging was turned off in between: there is nothing to mark in. */
 	assert_true(dirtylog_burst_begin(marker));
-	dirtylog_mark_index(marker);
+	dirtylog_mark_index(marker, 0);
 	dirtylog_burst_end(marker);
 	dirtylog_marker_set_gate(marker, &room->epoch, DIRTYLOG_GATE_OPEN);
 	assert_true(dirtylog_burst_begin(marker));
@@ -352,10 +369,10 @@ flags_are_marked_by_the_next_burst(void **state)
 	struct dirtylog_marker *marker = &room->marker;
 	unsigned int i;
 
-	marker->index_bitmap = &room->bitmap;
+	set_ring(room, 30 * PAGE, 100 * PAGE);
 	for (i = 0; i < 10; i++) {
 		assert_true(dirtylog_burst_begin(marker));
-		dirtylog_mark_flags(marker, (30 + 7 * i) * PAGE + 14);
+		dirtylog_mark_index(marker, 7 * i * PAGE + 14);
 		dirtylog_burst_end(marker);
 		/* The page of the burst before. */
 		if (i == 0)
@@ -374,11 +391,11 @@ flags_are_marked_by_the_next_burst(void **state)
 
 	/* Without logging the place stays what the control thread has to mark. */
 	assert_true(dirtylog_burst_begin(marker));
-	dirtylog_mark_flags(marker, 5 * PAGE);
+	dirtylog_mark_index(marker, 5 * PAGE);
 	dirtylog_burst_end(marker);
 	dirtylog_marker_set_gate(marker, &room->epoch, DIRTYLOG_GATE_OPEN);
 	assert_true(dirtylog_burst_begin(marker));
-	dirtylog_mark_flags(marker, 6 * PAGE);
+	dirtylog_mark_index(marker, 6 * PAGE);
 	dirtylog_burst_end(marker);
 	assert_int_equal(marker->index_offset, 5 * PAGE);
 	assert_false(marker->index_pending);
@@ -392,10 +409,9 @@ index_over_two_pages(void **state)
 	struct room *room = *state;
 	struct dirtylog_marker *marker = &room->marker;
 
-	marker->index_bitmap = &room->bitmap;
-	marker->index_offset = 64 * PAGE - 2;
+	set_ring(room, 64 * PAGE - 2, DIRTYLOG_INDEX_LEN);
 	assert_true(dirtylog_burst_begin(marker));
-	dirtylog_mark_index(marker);
+	dirtylog_mark_index(marker, 0);
 	dirtylog_burst_end(marker);
 	assert_true(dirtylog_burst_begin(marker));
 	dirtylog_burst_end(marker);

@@ -60,7 +60,7 @@ poll_marker(void *arg)
 		dirtylog_mark(marker, self->memory->regions[0].bitmap, self->bursts % PAGES * PAGE,
 				1);
 		dirtylog_flush(marker);
-		dirtylog_mark_index(marker);
+		dirtylog_mark_index(marker, 0);
 		__atomic_store_n(&self->in_burst, false, __ATOMIC_RELAXED);
 		dirtylog_burst_end(marker);
 		__atomic_store_n(&self->bursts, self->bursts + 1, __ATOMIC_RELAXED);
@@ -99,7 +99,9 @@ live_in(struct house *house, struct poller *poller, bool wait)
 
 	poller->memory = dirtylog_memory(house->dl);
 	frontend_log_clear(&house->log);
-	assert_int_equal(dirtylog_open(house->dl, &poller->marker, INDEX_PAGE * PAGE), 0);
+	assert_int_equal(dirtylog_open(house->dl, &poller->marker, INDEX_PAGE * PAGE,
+					 DIRTYLOG_INDEX_LEN),
+			0);
 	while (wait && __atomic_load_n(&poller->bursts, __ATOMIC_RELAXED) == bursts)
 		usleep(10);
 	dirtylog_close(house->dl, &poller->marker);

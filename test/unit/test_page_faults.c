@@ -73,7 +73,7 @@ mark_everywhere(int fd, uint64_t offset, enum dirtylog_placement placement)
 	assert_int_equal(dirtylog_set_regions(dl, &guest, 1), 0);
 	bitmap = region_bitmap(dl, 0);
 	assert_int_equal(dirtylog_set_logging(dl, true), 0);
-	assert_int_equal(dirtylog_open(dl, marker, DIRTYLOG_NO_GPA), 0);
+	assert_int_equal(dirtylog_open(dl, marker, DIRTYLOG_NO_GPA, 0), 0);
 	/* Each time a fresh mapping; the first one warms the code up. */
 	for (i = 0; i < 3; i++) {
 		long before;

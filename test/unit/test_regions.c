@@ -119,7 +119,7 @@ staged_marks_survive_a_new_table(void **state)
 	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
 	assert_int_equal(set_log(room, &room->log), 0);
 	assert_int_equal(dirtylog_suspend_log(room->dl), 0);
-	assert_int_equal(dirtylog_open(room->dl, &room->markers[0], DIRTYLOG_NO_GPA), 0);
+	assert_int_equal(dirtylog_open(room->dl, &room->markers[0], DIRTYLOG_NO_GPA, 0), 0);
 	burst(room, 0, 9);
 	close_queue(room, 0);
 	assert_int_equal(dirtylog_set_regions(room->dl, memory, 2), 0);
@@ -182,7 +182,8 @@ table_is_refused(void **state)
 	assert_int_equal(dirtylog_set_regions(room->dl, many, DIRTYLOG_MAX_REGIONS), 0);
 	assert_int_equal(dirtylog_set_regions(room->dl, NULL, 0), 0);
 	assert_null(region_bitmap(room->dl, 0));
-	assert_int_equal(dirtylog_open(room->dl, &room->markers[0], 0), -EFAULT);
+	assert_int_equal(dirtylog_open(room->dl, &room->markers[0], 0, DIRTYLOG_INDEX_LEN),
+			-EFAULT);
 }
 
 int

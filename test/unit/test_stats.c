@@ -54,7 +54,7 @@ room_open(enum dirtylog_placement placement)
 	room->bitmap = region_bitmap(room->dl, 0);
 	assert_int_equal(frontend_log_create(&room->log, LOG_LEN), 0);
 	for (i = 0; i < 2; i++)
-		assert_int_equal(dirtylog_open(room->dl, &room->markers[i], DIRTYLOG_NO_GPA), 0);
+		assert_int_equal(dirtylog_open(room->dl, &room->markers[i], DIRTYLOG_NO_GPA, 0), 0);
 	return room;
 }
 
@@ -260,7 +260,7 @@ rate(enum dirtylog_placement placement)
 		burst(room, 0, 0, 1, 1, 20000);
 		burst(room, 1, 0, 1, 1, 20000);
 		dirtylog_close(room->dl, &room->markers[1]);
-		assert_int_equal(dirtylog_open(room->dl, &room->markers[1], DIRTYLOG_NO_GPA), 0);
+		assert_int_equal(dirtylog_open(room->dl, &room->markers[1], DIRTYLOG_NO_GPA, 0), 0);
 		assert_int_equal(frontend_log_count(&room->log), 20000);
 		frontend_log_clear(&room->log);
 	}

@@ -193,7 +193,7 @@ counters(void **state)
 	assert_int_equal(dirtylog_shm_map(log.fd, 0, PAGES / 8, &shm), 0);
 	assert_int_equal(dirtylog_set_log(dl, shm), 0);
 	assert_int_equal(dirtylog_set_logging(dl, true), 0);
-	assert_int_equal(dirtylog_open(dl, marker, DIRTYLOG_NO_GPA), 0);
+	assert_int_equal(dirtylog_open(dl, marker, DIRTYLOG_NO_GPA, 0), 0);
 	for (i = 0; i < 2; i++) {
 		dirtylog_burst_begin(marker);
 		dirtylog_mark(marker, region_bitmap(dl, 0), 0, 5 * PAGE);

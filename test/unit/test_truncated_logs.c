@@ -87,7 +87,7 @@ port_open(const char *name, uint64_t nb_pages, enum dirtylog_placement placement
 	assert_int_equal(dirtylog_set_regions(port->dl, &region, 1), 0);
 	port->bitmap = region_bitmap(port->dl, 0);
 	assert_int_equal(dirtylog_set_logging(port->dl, true), 0);
-	assert_int_equal(dirtylog_open(port->dl, &port->marker, DIRTYLOG_NO_GPA), 0);
+	assert_int_equal(dirtylog_open(port->dl, &port->marker, DIRTYLOG_NO_GPA, 0), 0);
 	assert_int_equal(pthread_create(&port->thread, NULL, mark_all_the_time, port), 0);
 	return port;
 }

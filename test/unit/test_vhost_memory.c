@@ -303,7 +303,7 @@ memory_is_taken_away(void **state)
 	assert_false(is_open(room, 0));
 	set_features(room, false);
 	asked(room, "");
-	assert_int_equal(dirtylog_open(room->dl, &room->markers[0], 0), -EIO);
+	assert_int_equal(dirtylog_open(room->dl, &room->markers[0], 0, DIRTYLOG_INDEX_LEN), -EIO);
 	/* Another table. */
 	close(librte.fd);
 	other = map_memory(room);

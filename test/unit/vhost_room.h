@@ -348,7 +348,8 @@ set_log_base(struct room *room, int fd, uint64_t size, uint64_t offset)
 static inline void
 open_queue(struct room *room, unsigned int queue)
 {
-	assert_int_equal(dirtylog_open(room->dl, &room->markers[queue], INDEX_PAGE(queue) * PAGE),
+	assert_int_equal(dirtylog_open(room->dl, &room->markers[queue], INDEX_PAGE(queue) * PAGE,
+					 DIRTYLOG_INDEX_LEN),
 			0);
 }
 

@@ -75,7 +75,7 @@ call_once(const struct vnet_vring *vring)
 static int
 open_packed(struct vnet_queue *queue, struct dirtylog *dl, uint64_t gpa, uint64_t reported)
 {
-	uint64_t event;
+	uint64_t len = queue->size * sizeof(struct vring_packed_desc), event;
 	int ret;
 
 	if (dirtylog_memory_gpa(queue->mem, queue->device_event, &event) < 0)
@@ -88,7 +88,7 @@ open_packed(struct vnet_queue *queue, struct dirtylog *dl, uint64_t gpa, uint64_
 		return -EFAULT;
 	if (reported == event)
 		queue->event[1].bitmap = NULL;
-	ret = dirtylog_open(dl, &queue->marker, gpa);
+	ret = dirtylog_open(dl, &queue->marker, gpa, len);
 	if (ret < 0)
 		return ret;
 	dirtylog_mark_gpa(dl, event, sizeof(*queue->device_event));
@@ -110,21 +110,21 @@ open_marked(const struct vnet_vring *vring, const struct vnet_device *device)
 	struct vnet_queue *queue = vring->queue;
 	const void *ring = queue->packed ? (void *)queue->packed_desc : (void *)queue->used;
 	uint64_t reported = vring->ring.log_guest_addr, gpa, asked = 0;
+	uint64_t event = queue->event_idx ? sizeof(uint16_t) : 0;
 	int ret;
 
 	if (dirtylog_memory_gpa(queue->mem, ring, &gpa) < 0)
 		return -EFAULT;
 	if (!queue->packed && reported != 0)
 		gpa = reported;
-	queue->used_bitmap = dirtylog_find(device->dl, gpa, &queue->used_offset);
-	if (queue->used_bitmap == NULL)
-		return -EFAULT;
 	/* Before bursts begin; a packed ring's event area is marked in any case. */
 	if (queue->keep_kicks)
 		asked = vnet_notify_ask(queue);
 	if (queue->packed)
 		return open_packed(queue, device->dl, gpa, reported);
-	ret = dirtylog_open(device->dl, &queue->marker, gpa);
+	ret = dirtylog_open(device->dl, &queue->marker, gpa,
+			sizeof(struct vring_used) + queue->size * sizeof(struct vring_used_elem) +
+					event);
 	if (ret == 0 && queue->keep_kicks)
 		dirtylog_mark_gpa(device->dl, gpa + asked, sizeof(uint16_t));
 	return ret;

@@ -124,8 +124,11 @@ open_marked(struct rig *rig, struct rig_side *side)
 	uint16_t no_notify = VRING_USED_F_NO_NOTIFY, disable = VRING_PACKED_EVENT_FLAG_DISABLE;
 
 	side->index_gpa = rig_packed ? ring->desc : ring->used;
-	queue->used_bitmap = dirtylog_find(rig->dl, side->index_gpa, &queue->used_offset);
-	assert_int_equal(dirtylog_open(rig->dl, &queue->marker, side->index_gpa), 0);
+	assert_int_equal(
+			dirtylog_open(rig->dl, &queue->marker, side->index_gpa,
+					rig_packed ? 16U * queue->size :
+						     4U + 8U * queue->size + 2U * queue->event_idx),
+			0);
 	if (!rig_packed) {
 		/* The guest is told not to kick; closing the queue marks it at the latest. */
 		ram_write(&rig->ram, ring->used, &no_notify, sizeof(no_notify));

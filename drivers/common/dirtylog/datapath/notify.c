@@ -75,10 +75,8 @@ enable_split_kicks(struct vnet_queue *queue, bool on)
 	const uint16_t *word = say_split(queue, on);
 
 	if (word != NULL && queue->marker.logging)
-		dirtylog_mark(&queue->marker, queue->used_bitmap,
-				queue->used_offset +
-						(uint64_t)((const uint8_t *)word -
-								(uint8_t *)queue->used),
+		dirtylog_mark_ring(&queue->marker,
+				(uint64_t)((const uint8_t *)word - (uint8_t *)queue->used),
 				sizeof(*word));
 }
 

@@ -120,17 +120,16 @@ return_buffer(struct vnet_queue *queue, struct burst *burst,
 }
 
 /* Mark the descriptors that the burst has passed; not all of them are written. */
-static void
+static inline void
 mark_ring(struct vnet_queue *queue, const struct burst *burst)
 {
 	const uint64_t desc_len = sizeof(struct vring_packed_desc);
 	uint16_t n = (uint16_t)(queue->size - burst->next.left);
 	uint16_t straight = RTE_MIN(n, (uint16_t)(queue->size - burst->first));
 
-	dirtylog_mark(&queue->marker, queue->used_bitmap,
-			queue->used_offset + burst->first * desc_len, straight * desc_len);
-	dirtylog_mark(&queue->marker, queue->used_bitmap, queue->used_offset,
-			(uint64_t)(n - straight) * desc_len);
+	dirtylog_mark_ring(&queue->marker, burst->first * desc_len, straight * desc_len);
+	if (unlikely(straight != n))
+		dirtylog_mark_ring(&queue->marker, 0, (uint64_t)(n - straight) * desc_len);
 }
 
 /* Show the guest what the burst returns. */
@@ -150,8 +149,7 @@ publish(struct vnet_queue *queue, const struct burst *burst)
 	 */
 	__atomic_store_n((uint64_t *)&queue->packed_desc[burst->first] + 1, burst->held.raw,
 			__ATOMIC_RELEASE);
-	dirtylog_mark_flags(&queue->marker,
-			queue->used_offset + burst->first * sizeof(struct vring_packed_desc));
+	dirtylog_mark_index(&queue->marker, burst->first * sizeof(struct vring_packed_desc));
 	queue->next_used = packed_index(&burst->next);
 	queue->next_avail = queue->next_used;
 	vnet_notify_guest(queue);
@@ -218,6 +216,59 @@ write_chunk(const struct vnet_queue *queue, uint8_t *const *hosts, union vnet_pa
 	return bytes;
 }
 
+/* The packets of a chunk, and what each goes to. */
+struct transmit_chunk {
+	uint8_t *hosts[VNET_CHUNK];
+	union vnet_packed_tail tails[VNET_CHUNK];
+	struct vnet_tx_offload offloads[VNET_CHUNK]; /* of packets with work */
+	bool is_long;                                /* one of them is */
+};
+
+/*
+ * Find the buffers for packets of a chunk, which are fetched, and marked if `marked`.
+ * Stops at the first one that is not as transmit_chunk() wants it, and where nothing is
+ * available; returns how many there are. Compiled twice.
+ */
+static __rte_always_inline uint16_t
+find_buffers(struct vnet_queue *queue, struct transmit_chunk *chunk,
+		const struct vring_packed_desc *descs, bool wrap, struct rte_mbuf *const *pkts,
+		uint16_t n, bool marked)
+{
+	const uint16_t wanted = vnet_packed_available(wrap) | VRING_DESC_F_WRITE;
+	struct dirtylog_region region = *queue->hint;
+	struct dirtylog_run run;
+	const uint64_t header_len = queue->header_len;
+	uint64_t lens = 0;
+	unsigned int i;
+
+	if (marked)
+		run = dirtylog_run_begin(&queue->marker);
+	for (i = 0; i < n; i++) {
+		union vnet_packed_tail tail = vnet_read_tail(&descs[i]);
+		uint64_t len = pkts[i]->data_len + header_len;
+		uint64_t gpa = vnet_read_addr(&descs[i]);
+		uint8_t *host;
+		bool found;
+
+		lens |= len;
+		if (unlikely((tail.flags & (VNET_PACKED_OWNER | F_SHAPE)) != wanted ||
+				    tail.len < len ||
+				    !vnet_is_simple(queue, pkts[i], chunk->offloads, i)))
+			break;
+		found = marked ? vnet_find_marked(queue, &run, gpa, tail.len, len, &host) :
+				 vnet_find(queue, &region, gpa, tail.len, &host);
+		if (unlikely(!found))
+			break;
+		vnet_fetch_first(host);
+		chunk->hosts[i] = host;
+		chunk->tails[i] = tail;
+	}
+	if (marked)
+		dirtylog_run_end(&queue->marker, &run, i);
+	chunk->is_long = vnet_is_long(lens);
+	return (uint16_t)i;
+}
+
 /*
  * Packets of one segment into buffers of one descriptor inside one region:
  * what nearly every packet is. Stops at the first one that is not, and where
@@ -227,39 +278,23 @@ static inline uint16_t
 transmit_chunk(struct vnet_queue *queue, struct burst *burst, struct rte_mbuf **pkts, uint16_t n)
 {
 	const struct vring_packed_desc *descs = &queue->packed_desc[burst->next.index];
-	const uint16_t wanted = vnet_packed_available(burst->next.wrap) | VRING_DESC_F_WRITE;
-	union vnet_packed_tail tails[VNET_CHUNK];
-	struct vnet_tx_offload offloads[VNET_CHUNK]; /* of packets with work */
-	struct dirtylog_run run = dirtylog_run_begin(&queue->marker);
-	uint8_t *hosts[VNET_CHUNK];
-	uint32_t longest = 0;
+	const bool wrap = burst->next.wrap;
+	struct transmit_chunk chunk;
 	uint64_t bytes;
-	uint16_t i;
 
 	n = chunk_limit(queue, &burst->next, n);
-	for (i = 0; i < n; i++) {
-		uint32_t len = pkts[i]->data_len + queue->header_len;
-
-		longest = RTE_MAX(longest, len);
-		tails[i] = vnet_read_tail(&descs[i]);
-		if (unlikely((tails[i].flags & (VNET_PACKED_OWNER | F_SHAPE)) != wanted ||
-				    tails[i].len < len ||
-				    !vnet_is_simple(queue, pkts[i], &offloads[i])))
-			break;
-		hosts[i] = vnet_prepare_buffer(queue, &run, vnet_read_addr(&descs[i]), tails[i].len,
-				len);
-		if (unlikely(hosts[i] == NULL))
-			break;
-	}
-	dirtylog_run_end(&queue->marker, &run);
-	n = i;
-	fetch_used(descs, n);
-	if (longest > VNET_FIRST_LINES)
-		bytes = write_chunk(queue, hosts, tails, pkts, offloads, n, burst->next.wrap, true);
+	if (queue->marker.logging)
+		n = find_buffers(queue, &chunk, descs, wrap, pkts, n, true);
 	else
-		bytes = write_chunk(queue, hosts, tails, pkts, offloads, n, burst->next.wrap,
+		n = find_buffers(queue, &chunk, descs, wrap, pkts, n, false);
+	fetch_used(descs, n);
+	if (chunk.is_long)
+		bytes = write_chunk(queue, chunk.hosts, chunk.tails, pkts, chunk.offloads, n, wrap,
+				true);
+	else
+		bytes = write_chunk(queue, chunk.hosts, chunk.tails, pkts, chunk.offloads, n, wrap,
 				false);
-	put_chunk(queue, burst, tails, n);
+	put_chunk(queue, burst, chunk.tails, n);
 	vnet_count(&queue->stats.packets, n);
 	vnet_count(&queue->stats.bytes, bytes);
 	return n;
@@ -395,7 +430,7 @@ mbuf_room(const struct vnet_queue *queue)
  * followed; returns how many came. Compiled twice.
  */
 static __rte_always_inline uint16_t
-read_chunk(struct vnet_queue *queue, const uint8_t *const *hosts, union vnet_packed_tail *tails,
+read_chunk(struct vnet_queue *queue, uint8_t *const *hosts, union vnet_packed_tail *tails,
 		struct rte_mbuf **pkts, uint16_t n, bool wrap, bool are_long)
 {
 	uint64_t bytes = 0;
@@ -430,9 +465,10 @@ receive_chunk(struct vnet_queue *queue, struct burst *burst, struct rte_mbuf **p
 {
 	const struct vring_packed_desc *descs = &queue->packed_desc[burst->next.index];
 	const uint16_t wanted = vnet_packed_available(burst->next.wrap);
+	struct dirtylog_region region = *queue->hint;
 	union vnet_packed_tail tails[VNET_CHUNK];
-	const uint8_t *hosts[VNET_CHUNK];
-	uint32_t longest = 0;
+	uint8_t *hosts[VNET_CHUNK];
+	uint32_t all_lens = 0;
 	uint16_t i;
 
 	n = chunk_limit(queue, &burst->next, n);
@@ -442,10 +478,11 @@ receive_chunk(struct vnet_queue *queue, struct burst *burst, struct rte_mbuf **p
 				    tails[i].len <= queue->header_len ||
 				    tails[i].len - queue->header_len > room))
 			break;
-		hosts[i] = vnet_find_packet(queue, vnet_read_addr(&descs[i]), tails[i].len);
-		if (unlikely(hosts[i] == NULL))
+		if (unlikely(!vnet_find(queue, &region, vnet_read_addr(&descs[i]), tails[i].len,
+				    &hosts[i])))
 			break;
-		longest = RTE_MAX(longest, tails[i].len);
+		vnet_fetch_first(hosts[i]);
+		all_lens |= tails[i].len;
 	}
 	n = i;
 	if (n == 0)
@@ -455,7 +492,7 @@ receive_chunk(struct vnet_queue *queue, struct burst *burst, struct rte_mbuf **p
 		vnet_count(&queue->stats.no_mbuf, n);
 		return -1;
 	}
-	if (longest > VNET_FIRST_LINES)
+	if (vnet_is_long(all_lens))
 		n = read_chunk(queue, hosts, tails, pkts, n, burst->next.wrap, true);
 	else
 		n = read_chunk(queue, hosts, tails, pkts, n, burst->next.wrap, false);

@@ -4,6 +4,13 @@
 #include "datapath/ext_buffers.h"
 #include "datapath/packet.h"
 
+bool
+vnet_is_simple_work(const struct vnet_queue *queue, const struct rte_mbuf *pkt,
+		struct vnet_tx_offload *offloads, uint16_t i)
+{
+	return vnet_offload_transmit(queue, pkt, &offloads[i]) && offloads[i].tag_len == 0;
+}
+
 void
 vnet_write_iov(struct vnet_queue *queue, const struct rte_mbuf *pkt,
 		const struct vnet_tx_offload *offload, uint16_t nb_buffers)

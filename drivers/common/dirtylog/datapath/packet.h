@@ -67,43 +67,77 @@ vnet_has_work(const struct rte_mbuf *pkt)
 	return unlikely((pkt->ol_flags & VNET_TX_WORK) != 0);
 }
 
+/* vnet_is_simple() for packet `i` of a chunk, which has work. Fills in its offload. */
+bool vnet_is_simple_work(const struct vnet_queue *queue, const struct rte_mbuf *pkt,
+		struct vnet_tx_offload *offloads, uint16_t i);
+
 /*
- * Whether vnet_write_packet() can write it, which inserts nothing; fills
- * in `offload` of a packet with work.
+ * Whether vnet_write_packet() can write packet `i` of a chunk, which inserts nothing;
+ * fills in the offload of a packet with work.
  */
 static inline bool
 vnet_is_simple(const struct vnet_queue *queue, const struct rte_mbuf *pkt,
-		struct vnet_tx_offload *offload)
+		struct vnet_tx_offload *offloads, uint16_t i)
 {
 	return pkt->nb_segs == 1 &&
-			(!vnet_has_work(pkt) ||
-					(vnet_offload_transmit(queue, pkt, offload) &&
-							offload->tag_len == 0));
+			(!vnet_has_work(pkt) || vnet_is_simple_work(queue, pkt, offloads, i));
 }
 
 /*
- * A buffer for vnet_write_packet(): all of its `room` bytes must lie in one
- * region, since bad ones are found sooner so. Fetches its first lines and has
- * the `len` bytes marked that will be written. Returns NULL if it is not there.
+ * Where the `len` bytes at a GPA are mapped, all in one region; false if they are not
+ * there. `region` is a copy of the one that is tried first, *queue->hint: a chunk has
+ * it in registers.
  */
-static inline uint8_t *
-vnet_prepare_buffer(struct vnet_queue *queue, struct dirtylog_run *run, uint64_t gpa, uint32_t room,
-		uint32_t len)
+static __rte_always_inline bool
+vnet_find(struct vnet_queue *queue, struct dirtylog_region *region, uint64_t gpa, uint32_t len,
+		uint8_t **host)
+{
+	if (unlikely(gpa - region->gpa >= region->len ||
+			    !dirtylog_region_holds(region, gpa, len))) {
+		const struct dirtylog_region *other = dirtylog_memory_find_range(queue->mem, gpa,
+				len, &queue->hint);
+
+		if (other == NULL)
+			return false;
+		*region = *other;
+	}
+	*host = dirtylog_region_host(region, gpa);
+	return true;
+}
+
+/* The counterpart of vnet_find() that has `len` of the `room` bytes marked. */
+static __rte_always_inline bool
+vnet_find_marked(struct vnet_queue *queue, struct dirtylog_run *run, uint64_t gpa, uint32_t room,
+		uint64_t len, uint8_t **host)
 {
 	const struct dirtylog_region *region;
-	uint8_t *host;
 
+	if (likely(dirtylog_run_mark(run, gpa, room, len, host)))
+		return true;
 	region = dirtylog_memory_find_range(queue->mem, gpa, room, &queue->hint);
 	if (unlikely(region == NULL))
-		return NULL;
-	host = dirtylog_region_host(region, gpa);
+		return false;
+	*host = dirtylog_run_move(&queue->marker, run, region, gpa, (uint32_t)len);
+	return true;
+}
+
+/* Even the smallest packet lies in two lines with its header. */
+static inline void
+vnet_fetch_first(const uint8_t *host)
+{
 	/* Not for writing, which gains nothing: a line that nobody has read comes writable. */
 	rte_prefetch0(host);
 	rte_prefetch0(host + RTE_CACHE_LINE_SIZE);
-	if (queue->marker.logging && unlikely(!dirtylog_run_mark(run, (uintptr_t)host, len)))
-		dirtylog_run_move(&queue->marker, run, region->bitmap, (uintptr_t)region->host,
-				(uintptr_t)host, len);
-	return host;
+}
+
+/*
+ * Whether one of a chunk's lengths goes beyond the first lines, or fills them. `lens` has
+ * the bits of all: compilers make vector instructions of a maximum, back and forth.
+ */
+static inline bool
+vnet_is_long(uint64_t lens)
+{
+	return lens >= VNET_FIRST_LINES;
 }
 
 /* Fetch what `len` bytes have beyond the first lines. */
@@ -155,26 +189,6 @@ vnet_write_packet(const struct vnet_queue *queue, uint8_t *host, const struct rt
 	for (i = 0; i < offload->nb_patches; i++)
 		memcpy(packet + offload->patches[i].offset, &offload->patches[i].value,
 				sizeof(offload->patches[i].value));
-}
-
-/*
- * The counterpart: a buffer that vnet_read_packet() can read, all in one
- * region. Fetches its first lines; returns NULL if it is not there.
- */
-static inline const uint8_t *
-vnet_find_packet(struct vnet_queue *queue, uint64_t gpa, uint32_t len)
-{
-	const struct dirtylog_region *region;
-	const uint8_t *host;
-
-	region = dirtylog_memory_find_range(queue->mem, gpa, len, &queue->hint);
-	if (unlikely(region == NULL))
-		return NULL;
-	host = dirtylog_region_host(region, gpa);
-	/* Even the smallest packet lies in two lines with its header. */
-	rte_prefetch0(host);
-	rte_prefetch0(host + RTE_CACHE_LINE_SIZE);
-	return host;
 }
 
 /*

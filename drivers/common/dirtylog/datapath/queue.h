@@ -103,9 +103,6 @@ struct vnet_queue {
 		struct vring_packed_desc_event *device_event;
 	};
 	const struct dirtylog_memory *mem;
-	/* Of the region that holds what we write: the used ring, or the packed one. */
-	struct dirtylog_bitmap *used_bitmap;
-	uint64_t used_offset; /* of that ring in the region */
 	/*
 	 * A packed ring's device event area: where it is, and where the front-end
 	 * says it is to be logged, if that differs (else NULL).

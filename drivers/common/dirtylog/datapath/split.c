@@ -142,18 +142,16 @@ fetch_used(const struct vnet_queue *queue, uint16_t n)
 }
 
 /* Mark `n` used entries from the one with index `first` on. */
-static void
+static inline void
 mark_used(struct vnet_queue *queue, uint16_t first, uint16_t n)
 {
-	uint64_t ring = queue->used_offset + sizeof(struct vring_used);
+	const uint64_t ring = sizeof(struct vring_used), entry = sizeof(struct vring_used_elem);
 	uint16_t start = first & queue->mask;
 	uint16_t straight = RTE_MIN(n, (uint16_t)(queue->size - start));
 
-	dirtylog_mark(&queue->marker, queue->used_bitmap,
-			ring + start * sizeof(struct vring_used_elem),
-			straight * sizeof(struct vring_used_elem));
-	dirtylog_mark(&queue->marker, queue->used_bitmap, ring,
-			(uint64_t)(n - straight) * sizeof(struct vring_used_elem));
+	dirtylog_mark_ring(&queue->marker, ring + start * entry, straight * entry);
+	if (unlikely(straight != n))
+		dirtylog_mark_ring(&queue->marker, ring, (uint64_t)(n - straight) * entry);
 }
 
 /* Show the guest the used entries since `first`. */
@@ -175,7 +173,7 @@ publish(struct vnet_queue *queue, uint16_t first)
 	 */
 	__atomic_store_n(&queue->used->idx, queue->next_used, __ATOMIC_RELEASE);
 	fetch_used(queue, n);
-	dirtylog_mark_index(&queue->marker);
+	dirtylog_mark_index(&queue->marker, offsetof(struct vring_used, flags));
 	vnet_notify_guest(queue);
 }
 
@@ -203,6 +201,54 @@ write_chunk(struct vnet_queue *queue, uint8_t *const *hosts, const uint16_t *hea
 	return bytes;
 }
 
+/* The packets of a chunk, and what each goes to. */
+struct transmit_chunk {
+	uint8_t *hosts[VNET_CHUNK];
+	uint16_t heads[VNET_CHUNK];
+	struct vnet_tx_offload offloads[VNET_CHUNK]; /* of packets with work */
+	bool is_long;                                /* one of them is */
+};
+
+/*
+ * Find the buffers for packets of a chunk, which are fetched, and marked if `marked`.
+ * Stops at the first one that is not as transmit_chunk() wants it; returns how many
+ * there are. Compiled twice.
+ */
+static __rte_always_inline uint16_t
+find_buffers(struct vnet_queue *queue, struct transmit_chunk *chunk, struct rte_mbuf *const *pkts,
+		uint16_t n, bool marked)
+{
+	struct dirtylog_region region = *queue->hint;
+	struct dirtylog_run run;
+	const uint64_t header_len = queue->header_len;
+	uint64_t lens = 0;
+	unsigned int i;
+
+	if (marked)
+		run = dirtylog_run_begin(&queue->marker);
+	for (i = 0; i < n; i++) {
+		struct vring_desc desc = vnet_read_desc(&queue->desc[chunk->heads[i]]);
+		uint64_t len = pkts[i]->data_len + header_len;
+		uint8_t *host;
+		bool found;
+
+		lens |= len;
+		if (unlikely((desc.flags & F_SHAPE) != VRING_DESC_F_WRITE || desc.len < len ||
+				    !vnet_is_simple(queue, pkts[i], chunk->offloads, i)))
+			break;
+		found = marked ? vnet_find_marked(queue, &run, desc.addr, desc.len, len, &host) :
+				 vnet_find(queue, &region, desc.addr, desc.len, &host);
+		if (unlikely(!found))
+			break;
+		vnet_fetch_first(host);
+		chunk->hosts[i] = host;
+	}
+	if (marked)
+		dirtylog_run_end(&queue->marker, &run, i);
+	chunk->is_long = vnet_is_long(lens);
+	return (uint16_t)i;
+}
+
 /*
  * Packets of one segment into buffers of one descriptor inside one region:
  * what nearly every packet is. Stops at the first one that is not; returns how
@@ -211,33 +257,19 @@ write_chunk(struct vnet_queue *queue, uint8_t *const *hosts, const uint16_t *hea
 static inline uint16_t
 transmit_chunk(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct vnet_tx_offload offloads[VNET_CHUNK]; /* of packets with work */
-	struct dirtylog_run run = dirtylog_run_begin(&queue->marker);
-	uint8_t *hosts[VNET_CHUNK];
-	uint16_t heads[VNET_CHUNK];
-	uint32_t longest = 0;
+	struct transmit_chunk chunk;
 	uint64_t bytes;
-	uint16_t i;
 
-	n = fetch_heads(queue, heads, n);
-	for (i = 0; i < n; i++) {
-		struct vring_desc desc = vnet_read_desc(&queue->desc[heads[i]]);
-		uint32_t len = pkts[i]->data_len + queue->header_len;
-
-		longest = RTE_MAX(longest, len);
-		if (unlikely((desc.flags & F_SHAPE) != VRING_DESC_F_WRITE || desc.len < len ||
-				    !vnet_is_simple(queue, pkts[i], &offloads[i])))
-			break;
-		hosts[i] = vnet_prepare_buffer(queue, &run, desc.addr, desc.len, len);
-		if (unlikely(hosts[i] == NULL))
-			break;
-	}
-	dirtylog_run_end(&queue->marker, &run);
-	n = i;
-	if (longest > VNET_FIRST_LINES)
-		bytes = write_chunk(queue, hosts, heads, pkts, offloads, n, true);
+	n = fetch_heads(queue, chunk.heads, n);
+	if (queue->marker.logging)
+		n = find_buffers(queue, &chunk, pkts, n, true);
 	else
-		bytes = write_chunk(queue, hosts, heads, pkts, offloads, n, false);
+		n = find_buffers(queue, &chunk, pkts, n, false);
+	if (chunk.is_long)
+		bytes = write_chunk(queue, chunk.hosts, chunk.heads, pkts, chunk.offloads, n, true);
+	else
+		bytes = write_chunk(queue, chunk.hosts, chunk.heads, pkts, chunk.offloads, n,
+				false);
 	queue->next_avail += n;
 	queue->next_used += n;
 	vnet_count(&queue->stats.packets, n);
@@ -283,7 +315,7 @@ check_head(struct vnet_queue *queue, uint16_t head)
 static enum vnet_outcome
 give_up(struct vnet_queue *queue, uint16_t n, enum vnet_outcome outcome)
 {
-	if (queue->marker.logging)
+	if (queue->marker.logging && n != 0)
 		mark_used(queue, queue->next_used, n);
 	return outcome;
 }
@@ -393,7 +425,7 @@ vnet_split_transmit(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t n
  * followed; returns how many came. Compiled twice.
  */
 static __rte_always_inline uint16_t
-read_chunk(struct vnet_queue *queue, const uint8_t *const *hosts, const uint16_t *heads,
+read_chunk(struct vnet_queue *queue, uint8_t *const *hosts, const uint16_t *heads,
 		const uint32_t *lens, struct rte_mbuf **pkts, uint16_t n, bool are_long)
 {
 	uint64_t bytes = 0;
@@ -418,10 +450,11 @@ read_chunk(struct vnet_queue *queue, const uint8_t *const *hosts, const uint16_t
 static inline uint16_t
 receive_chunk(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	const uint8_t *hosts[VNET_CHUNK];
+	struct dirtylog_region region = *queue->hint;
+	uint8_t *hosts[VNET_CHUNK];
 	uint32_t lens[VNET_CHUNK];
 	uint16_t heads[VNET_CHUNK];
-	uint32_t longest = 0;
+	uint32_t all_lens = 0;
 	uint16_t i;
 
 	n = fetch_heads(queue, heads, n);
@@ -431,13 +464,13 @@ receive_chunk(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 		if (unlikely((desc.flags & F_SHAPE) != 0 || desc.len <= queue->header_len ||
 				    desc.len - queue->header_len > rte_pktmbuf_tailroom(pkts[i])))
 			break;
-		hosts[i] = vnet_find_packet(queue, desc.addr, desc.len);
-		if (unlikely(hosts[i] == NULL))
+		if (unlikely(!vnet_find(queue, &region, desc.addr, desc.len, &hosts[i])))
 			break;
+		vnet_fetch_first(hosts[i]);
 		lens[i] = desc.len - queue->header_len;
-		longest = RTE_MAX(longest, desc.len);
+		all_lens |= desc.len;
 	}
-	if (longest > VNET_FIRST_LINES)
+	if (vnet_is_long(all_lens))
 		n = read_chunk(queue, hosts, heads, lens, pkts, i, true);
 	else
 		n = read_chunk(queue, hosts, heads, lens, pkts, i, false);
@@ -479,16 +512,19 @@ receive_any(struct vnet_queue *queue, struct rte_mbuf *pkt)
 static inline void
 fetch_ahead(struct vnet_queue *queue, uint16_t n)
 {
+	struct dirtylog_region region = *queue->hint;
 	uint16_t i;
 
 	for (i = 0; i < n; i++) {
 		uint16_t head = avail_head(queue, i);
 		struct vring_desc desc;
+		uint8_t *host;
 
 		if (unlikely(head >= queue->size))
 			return;
 		desc = vnet_read_desc(&queue->desc[head]);
-		vnet_find_packet(queue, desc.addr, desc.len);
+		if (likely(vnet_find(queue, &region, desc.addr, desc.len, &host)))
+			vnet_fetch_first(host);
 	}
 }
 

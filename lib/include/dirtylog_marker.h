@@ -303,6 +303,8 @@ dirtylog_run_end(struct dirtylog_marker *marker, const struct dirtylog_run *run,
 {
 	if (run->mask != 0)
 		dirtylog_collect(marker, run->view, run->word, run->mask);
+	marker->run = *run;
+	marker->run.mask = 0;
 	marker->nb_pairs += nb_ranges;
 }
 
@@ -337,11 +339,10 @@ dirtylog_run_mark(struct dirtylog_run *run, uint64_t gpa, uint64_t room, uint64_
 	return true;
 }
 
-/** Have a run, and the next one, be at the word of a range; at none if that is not the region's. */
+/** Have a run be at the word of a range; at none if that is not the region's. */
 static inline void
-dirtylog_run_place(struct dirtylog_marker *marker, struct dirtylog_run *run,
-		const struct dirtylog_region *region, const struct dirtylog_view *view,
-		uint64_t gpa)
+dirtylog_run_place(struct dirtylog_run *run, const struct dirtylog_region *region,
+		const struct dirtylog_view *view, uint64_t gpa)
 {
 	uint64_t in_word = gpa % DIRTYLOG_WORD_SPAN, offset = gpa - region->gpa;
 
@@ -356,8 +357,6 @@ dirtylog_run_place(struct dirtylog_marker *marker, struct dirtylog_run *run,
 	run->host = (uintptr_t)region->host - region->gpa;
 	run->word = &view->words[(view->start + offset) / DIRTYLOG_WORD_SPAN];
 	run->view = view;
-	run->mask = 0;
-	marker->run = *run;
 }
 
 /**
@@ -384,7 +383,7 @@ dirtylog_run_move(struct dirtylog_marker *marker, struct dirtylog_run *run,
 		dirtylog_collect(marker, run->view, run->word, run->mask);
 	run->mask = 0;
 	if (likely(view != NULL)) {
-		dirtylog_run_place(marker, run, region, view, gpa);
+		dirtylog_run_place(run, region, view, gpa);
 		if (likely(last < run->span)) {
 			rte_prefetch0(run->word);
 			run->mask = dirtylog_bits(in_word >> DIRTYLOG_PAGE_SHIFT,

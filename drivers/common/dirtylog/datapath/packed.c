@@ -77,13 +77,20 @@ packed_index(const struct vnet_packed_pos *pos)
 	return (uint16_t)(pos->index | (pos->wrap ? VNET_PACKED_WRAP : 0));
 }
 
-static inline struct burst
-begin(const struct vnet_queue *queue)
+/*
+ * Field by field, in place. Compilers build a struct that is returned by parts and
+ * copy it as a whole: that load would wait for all stores before it.
+ */
+static inline void
+begin(const struct vnet_queue *queue, struct burst *burst)
 {
-	struct burst burst = { .next = vnet_packed_pos_now(queue) };
+	uint16_t now = queue->next_used;
 
-	burst.first = burst.next.index;
-	return burst;
+	burst->next.index = now & (uint16_t)~VNET_PACKED_WRAP;
+	burst->next.wrap = (now & VNET_PACKED_WRAP) != 0;
+	burst->next.left = queue->size;
+	burst->first = burst->next.index;
+	burst->holds = false;
 }
 
 static inline uint16_t
@@ -386,9 +393,10 @@ transmit_any(struct vnet_queue *queue, struct burst *burst, const struct rte_mbu
 uint16_t
 vnet_packed_transmit(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
-	struct burst burst = begin(queue);
+	struct burst burst;
 	uint16_t done = 0, bad = 0;
 
+	begin(queue, &burst);
 	queue->walked = 0;
 	while (done < nb_pkts) {
 		uint16_t went = transmit_chunk(queue, &burst, &pkts[done],
@@ -534,10 +542,11 @@ receive_any(struct vnet_queue *queue, struct burst *burst, struct rte_mbuf **pkt
 uint16_t
 vnet_packed_receive(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
-	struct burst burst = begin(queue);
+	struct burst burst;
 	uint32_t room = mbuf_room(queue);
 	uint16_t done = 0, bad = 0;
 
+	begin(queue, &burst);
 	queue->walked = 0;
 	while (done < nb_pkts) {
 		int came = receive_chunk(queue, &burst, &pkts[done], (uint16_t)(nb_pkts - done),

@@ -445,6 +445,7 @@ vnet_offload_take(const struct vnet_queue *queue, struct virtio_net_hdr header,
 		complete_checksum(pkt, header.csum_start, header.csum_start + header.csum_offset);
 		return true;
 	}
+	pkt->tx_offload = 0; /* what another packet left there */
 	if (is_gso)
 		pkt->tso_segsz = header.gso_size;
 	if (queue->legacy_ol_flags) {

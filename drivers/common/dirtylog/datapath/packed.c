@@ -496,7 +496,7 @@ receive_chunk(struct vnet_queue *queue, struct burst *burst, struct rte_mbuf **p
 	if (n == 0)
 		return 0;
 	fetch_used(descs, n);
-	if (unlikely(rte_pktmbuf_alloc_bulk(queue->pool, pkts, n) != 0)) {
+	if (unlikely(!vnet_alloc(queue, pkts, n))) {
 		vnet_count(&queue->stats.no_mbuf, n);
 		return -1;
 	}

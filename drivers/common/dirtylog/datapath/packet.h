@@ -192,6 +192,37 @@ vnet_write_packet(const struct vnet_queue *queue, uint8_t *host, const struct rt
 }
 
 /*
+ * Fresh mbufs of a receive queue's pool, or false: it has not so many. As drivers of
+ * NICs do, nothing is written to an mbuf's second line: what a pool gives out has no
+ * next segment, and its offload fields count by flags that are not set.
+ */
+static inline bool
+vnet_alloc(const struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	const uint16_t size = rte_pktmbuf_data_room_size(queue->pool);
+	const struct {
+		uint16_t data_off, refcnt, nb_segs, port;
+	} rearm = { RTE_MIN(size, (uint16_t)RTE_PKTMBUF_HEADROOM), 1, 1, queue->mbuf_port };
+	uint16_t i;
+
+	RTE_BUILD_BUG_ON(offsetof(struct rte_mbuf, port) + sizeof(uint16_t) -
+					offsetof(struct rte_mbuf, data_off) !=
+			sizeof(rearm));
+	RTE_BUILD_BUG_ON(offsetof(struct rte_mbuf, vlan_tci) + sizeof(uint16_t) -
+					offsetof(struct rte_mbuf, packet_type) !=
+			12);
+	if (unlikely(rte_mempool_get_bulk(queue->pool, (void **)pkts, n) != 0))
+		return false;
+	for (i = 0; i < n; i++) {
+		memcpy(&pkts[i]->rearm_data, &rearm, sizeof(rearm));
+		pkts[i]->ol_flags &= RTE_MBUF_F_EXTERNAL;
+		/* Type, both lengths, VLAN tag; and the hash behind them. */
+		memset(&pkts[i]->rx_descriptor_fields1, 0, 16);
+	}
+	return true;
+}
+
+/*
  * A packet of `len` bytes, and its header before it, to a fresh mbuf that has
  * the room. Returns false if the header cannot be followed: the mbuf is not
  * fresh any more then.
@@ -203,7 +234,6 @@ vnet_read_packet(const struct vnet_queue *queue, const uint8_t *host, uint32_t l
 	vnet_copy(rte_pktmbuf_mtod(pkt, void *), host + queue->header_len, len, is_long);
 	pkt->data_len = (uint16_t)len;
 	pkt->pkt_len = len;
-	pkt->port = queue->mbuf_port;
 	return !queue->offloads || likely(vnet_offload_received(queue, host, pkt));
 }
 

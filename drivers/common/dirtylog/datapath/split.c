@@ -437,6 +437,7 @@ read_chunk(struct vnet_queue *queue, uint8_t *const *hosts, const uint16_t *head
 		/* A bad one is left for receive_any(), which counts it. */
 		if (unlikely(!vnet_read_packet(queue, hosts[i], lens[i], pkts[i], are_long))) {
 			rte_pktmbuf_reset(pkts[i]);
+			pkts[i]->port = queue->mbuf_port;
 			break;
 		}
 		put_used(queue, i, heads[i], 0);
@@ -543,7 +544,7 @@ vnet_split_receive(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t nb
 		uint16_t came;
 
 		if (fresh == 0) {
-			if (unlikely(rte_pktmbuf_alloc_bulk(queue->pool, &pkts[done], n) != 0)) {
+			if (unlikely(!vnet_alloc(queue, &pkts[done], n))) {
 				vnet_count(&queue->stats.no_mbuf, n);
 				break;
 			}

@@ -46,7 +46,6 @@ bad_arguments_are_refused(void **state)
 		{ "iface=/tmp/a,client=yes", "client=yes" },
 		{ "iface=/tmp/a,client=", "client=" },
 		{ "iface=/tmp/a,client=1,client=1", "client is given more than once" },
-		{ "iface=/tmp/a,iommu-support=1", "vIOMMU is not supported" },
 		{ "iface=/tmp/a,iommu-support=2", "iommu-support=2" },
 		{ "iface=/tmp/a,postcopy-support=yes", "postcopy-support=yes" },
 		{ "iface=/tmp/a,tso=2", "tso=2" },

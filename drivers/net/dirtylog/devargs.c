@@ -91,24 +91,6 @@ take_switch(struct eth_dirtylog_port *port, const struct argument *argument, con
 	return 0;
 }
 
-/* net_vhost's, so that its command lines work unless they ask for a vIOMMU. */
-static int
-take_iommu(struct eth_dirtylog_port *port __rte_unused, const struct argument *argument,
-		const char *value)
-{
-	long number = parse_number(value, 0, 1);
-
-	if (number < 0)
-		return refuse(argument, value, "must be 0");
-	if (number == 0)
-		return 0;
-	refuse(argument, value,
-			"a vIOMMU is not supported: librte_vhost's public API has no way"
-			" to ask the front-end for a missing translation; leave the argument"
-			" out, and iommu_platform off in the front-end");
-	return -ENOTSUP;
-}
-
 const char *const eth_dirtylog_placement_names[] = {
 	[DIRTYLOG_PLACEMENT_AUTO] = "auto",
 	[DIRTYLOG_PLACEMENT_DIRECT] = "direct",
@@ -157,7 +139,7 @@ take_max_memory(struct eth_dirtylog_port *port, const struct argument *argument,
 	A("iface", "<path>", take_iface, iface) \
 	A("queues", "<1-128>", take_queues, nb_queue_pairs) \
 	A("client", "<0|1>", take_switch, client) \
-	A("iommu-support", "<0>", take_iommu, iface) \
+	A("iommu-support", "<0|1>", take_switch, iommu) \
 	A("postcopy-support", "<0|1>", take_switch, postcopy) \
 	A("tso", "<0|1>", take_switch, tso) \
 	A("linear-buffer", "<0|1>", take_switch, linear_buffers) \

@@ -19,6 +19,8 @@ dump_settings(const struct eth_dirtylog_port *port, FILE *stream)
 			port->nb_queue_pairs,
 			eth_dirtylog_placement_names[port->log_options.placement],
 			port->started ? "started" : "stopped");
+	if (port->iommu)
+		fprintf(stream, "  vIOMMU on: packets take librte_vhost's own datapath\n");
 	fprintf(stream,
 			"  postcopy %s, tso %s, linear buffers %s, external buffers %s,"
 			" legacy offload flags %s\n",
@@ -52,7 +54,11 @@ eth_dirtylog_dump(struct eth_dirtylog_port *port, FILE *stream)
 	TAILQ_FOREACH(link, &port->links, next) {
 		if (link != port->current)
 			fprintf(stream, "  another has taken over from the next one\n");
-		vnet_connection_dump(link->connection, stream);
+		if (link->connection != NULL)
+			vnet_connection_dump(link->connection, stream);
+		else
+			fprintf(stream, "  front-end connected, vid %d, its device %s\n", link->vid,
+					link->runs ? "runs" : "does not run");
 	}
 	pthread_mutex_unlock(&port->lock);
 }

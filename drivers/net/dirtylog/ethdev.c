@@ -28,6 +28,7 @@
 #include "dump.h"
 #include "rx_intr.h"
 #include "stats.h"
+#include "stock.h"
 
 const char vnet_log_name[] = "net_dirtylog";
 
@@ -191,7 +192,9 @@ tx_queue_release(struct rte_eth_dev *dev, uint16_t id)
 static struct vnet_queue *
 queue_create(struct rte_eth_dev *dev, uint16_t vring, unsigned int socket, struct rte_mempool *pool)
 {
-	struct vnet_queue *queue = rte_zmalloc_socket("dirtylog queue", sizeof(*queue),
+	struct vnet_queue *queue = rte_zmalloc_socket("dirtylog queue",
+			port_of(dev)->iommu ? sizeof(struct eth_dirtylog_stock_queue) :
+					      sizeof(*queue),
 			RTE_CACHE_LINE_SIZE, (int)socket);
 
 	if (queue == NULL) {
@@ -205,6 +208,8 @@ queue_create(struct rte_eth_dev *dev, uint16_t vring, unsigned int socket, struc
 	queue->vring = vring;
 	queue->pool = pool;
 	queue->call_fd = -1;
+	if (port_of(dev)->iommu)
+		eth_dirtylog_stock_init(queue);
 	eth_dirtylog_port_set_queue(port_of(dev), vring, queue);
 	return queue;
 }
@@ -219,6 +224,13 @@ may_start(const struct rte_eth_dev *dev, const char *direction, uint16_t id, boo
 	return !deferred;
 }
 
+/* librte_vhost's own datapath has external buffers of its own. */
+static bool
+makes_ext_buffers(const struct eth_dirtylog_port *port)
+{
+	return port->ext_buffers && !port->iommu;
+}
+
 static int
 rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc __rte_unused,
 		unsigned int socket, const struct rte_eth_rxconf *conf, struct rte_mempool *pool)
@@ -229,7 +241,7 @@ rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc __rte_unus
 	if (!may_start(dev, "receive", id, conf->rx_deferred_start))
 		return -ENOTSUP;
 	/* Such an mbuf keeps its own external buffer, and would keep ours too. */
-	if (port_of(dev)->ext_buffers &&
+	if (makes_ext_buffers(port_of(dev)) &&
 			(rte_pktmbuf_priv_flags(pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF)) {
 		VNET_DIAG(ERR,
 				"%s: ext-buffer=1 does not go with a pool of pinned external"
@@ -241,7 +253,7 @@ rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc __rte_unus
 	dev->data->rx_queues[id] = queue;
 	if (queue == NULL)
 		return -ENOMEM;
-	if (!port_of(dev)->ext_buffers)
+	if (!makes_ext_buffers(port_of(dev)))
 		return 0;
 	snprintf(name, sizeof(name), "dirtylog_%u_%u", dev->data->port_id, id);
 	queue->ext_buffers = vnet_ext_buffers_create(name, (int)socket);
@@ -308,9 +320,12 @@ dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 		info->rx_offload_capa |= RTE_ETH_RX_OFFLOAD_SCATTER;
 	/* An application must not mix its own flags with those that packets come with. */
 	if (!port->legacy_ol_flags) {
-		info->tx_offload_capa |= RTE_ETH_TX_OFFLOAD_IPV4_CKSUM |
-				RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
-				RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_UDP_TSO;
+		info->tx_offload_capa |= RTE_ETH_TX_OFFLOAD_UDP_CKSUM |
+				RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
+		/* librte_vhost does not look whether the guest takes long packets. */
+		if (!port->iommu)
+			info->tx_offload_capa |= RTE_ETH_TX_OFFLOAD_IPV4_CKSUM |
+					RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_UDP_TSO;
 		info->rx_offload_capa |= RTE_ETH_RX_OFFLOAD_UDP_CKSUM |
 				RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
 	}
@@ -399,6 +414,13 @@ rx_queue_count(void *queue)
 	return (eth_dirtylog_rx_count_t)vnet_notify_waiting(queue);
 }
 
+static eth_dirtylog_rx_count_t
+stock_rx_queue_count(void *queue)
+{
+	return (eth_dirtylog_rx_count_t)eth_dirtylog_stock_waiting(queue);
+}
+
+/* A queue that librte_vhost serves is as one that is closed: there is nothing to watch. */
 static int
 get_monitor_addr(void *queue, struct rte_power_monitor_cond *cond)
 {
@@ -486,6 +508,21 @@ make_mac_addr(struct rte_eth_dev *dev)
 	return 0;
 }
 
+static void
+set_bursts(struct rte_eth_dev *dev)
+{
+	if (port_of(dev)->iommu) {
+		dev->rx_pkt_burst = eth_dirtylog_stock_rx;
+		dev->tx_pkt_burst = eth_dirtylog_stock_tx;
+		dev->rx_queue_count = stock_rx_queue_count;
+		return;
+	}
+	dev->rx_pkt_burst = eth_dirtylog_rx;
+	dev->tx_pkt_burst = eth_dirtylog_tx;
+	dev->tx_pkt_prepare = eth_dirtylog_tx_prepare;
+	dev->rx_queue_count = rx_queue_count;
+}
+
 static int
 probe(struct rte_vdev_device *vdev)
 {
@@ -518,10 +555,7 @@ probe(struct rte_vdev_device *vdev)
 	dev->data->promiscuous = 1;
 	dev->data->all_multicast = 1;
 	dev->dev_ops = &ops;
-	dev->rx_pkt_burst = eth_dirtylog_rx;
-	dev->tx_pkt_burst = eth_dirtylog_tx;
-	dev->tx_pkt_prepare = eth_dirtylog_tx_prepare;
-	dev->rx_queue_count = rx_queue_count;
+	set_bursts(dev);
 	on_link(dev, false);
 	rte_eth_dev_probing_finish(dev);
 	return 0;

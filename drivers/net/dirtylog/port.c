@@ -6,6 +6,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
@@ -20,6 +21,7 @@
 
 #include "datapath/diag.h"
 #include "port.h"
+#include "stock.h"
 #include "vring.h"
 
 /* librte_vhost's features that this datapath does not have. */
@@ -95,8 +97,25 @@ serve(struct eth_dirtylog_port *port, uint16_t vring)
 
 	if (link == NULL || queue == NULL || !port->started)
 		return;
+	if (port->iommu) {
+		if (link->runs)
+			eth_dirtylog_stock_open(queue, link->vid, &port->rx_config);
+		return;
+	}
 	queue->rx_config = port->rx_config;
 	vnet_connection_set_queue(link->connection, vring, queue);
+}
+
+/* Take a queue back from the current link. */
+static void
+leave(struct eth_dirtylog_port *port, uint16_t vring)
+{
+	if (port->current == NULL)
+		return;
+	if (!port->iommu)
+		vnet_connection_set_queue(port->current->connection, vring, NULL);
+	else if (port->queues[vring] != NULL)
+		eth_dirtylog_stock_close(port->queues[vring]);
 }
 
 /* Have the current link served. */
@@ -109,15 +128,13 @@ serve_all(struct eth_dirtylog_port *port)
 		serve(port, i);
 }
 
-/* Take the queues back from the current link. */
 static void
 leave_all(struct eth_dirtylog_port *port)
 {
-	struct eth_dirtylog_link *link = port->current;
 	uint16_t i;
 
-	for (i = 0; link != NULL && i < 2 * port->nb_queue_pairs; i++)
-		vnet_connection_set_queue(link->connection, i, NULL);
+	for (i = 0; i < 2 * port->nb_queue_pairs; i++)
+		leave(port, i);
 }
 
 /* Fewer queues to transmit on are as expected; a guest that sends in vain is not. */
@@ -151,6 +168,44 @@ add_counters(struct dirtylog_stats *sum, const struct dirtylog_stats *stats)
 	sum->truncated_regions += stats->truncated_regions;
 	sum->refused_regions += stats->refused_regions;
 	sum->whole_marks += stats->whole_marks;
+}
+
+/* ---- virtqueues that librte_vhost's own datapath serves; see port.h for their lock ---- */
+
+/* Have the sleeper of what the guest sends on woken by its kicks, or not any more. */
+static void
+stock_watch_kicks(struct eth_dirtylog_port *port, uint16_t vring, bool on)
+{
+	struct rte_vhost_vring ring = { .kickfd = -1 };
+	int *kick_fd = &port->stock.kick_fds[vring / 2], old = *kick_fd;
+
+	if (on)
+		rte_vhost_get_vhost_vring(port->stock.vid, vring, &ring);
+	/* One of its own: librte_vhost does not say when it closes the other. */
+	*kick_fd = ring.kickfd < 0 ? -1 : fcntl(ring.kickfd, F_DUPFD_CLOEXEC, 0);
+	if (vnet_rx_wakeup_set_kick(&port->wakeups[vring / 2], *kick_fd) < 0)
+		VNET_DIAG(ERR, "%s virtqueue %u: no kicks", port->name, vring);
+	if (old >= 0)
+		close(old);
+	/* Nobody was kicked for what came before. */
+	vnet_rx_wakeup_signal(&port->wakeups[vring / 2]);
+}
+
+/* Another connection, or none, has the queues from now on. */
+static void
+stock_set_vid(struct eth_dirtylog_port *port, int vid)
+{
+	uint16_t i;
+
+	if (!port->iommu)
+		return;
+	pthread_mutex_lock(&port->stock.lock);
+	for (i = 1; i < 2 * port->nb_queue_pairs; i += 2)
+		if (port->stock.kick_fds[i / 2] >= 0)
+			stock_watch_kicks(port, i, false);
+	memset(port->stock.ready, 0, sizeof(port->stock.ready));
+	port->stock.vid = vid;
+	pthread_mutex_unlock(&port->stock.lock);
 }
 
 /* ---- connections come, change and go, on librte_vhost's thread ---- */
@@ -204,12 +259,45 @@ nb_links(struct eth_dirtylog_port *port)
 	return n;
 }
 
+/* Have the dirty log, and this project's datapath, for a connection. */
+static int
+connect_link(struct eth_dirtylog_port *port, struct eth_dirtylog_link *link)
+{
+	const struct vnet_connection_config config = {
+		.name = port->name,
+		.log_name = port->iface,
+		.nb_queue_pairs = port->nb_queue_pairs,
+		.postcopy = port->postcopy,
+		.log_options = port->log_options,
+		.ops = &connection_ops,
+		.ctx = port,
+	};
+
+	return vnet_connection_create(link->vid, &config, &link->connection);
+}
+
+/* The port's lock is held. Returns whether the link goes down. */
+static bool
+take_over(struct eth_dirtylog_port *port, struct eth_dirtylog_link *link)
+{
+	struct eth_dirtylog_link *old = port->current;
+
+	if (old != NULL)
+		VNET_DIAG(NOTICE, "%s: a new front-end takes over", port->name);
+	leave_all(port);
+	TAILQ_INSERT_TAIL(&port->links, link, next);
+	port->current = link;
+	memset(port->reported_unpolled, 0, sizeof(port->reported_unpolled));
+	stock_set_vid(port, link->vid);
+	serve_all(port);
+	return old != NULL && old->runs;
+}
+
 static int
 new_connection(int vid)
 {
 	struct eth_dirtylog_port *port = find_port(vid);
-	struct eth_dirtylog_link *link, *old;
-	struct vnet_connection_config config;
+	struct eth_dirtylog_link *link;
 	bool was_up;
 	int ret;
 
@@ -223,30 +311,14 @@ new_connection(int vid)
 	link = calloc(1, sizeof(*link));
 	if (link == NULL)
 		return -ENOMEM;
-	config = (struct vnet_connection_config){
-		.name = port->name,
-		.log_name = port->iface,
-		.nb_queue_pairs = port->nb_queue_pairs,
-		.postcopy = port->postcopy,
-		.log_options = port->log_options,
-		.ops = &connection_ops,
-		.ctx = port,
-	};
-	ret = vnet_connection_create(vid, &config, &link->connection);
+	link->vid = vid;
+	ret = port->iommu ? 0 : connect_link(port, link);
 	if (ret < 0) {
 		free(link);
 		return ret;
 	}
 	pthread_mutex_lock(&port->lock);
-	old = port->current;
-	was_up = old != NULL && old->runs;
-	if (old != NULL)
-		VNET_DIAG(NOTICE, "%s: a new front-end takes over", port->name);
-	leave_all(port);
-	TAILQ_INSERT_TAIL(&port->links, link, next);
-	port->current = link;
-	memset(port->reported_unpolled, 0, sizeof(port->reported_unpolled));
-	serve_all(port);
+	was_up = take_over(port, link);
 	pthread_mutex_unlock(&port->lock);
 	if (was_up) {
 		port->events->link(port->events_ctx, false);
@@ -267,12 +339,16 @@ drop_link(struct eth_dirtylog_port *port, struct eth_dirtylog_link *link)
 	if (was_current) {
 		leave_all(port);
 		port->current = NULL;
+		stock_set_vid(port, -1);
 	}
-	vnet_connection_get_stats(link->connection, &stats);
-	add_counters(&port->log_past, &stats);
+	if (link->connection != NULL) {
+		vnet_connection_get_stats(link->connection, &stats);
+		add_counters(&port->log_past, &stats);
+	}
 	TAILQ_REMOVE(&port->links, link, next);
 	pthread_mutex_unlock(&port->lock);
-	vnet_connection_destroy(link->connection);
+	if (link->connection != NULL)
+		vnet_connection_destroy(link->connection);
 	free(link);
 	return was_current;
 }
@@ -295,6 +371,105 @@ destroy_connection(int vid)
 		port->events->queue_state(port->events_ctx);
 }
 
+/* ---- the same of connections that librte_vhost's own datapath serves ---- */
+
+static struct eth_dirtylog_link *
+find_stock_link(struct eth_dirtylog_port *port, int vid)
+{
+	struct eth_dirtylog_link *link;
+
+	TAILQ_FOREACH(link, &port->links, next)
+		if (link->vid == vid)
+			break;
+	return link;
+}
+
+/* Their bursts have ended when it returns; they, and no message, are waited for. */
+static int
+stock_device_state(int vid, bool runs)
+{
+	struct eth_dirtylog_port *port = find_port(vid);
+	struct eth_dirtylog_link *link;
+	bool is_current;
+
+	if (port == NULL)
+		return -1;
+	pthread_mutex_lock(&port->lock);
+	link = find_stock_link(port, vid);
+	is_current = link != NULL && link == port->current;
+	if (is_current && !runs)
+		leave_all(port);
+	if (link != NULL)
+		link->runs = runs;
+	/* Not negotiated, or never sent: the owner keeps its own. */
+	if (link != NULL && rte_vhost_get_mtu(vid, &link->mtu) < 0)
+		link->mtu = 0;
+	if (is_current && runs)
+		serve_all(port);
+	pthread_mutex_unlock(&port->lock);
+	if (is_current)
+		port->events->link(port->events_ctx, runs);
+	return 0;
+}
+
+static int
+stock_new_device(int vid)
+{
+	return stock_device_state(vid, true);
+}
+
+static void
+stock_destroy_device(int vid)
+{
+	stock_device_state(vid, false);
+}
+
+/* Not with the port's lock: see struct eth_dirtylog_stock_vrings. */
+static int
+stock_vring_state_changed(int vid, uint16_t vring, int enable)
+{
+	struct eth_dirtylog_port *port = find_port(vid);
+	bool changed = false;
+
+	if (port == NULL || vring >= 2 * port->nb_queue_pairs)
+		return 0;
+	pthread_mutex_lock(&port->stock.lock);
+	if (port->stock.vid == vid) {
+		changed = port->stock.ready[vring] != (enable != 0);
+		port->stock.ready[vring] = enable != 0;
+		if (!vnet_vring_is_guest_rx(vring))
+			stock_watch_kicks(port, vring, enable != 0);
+	}
+	pthread_mutex_unlock(&port->stock.lock);
+	if (changed)
+		port->events->queue_state(port->events_ctx);
+	return 0;
+}
+
+static void
+stock_destroy_connection(int vid)
+{
+	struct eth_dirtylog_port *port = find_port(vid);
+	struct eth_dirtylog_link *link;
+
+	if (port == NULL)
+		return;
+	pthread_mutex_lock(&port->lock);
+	link = find_stock_link(port, vid);
+	pthread_mutex_unlock(&port->lock);
+	if (link != NULL && drop_link(port, link))
+		port->events->queue_state(port->events_ctx);
+}
+
+static const struct rte_vhost_device_ops stock_ops = {
+	.new_connection = new_connection,
+	.destroy_connection = stock_destroy_connection,
+	.new_device = stock_new_device,
+	.destroy_device = stock_destroy_device,
+	.vring_state_changed = stock_vring_state_changed,
+	.guest_notified = eth_dirtylog_stock_guest_notified,
+};
+
 static const struct rte_vhost_device_ops device_ops = {
 	.new_connection = new_connection,
 	.destroy_connection = destroy_connection,
@@ -309,7 +484,7 @@ static const struct rte_vhost_device_ops device_ops = {
 static uint64_t
 features_not_offered(const struct eth_dirtylog_port *port)
 {
-	uint64_t features = FEATURES_LACKING;
+	uint64_t features = port->iommu ? 0 : FEATURES_LACKING;
 
 	/* As net_vhost: such a packet may be too long for the mbufs' pool. */
 	if (!port->tso || (port->linear_buffers && !port->ext_buffers))
@@ -425,17 +600,57 @@ give_path_up(struct eth_dirtylog_port *port)
 	pthread_mutex_unlock(&ports_lock);
 }
 
-/* With a path that nobody else in this process has. Returns as the function below. */
-static int
-open_socket(const struct eth_dirtylog_port *port)
+/* What librte_vhost's own datapath is to do is said by flags, too. */
+static uint64_t
+socket_flags(const struct eth_dirtylog_port *port)
 {
 	uint64_t flags = 0;
-	int ret;
 
 	if (port->client)
 		flags |= RTE_VHOST_USER_CLIENT;
 	if (port->postcopy)
 		flags |= RTE_VHOST_USER_POSTCOPY_SUPPORT;
+	if (!port->iommu)
+		return flags;
+	flags |= RTE_VHOST_USER_IOMMU_SUPPORT;
+	if (port->linear_buffers)
+		flags |= RTE_VHOST_USER_LINEARBUF_SUPPORT;
+	if (port->ext_buffers)
+		flags |= RTE_VHOST_USER_EXTBUF_SUPPORT;
+	if (!port->legacy_ol_flags)
+		flags |= RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS;
+	return flags;
+}
+
+/*
+ * Features are taken away, not set: setting them would make librte_vhost wait for all
+ * virtqueues, also those that the guest does not use. Its own datapath has all of its
+ * protocol features.
+ */
+static int
+start_socket(const struct eth_dirtylog_port *port)
+{
+	if (rte_vhost_driver_disable_features(port->iface, features_not_offered(port)) < 0 ||
+			(!port->iommu &&
+					rte_vhost_driver_set_protocol_features(port->iface,
+							protocol_features(port)) < 0) ||
+			rte_vhost_driver_callback_register(port->iface,
+					port->iommu ? &stock_ops : &device_ops) < 0)
+		return -1;
+	if (port->iommu)
+		VNET_DIAG(NOTICE,
+				"%s: packets take librte_vhost's own datapath, because a vIOMMU is"
+				" wanted (iommu-support=1)",
+				port->name);
+	return rte_vhost_driver_start(port->iface);
+}
+
+/* With a path that nobody else in this process has. Returns as the function below. */
+static int
+open_socket(const struct eth_dirtylog_port *port)
+{
+	int ret;
+
 	if (!port->client) {
 		ret = remove_stale_socket(port->iface);
 		if (ret < 0) {
@@ -445,20 +660,10 @@ open_socket(const struct eth_dirtylog_port *port)
 	}
 	if (dirtylog_vhost_leave != NULL)
 		dirtylog_vhost_leave(port->iface);
-	if (rte_vhost_driver_register(port->iface, flags) < 0)
+	if (rte_vhost_driver_register(port->iface, socket_flags(port)) < 0)
 		goto failed;
-	/*
-	 * Features are taken away, not set: setting them would make librte_vhost
-	 * wait for all virtqueues, also those that the guest does not use.
-	 */
-	if (rte_vhost_driver_disable_features(port->iface, features_not_offered(port)) < 0 ||
-			rte_vhost_driver_set_protocol_features(port->iface,
-					protocol_features(port)) < 0 ||
-			rte_vhost_driver_callback_register(port->iface, &device_ops) < 0 ||
-			rte_vhost_driver_start(port->iface) < 0)
-		goto unregister;
-	return 0;
-unregister:
+	if (start_socket(port) == 0)
+		return 0;
 	rte_vhost_driver_unregister(port->iface);
 failed:
 	VNET_DIAG(ERR, "%s: cannot serve %s", port->name, port->iface);
@@ -491,6 +696,10 @@ eth_dirtylog_port_init(struct eth_dirtylog_port *port,
 	unsigned int i;
 
 	pthread_mutex_init(&port->lock, NULL);
+	pthread_mutex_init(&port->stock.lock, NULL);
+	port->stock.vid = -1;
+	for (i = 0; i < RTE_DIM(port->stock.kick_fds); i++)
+		port->stock.kick_fds[i] = -1;
 	TAILQ_INIT(&port->links);
 	snprintf(port->name, sizeof(port->name), "port %u", port->port_id);
 	port->events = events;
@@ -512,6 +721,7 @@ eth_dirtylog_port_fini(struct eth_dirtylog_port *port)
 	}
 	while ((link = TAILQ_FIRST(&port->links)) != NULL)
 		drop_link(port, link);
+	pthread_mutex_destroy(&port->stock.lock);
 	pthread_mutex_destroy(&port->lock);
 }
 
@@ -519,12 +729,9 @@ void
 eth_dirtylog_port_set_queue(struct eth_dirtylog_port *port, uint16_t vring,
 		struct vnet_queue *queue)
 {
-	struct eth_dirtylog_link *link;
-
 	pthread_mutex_lock(&port->lock);
-	link = port->current;
-	if (link != NULL && port->queues[vring] != NULL)
-		vnet_connection_set_queue(link->connection, vring, NULL);
+	if (port->queues[vring] != NULL)
+		leave(port, vring);
 	port->queues[vring] = queue;
 	if (queue != NULL && !vnet_vring_is_guest_rx(vring))
 		queue->wakeup = &port->wakeups[vring / 2];
@@ -554,19 +761,33 @@ eth_dirtylog_port_set_started(struct eth_dirtylog_port *port, bool started)
 	pthread_mutex_unlock(&port->lock);
 }
 
+/* The port's lock is held. */
+static bool
+is_ready(struct eth_dirtylog_port *port, uint16_t vring)
+{
+	bool ready;
+
+	if (port->current == NULL)
+		return false;
+	if (!port->iommu)
+		return vnet_connection_is_ready(port->current->connection, vring);
+	pthread_mutex_lock(&port->stock.lock);
+	ready = port->stock.ready[vring];
+	pthread_mutex_unlock(&port->stock.lock);
+	return ready;
+}
+
 bool
 eth_dirtylog_port_next_change(struct eth_dirtylog_port *port, uint16_t *vring, bool *ready)
 {
 	uint16_t i, nb_vrings = 2 * port->nb_queue_pairs;
-	struct eth_dirtylog_link *link;
 	bool found = false;
 
 	pthread_mutex_lock(&port->lock);
-	link = port->current;
 	/* On from where the last one was found: one that flaps must not hide the others. */
 	for (i = 0; i < nb_vrings && !found; i++) {
 		uint16_t at = port->next_change;
-		bool now = link != NULL && vnet_connection_is_ready(link->connection, at);
+		bool now = is_ready(port, at);
 
 		if (now != port->reported_ready[at]) {
 			port->reported_ready[at] = now;
@@ -589,7 +810,7 @@ eth_dirtylog_port_vid(struct eth_dirtylog_port *port)
 	pthread_mutex_lock(&port->lock);
 	link = port->current;
 	if (link != NULL)
-		vid = vnet_connection_vid(link->connection);
+		vid = link->vid;
 	pthread_mutex_unlock(&port->lock);
 	return vid;
 }
@@ -603,9 +824,19 @@ eth_dirtylog_port_mtu(struct eth_dirtylog_port *port)
 	pthread_mutex_lock(&port->lock);
 	link = port->current;
 	if (link != NULL)
-		mtu = vnet_connection_mtu(link->connection);
+		mtu = link->connection == NULL ? link->mtu : vnet_connection_mtu(link->connection);
 	pthread_mutex_unlock(&port->lock);
 	return mtu;
+}
+
+/* Whether librte_vhost's own datapath marks what it writes. */
+static bool
+stock_logs(int vid)
+{
+	uint64_t features = 0;
+
+	rte_vhost_get_negotiated_features(vid, &features);
+	return (features >> VHOST_F_LOG_ALL & 1) != 0;
 }
 
 void
@@ -616,7 +847,11 @@ eth_dirtylog_port_get_stats(struct eth_dirtylog_port *port, struct dirtylog_stat
 
 	pthread_mutex_lock(&port->lock);
 	*stats = port->log_past;
+	if (port->iommu && port->current != NULL)
+		stats->logging = stock_logs(port->current->vid);
 	TAILQ_FOREACH(link, &port->links, next) {
+		if (link->connection == NULL)
+			continue;
 		vnet_connection_get_stats(link->connection, &of_link);
 		add_counters(stats, &of_link);
 		if (link != port->current)

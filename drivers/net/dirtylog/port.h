@@ -35,8 +35,22 @@ struct eth_dirtylog_port_events {
 /* A connection on the port's socket. */
 struct eth_dirtylog_link {
 	TAILQ_ENTRY(eth_dirtylog_link) next;
-	struct vnet_connection *connection;
-	bool runs; /* the front-end's device does */
+	struct vnet_connection *connection; /* NULL: librte_vhost's own datapath serves it */
+	int vid;
+	uint16_t mtu; /* of one without a connection; else vnet_connection_mtu() */
+	bool runs;    /* the front-end's device does */
+};
+
+/*
+ * What librte_vhost's thread tells of virtqueues that its own datapath serves, with
+ * the locks held that their bursts wait for. So its lock is taken after all others,
+ * and who holds it waits for nobody.
+ */
+struct eth_dirtylog_stock_vrings {
+	pthread_mutex_t lock;
+	int vid; /* of the port's current link, or -1 */
+	bool ready[2 * VNET_MAX_QUEUE_PAIRS];
+	int kick_fds[VNET_MAX_QUEUE_PAIRS]; /* of what guests send on; the port's own, or -1 */
 };
 
 struct eth_dirtylog_port {
@@ -47,6 +61,7 @@ struct eth_dirtylog_port {
 	uint16_t nb_queue_pairs;
 	uint16_t port_id;
 	bool client;
+	bool iommu;           /* offer a vIOMMU: librte_vhost's own datapath has the packets */
 	bool postcopy;        /* tell the front-end that it may migrate so */
 	bool tso;             /* take segments longer than the MTU from the guest */
 	bool linear_buffers;  /* a received packet is one mbuf, or is dropped */
@@ -69,6 +84,7 @@ struct eth_dirtylog_port {
 	bool reported_ready[2 * VNET_MAX_QUEUE_PAIRS];       /* what the application knows */
 	bool reported_unpolled[2 * VNET_MAX_QUEUE_PAIRS];    /* what the log says */
 	struct vnet_rx_wakeup wakeups[VNET_MAX_QUEUE_PAIRS]; /* of receive queues */
+	struct eth_dirtylog_stock_vrings stock;              /* with `iommu` */
 };
 
 /*

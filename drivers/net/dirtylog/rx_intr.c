@@ -10,6 +10,7 @@
 #include "datapath/notify.h"
 #include "port.h"
 #include "rx_intr.h"
+#include "stock.h"
 
 /* Doorbells for the first `n` receive queues, and for no other. */
 static int
@@ -19,6 +20,7 @@ open_wakeups(struct eth_dirtylog_port *port, uint16_t n)
 	int ret = 0;
 
 	pthread_mutex_lock(&port->lock);
+	pthread_mutex_lock(&port->stock.lock);
 	for (i = 0; i < port->nb_queue_pairs; i++) {
 		struct vnet_rx_wakeup *wakeup = &port->wakeups[i];
 
@@ -27,6 +29,7 @@ open_wakeups(struct eth_dirtylog_port *port, uint16_t n)
 		else
 			ret = vnet_rx_wakeup_open(wakeup);
 	}
+	pthread_mutex_unlock(&port->stock.lock);
 	pthread_mutex_unlock(&port->lock);
 	return ret;
 }
@@ -89,18 +92,25 @@ failed:
 	return ret;
 }
 
+static int
+enable_kicks(struct rte_eth_dev *dev, uint16_t queue, bool on)
+{
+	const struct eth_dirtylog_port *port = dev->data->dev_private;
+
+	if (dev->intr_handle == NULL)
+		return -ENOTSUP;
+	return port->iommu ? eth_dirtylog_stock_enable_kicks(dev->data->rx_queues[queue], on) :
+			     vnet_notify_enable_kicks(dev->data->rx_queues[queue], on);
+}
+
 int
 eth_dirtylog_rx_intr_enable(struct rte_eth_dev *dev, uint16_t queue)
 {
-	if (dev->intr_handle == NULL)
-		return -ENOTSUP;
-	return vnet_notify_enable_kicks(dev->data->rx_queues[queue], true);
+	return enable_kicks(dev, queue, true);
 }
 
 int
 eth_dirtylog_rx_intr_disable(struct rte_eth_dev *dev, uint16_t queue)
 {
-	if (dev->intr_handle == NULL)
-		return -ENOTSUP;
-	return vnet_notify_enable_kicks(dev->data->rx_queues[queue], false);
+	return enable_kicks(dev, queue, false);
 }

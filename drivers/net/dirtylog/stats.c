@@ -55,7 +55,7 @@ static const char *const fault_rows[] = {
 _Static_assert(RTE_DIM(fault_rows) == VNET_NB_FAULTS, "each kind of fault has a name");
 
 /* The counters are shown in this order. */
-#define NB_PORT_ROWS (RTE_DIM(device_rows) + RTE_DIM(state_rows) + 1 + RTE_DIM(fault_rows))
+#define NB_PORT_ROWS (RTE_DIM(device_rows) + RTE_DIM(state_rows) + 2 + RTE_DIM(fault_rows))
 
 int
 eth_dirtylog_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats,
@@ -144,6 +144,7 @@ eth_dirtylog_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name
 	names = name_rows(names, device_rows, RTE_DIM(device_rows));
 	names = name_rows(names, state_rows, RTE_DIM(state_rows));
 	snprintf((names++)->name, sizeof(names->name), "log_on");
+	snprintf((names++)->name, sizeof(names->name), "datapath_librte_vhost");
 	for (i = 0; i < RTE_DIM(fault_rows); i++)
 		snprintf((names++)->name, sizeof(names->name), "%s", fault_rows[i]);
 	return (int)nb_xstats(dev);
@@ -200,6 +201,7 @@ eth_dirtylog_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, u
 	for (i = 0; i < RTE_DIM(state_rows); i++)
 		put(&cursor, vnet_counter_value(&now, &state_rows[i]));
 	put(&cursor, now.logging);
+	put(&cursor, port->iommu);
 	for (i = 0; i < VNET_NB_FAULTS; i++)
 		put(&cursor, faults[i]);
 	return (int)nb_xstats(dev);

@@ -50,6 +50,8 @@ class Lab:
         if topology.disks:
             return self._disk_backend(name)
         sockets = [self.folder / f"{name}{nic}.vhost" for nic in range(topology.nics)]
+        if topology.viommu:
+            options["devargs"] = options.get("devargs", "") + ",iommu-support=1"
         backend = Backend(f"testpmd-{name}{again}", self.tools.testpmd, self.tools.vdev,
                           self.tools.driver, sockets, topology.queues, self.folder, **options)
         self._keep(backend).wait_until_up()

@@ -41,6 +41,7 @@ class Topology:
     frames_per_second: int = 1000   # that the guest sends, per NIC and CPU; or blocks, per disk
     host: int = 0           # the guest's number in a network of guests; 0: it has no address
     peer: int = 0           # the guest that it pings and fetches a file from
+    viommu: bool = False    # the NICs' addresses are translated, and the back-end asks for it
 
 
 class Vm:
@@ -71,7 +72,7 @@ class Vm:
     def _command(self, qemu, image, netdevs, disks, incoming):
         top = self.topology
         huge = ",hugetlb=on" if top.hugetlb else ""
-        machine = "pc,accel=tcg"
+        machine = f"{'q35' if top.viommu else 'pc'},accel=tcg"
         memory = f"{top.memory_mib}M"
         if top.low_mib:
             machine += f",max-ram-below-4g={top.low_mib}M"
@@ -90,7 +91,7 @@ class Vm:
             "-serial", "chardev:shell",
             "-kernel", image.kernel, "-initrd", image.initramfs, "-append",
             "console=ttyS0 quiet init_on_alloc=0 no_timer_check memhp_default_state=online "
-            f"rate={top.frames_per_second}{_network_words(top)}"]
+            f"rate={top.frames_per_second}{' intel_iommu=on iommu=pt' if top.viommu else ''}{_network_words(top)}"]
         if two_nodes:
             last = top.cpus - 1
             command += ["-numa", f"node,nodeid=0,cpus=0-{last - 1},memdev=ram0",
@@ -108,6 +109,9 @@ class Vm:
             nic += ",mq=on"
         if top.packed:
             nic += ",packed=on"
+        if top.viommu:      # the guest has all of its memory mapped: see doc/from-net-vhost.md
+            command += ["-device", "intel-iommu,device-iotlb=on"]
+            nic += ",disable-legacy=on,iommu_platform=on,ats=on"
         for index, netdev in enumerate(netdevs):
             mute = ",guest_announce=off" if index < top.mute_nics else ""
             command += [*netdev, "-device",

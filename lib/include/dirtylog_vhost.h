@@ -160,7 +160,7 @@ void *dirtylog_vhost_ctx(int vid);
  * Read the counters of the device that a connection is attached to.
  *
  * Any thread, at any time. DPDK's telemetry shows the same:
- * `/dirtylog/list` lists the vids, `/dirtylog/info,VID` the counters,
+ * `/dirtylog/list` lists vids and sockets, `/dirtylog/info,VID` the counters,
  * `/dirtylog/queue,VID,INDEX` those of one queue.
  *
  * @return 0, or -ENODEV: no such connection is attached

@@ -184,7 +184,8 @@ def names(lab):
     for what, found, expected in (
             ('calls', {name for name in of(archive, 'U') if name.startswith('__real_')},
              {f'__real_{name}' for name in wrapped}),
-            ('names', of(archive, 'TDBRC'), {f'__wrap_{name}' for name in wrapped} | {'dirtylog_vhost_leave'}),
+            ('names', of(archive, 'TDBRC'), {f'__wrap_{name}' for name in wrapped} |
+             {'dirtylog_vhost_copies_1', 'dirtylog_vhost_leave'}),
             ('names', of('librte_net_dirtylog.a', 'TDBRC'),
              {'dirtylog_eth_get_queue_event', 'dirtylog_eth_get_vid'})):
         if not expected or found != expected:

@@ -32,6 +32,10 @@
 
 const char vnet_log_name[] = "net_dirtylog";
 
+/* For the library's telemetry. */
+extern const char dirtylog_door[];
+const char dirtylog_door[] = "net_dirtylog";
+
 RTE_LOG_REGISTER(vnet_logtype, pmd.net.dirtylog, INFO)
 
 /* Guest RX is what the ethdev transmits to, guest TX what it receives from. */

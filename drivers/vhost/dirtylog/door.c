@@ -24,6 +24,10 @@
 
 const char vnet_log_name[] = "dirtylog";
 
+/* For the library's telemetry. */
+extern const char dirtylog_door[];
+const char dirtylog_door[] = "rte_vhost";
+
 RTE_LOG_REGISTER(vnet_logtype, lib.vhost.dirtylog, INFO)
 
 /* ---- librte_vhost's callbacks ---- */

@@ -8,9 +8,12 @@ QEMU and of Cloud Hypervisor; all of its memory is compared.
 """
 
 import argparse
+import contextlib
+import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +22,7 @@ import time
 BUILD = pathlib.Path(__file__).resolve().parents[3] / "build"
 BUILT = BUILD / "drivers/vhost/dirtylog"
 BENCH = BUILD / "app/bench/dirtylog-bench"
+DRIVER = BUILD / "drivers/net/dirtylog/librte_net_dirtylog.so"
 STUB = "libdirtylog_vhost.so"
 SERVES = "packets take dirtylog's datapath"
 SECONDS = 60
@@ -63,28 +67,52 @@ class Door:
             raise Failed(f"testpmd has not come up:\n{text}")
         return text
 
-    def migrate(self, *options, **environment):
-        """A guest's migrations on that port: the benchmark's exit status, and what it said."""
-        testpmd = subprocess.Popen(self.command(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+    @contextlib.contextmanager
+    def process(self, command, **environment):
+        """A testpmd that runs meanwhile, and ends as it should."""
+        testpmd = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL, cwd=self.folder,
                                    env={**os.environ, "LD_PRELOAD": str(self.stub), **environment})
         try:
-            deadline = time.monotonic() + SECONDS
-            while not (self.folder / "vhost").exists():
-                if time.monotonic() > deadline or testpmd.poll() is not None:
-                    raise Failed("testpmd makes no socket")
-                time.sleep(0.1)
-            done = subprocess.run([BENCH, "--socket", self.folder / "vhost", "--quiet", "--timeout", "20",
-                                   "--mergeable", "--direction", "both", *options],
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS,
-                                  check=False)
+            yield testpmd
             testpmd.communicate(b"quit\n", timeout=SECONDS)
         finally:
             testpmd.kill()
             testpmd.wait()
         if testpmd.returncode != 0:
             raise Failed(f"testpmd ended with {testpmd.returncode}")
+
+    @staticmethod
+    def wait_for(testpmd, *sockets):
+        deadline = time.monotonic() + SECONDS
+        while not all(map(os.path.exists, sockets)):
+            if time.monotonic() > deadline or testpmd.poll() is not None:
+                raise Failed("testpmd makes no socket")
+            time.sleep(0.1)
+
+    def migrate(self, *options, **environment):
+        """A guest's migrations on that port: the benchmark's exit status, and what it said."""
+        with self.process(self.command(), **environment) as testpmd:
+            self.wait_for(testpmd, self.folder / "vhost")
+            done = subprocess.run([BENCH, "--socket", self.folder / "vhost", "--quiet", "--timeout", "20",
+                                   "--mergeable", "--direction", "both", *options],
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS,
+                                  check=False)
         return done.returncode, done.stdout.decode(errors="replace")
+
+
+def ask(path, question):
+    """What DPDK's telemetry answers."""
+    deadline = time.monotonic() + SECONDS
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+        client.settimeout(SECONDS)
+        while client.connect_ex(str(path)) != 0:
+            if time.monotonic() > deadline:
+                raise Failed(f"no telemetry at {path}")
+            time.sleep(0.1)
+        client.recv(1024)
+        client.sendall(question.encode())
+        return json.loads(client.recv(16384))[question.split(",")[0]]
 
 
 def expect(text, *words):
@@ -158,9 +186,31 @@ def guests_need_it(door):
         raise Failed(f"librte_vhost's own datapath answers as Cloud Hypervisor wants: {text}")
 
 
+def is_listed_with_the_driver(door):
+    """Both are in one process, and telemetry names the sockets of either."""
+    door.install()
+    sockets = {"rte_vhost": str(door.folder / "vhost"), "net_dirtylog": str(door.folder / "net")}
+    command = [word for word in door.command() if word != "--no-telemetry"]
+    command[1:1] = ["-d", DRIVER, "--vdev", f"net_dirtylog0,iface={sockets['net_dirtylog']}"]
+    with door.process(command, RUNTIME_DIRECTORY=str(door.folder)) as testpmd, \
+            socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as other:
+        door.wait_for(testpmd, *sockets.values())
+        one.connect(sockets["rte_vhost"])
+        other.connect(sockets["net_dirtylog"])
+        path = door.folder / "dpdk" / door.folder.name / "dpdk_telemetry.v2"
+        deadline = time.monotonic() + SECONDS
+        while len(listed := ask(path, "/dirtylog/list")) < 2 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if {entry["door"]: entry["socket"] for entry in listed.values()} != sockets:
+            raise Failed(f"listed are {listed}")
+        for vid in listed:
+            if "marks" not in (ask(path, f"/dirtylog/info,{vid}") or {}):
+                raise Failed(f"no counters of {listed[vid]}")
+
+
 TESTS = (serves, is_switched_off, leaves_excepted_sockets, leaves_a_viommu, has_no_datapath,
          has_a_broken_datapath, has_another_file_for_a_datapath, is_told_a_path, is_not_noticed,
-         guests_migrate, guests_need_it)
+         guests_migrate, guests_need_it, is_listed_with_the_driver)
 
 
 def main():

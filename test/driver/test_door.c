@@ -558,6 +558,31 @@ keeps_asking_for_kicks(void **state)
 	}
 }
 
+/* A pool whose mbufs have no room gives no packets, and costs none. */
+static void
+needs_room_in_mbufs(void **state)
+{
+	struct rte_mempool *tiny = rte_pktmbuf_pool_create("tiny", 63, 0, 0,
+			RTE_PKTMBUF_HEADROOM + 8, 0);
+	struct frontend frontend;
+	struct rte_mbuf *pkt;
+
+	(void)state;
+	assert_non_null(tiny);
+	open_socket(0);
+	connect_guest(&frontend, MODERN, 0);
+	port_offer_packet(&frontend, 0, 3);
+	assert_int_equal(api->dequeue_burst(seen.vid, 1, tiny, &pkt, 1), 0);
+	assert_int_equal(rte_mempool_avail_count(tiny), 63);
+	assert_int_equal(receive((void *)1, &pkt, 1), 1);
+	assert_true(port_packet_is(pkt, 3));
+	assert_int_equal(api->dequeue_burst(seen.vid, 1, tiny, &pkt, 1), 0);
+	rte_pktmbuf_free(pkt);
+	leave(&frontend);
+	close_socket();
+	rte_mempool_free(tiny);
+}
+
 #define PRODUCED 20000U
 
 struct producer {
@@ -673,6 +698,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(marks_for_the_application),
 		cmocka_unit_test(counts_by_stocks_names),
 		cmocka_unit_test(keeps_asking_for_kicks),
+		cmocka_unit_test(needs_room_in_mbufs),
 		cmocka_unit_test(takes_two_producers),
 		cmocka_unit_test(offers_what_stock_offers),
 		cmocka_unit_test(falls_back),

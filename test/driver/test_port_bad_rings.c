@@ -142,6 +142,9 @@ bad_ring_sizes(void **state)
 		assert_false(port_is_open(&victim->port, frontend, 0));
 		assert_int_equal(frontend_stop_ring(frontend, 0), 0);
 		assert_int_equal(frontend_start_ring(frontend, 0), ANSWER_OK);
+		/* It polls no ring of which it is not told anew. */
+		if (!port_rig_is_ours())
+			assert_int_equal(frontend_start_ring(frontend, 1), ANSWER_OK);
 		assert_true(victim_exchange(victim, frontend, 5));
 		victim_disconnect(frontend);
 	}
@@ -209,10 +212,14 @@ descriptors_that_nobody_has(void **state)
 	static const uint32_t requests[] = { REQ_SET_VRING_CALL, REQ_SET_VRING_KICK,
 		REQ_SET_VRING_ERR };
 	struct victim *victim = *state;
-	struct frontend *frontend = victim_start(victim);
+	struct frontend *frontend;
 	uint64_t nb_pairs = 0, ring;
 	unsigned int before, i;
 
+	/* DPDK's net_vhost does not say it, and takes all of them. */
+	if (!port_rig_is_ours())
+		skip();
+	frontend = victim_start(victim);
 	assert_true(frontend_send(frontend, REQ_GET_QUEUE_NUM, false, NULL, 0, NULL, 0));
 	assert_int_equal(frontend_reply(frontend, REQ_GET_QUEUE_NUM, &nb_pairs, sizeof(nb_pairs)),
 			sizeof(nb_pairs));

@@ -202,7 +202,7 @@ on_message(void *ctx, struct dirtylog_vhost_msg *msg)
 		return refuse_message(connection, msg);
 	case GET_INFLIGHT_FD:
 	case SET_INFLIGHT_FD:
-		if (connection->config.as_librte_vhost)
+		if (connection->config.inflight)
 			break;
 		return refuse_message(connection, msg);
 	}

@@ -48,11 +48,8 @@ struct vnet_connection_config {
 	const char *log_name;    /* for the library's log lines; copied */
 	uint16_t nb_queue_pairs; /* virtqueues beyond them are not served */
 	bool postcopy;           /* it is offered to the front-end */
-	/*
-	 * What the front-end may do beside packets is librte_vhost's affair: how many
-	 * queues it is told of, files of in-flight descriptors.
-	 */
-	bool as_librte_vhost;
+	bool inflight;           /* so are files of in-flight descriptors, by librte_vhost */
+	bool as_librte_vhost;    /* how many queues the front-end is told of is its affair */
 	struct dirtylog_options log_options;
 	const struct vnet_connection_ops *ops;
 	void *ctx; /* for `ops` */

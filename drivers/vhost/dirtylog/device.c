@@ -115,6 +115,16 @@ door_device_serve(struct door_device *device, struct door_queue *queue)
 
 /* ---- beginning and end ---- */
 
+/* Whether the application offers them to front-ends. */
+static bool
+offers_inflight(const struct door_socket *socket)
+{
+	uint64_t features = 0;
+
+	rte_vhost_driver_get_protocol_features(socket->path, &features);
+	return (features >> VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD & 1) != 0;
+}
+
 int
 door_device_create(int vid, struct door_socket *socket)
 {
@@ -136,6 +146,7 @@ door_device_create(int vid, struct door_socket *socket)
 		.log_name = socket->path,
 		.nb_queue_pairs = VNET_MAX_QUEUE_PAIRS,
 		.postcopy = (socket->flags & RTE_VHOST_USER_POSTCOPY_SUPPORT) != 0,
+		.inflight = offers_inflight(socket),
 		.as_librte_vhost = true,
 		.ops = &connection_ops,
 		.ctx = device,

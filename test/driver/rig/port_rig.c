@@ -39,6 +39,20 @@ port_rig_remove_folder(void)
 		rmdir(folder);
 }
 
+const char *
+port_rig_vdev(void)
+{
+	const char *named = getenv("DIRTYLOG_TEST_VDEV");
+
+	return named != NULL ? named : "net_dirtylog";
+}
+
+bool
+port_rig_is_ours(void)
+{
+	return strcmp(port_rig_vdev(), "net_dirtylog") == 0;
+}
+
 void
 port_configure(struct port_rig *port)
 {
@@ -60,7 +74,7 @@ create(struct port_rig *port, unsigned int number, uint16_t nb_queues, const cha
 	static unsigned int count;
 	char args[256];
 
-	snprintf(port->name, sizeof(port->name), "net_dirtylog%u", number);
+	snprintf(port->name, sizeof(port->name), "%s%u", port_rig_vdev(), number);
 	snprintf(port->path, sizeof(port->path), "%s/%u", port_rig_folder(), number);
 	snprintf(args, sizeof(args), "iface=%s,queues=%u%s", port->path, nb_queues, more);
 	port->nb_queues = nb_queues;

@@ -27,7 +27,14 @@ struct port_rig {
 const char *port_rig_folder(void);
 void port_rig_remove_folder(void);
 
-/* Probe `net_dirtylog<number>`, configure and start it. `more` are devargs. */
+/*
+ * The kind of vdev that ports are: net_dirtylog, unless DIRTYLOG_TEST_VDEV in the
+ * environment names another. DPDK's net_vhost is served by the door if that is preloaded.
+ */
+const char *port_rig_vdev(void);
+bool port_rig_is_ours(void);
+
+/* Probe the vdev of a number, configure and start it. `more` are devargs. */
 void port_create(struct port_rig *port, unsigned int number, uint16_t nb_queues, const char *more);
 /* The same with receive interrupts. */
 void port_create_sleepy(struct port_rig *port, unsigned int number, uint16_t nb_queues,

@@ -4,9 +4,10 @@
  * thread. It sends numbered packets, and checks those that it gets. It starts in a
  * fraction of the time that testpmd takes.
  *
- *     kill-backend --driver FILE [--placement auto|direct|staged] [--gap-us US]
+ *     kill-backend [--driver FILE [--placement auto|direct|staged]] [--gap-us US]
  *                  [--mind PORT] [--cpu CPU] [--own-ms MS] SOCKET...
  *
+ * Without a driver its ports are DPDK's net_vhost's: for what is preloaded before librte_vhost.
  * It prints "ready" once it polls, and a line for each thing that is wrong.
  *
  * --mind: the other ports' guests are hostile, and only this one's packets are looked
@@ -115,10 +116,7 @@ options(struct backend *b, int argc, char **argv)
 	}
 	b->sockets = argv + optind;
 	b->n_ports = (unsigned int)(argc - optind);
-	return b->driver == NULL || b->n_ports == 0 || b->n_ports > MAX_PORTS ||
-					b->mind >= (int)b->n_ports ?
-			-1 :
-			0;
+	return b->n_ports == 0 || b->n_ports > MAX_PORTS || b->mind >= (int)b->n_ports ? -1 : 0;
 }
 
 /* All CPUs that this process may use, or the one that was named, for the thread that polls. */
@@ -162,7 +160,7 @@ start_eal(struct backend *b)
 	snprintf(prefix, sizeof(prefix), "--file-prefix=kill-%d", (int)getpid());
 	lcores(b, cores, sizeof(cores));
 	/* Not by -d, which refuses files below folders that all may write to. */
-	if (dlopen(b->driver, RTLD_NOW) == NULL)
+	if (b->driver != NULL && dlopen(b->driver, RTLD_NOW) == NULL)
 		errx(2, "%s", dlerror());
 	/* To stderr only, and not to the system's log. */
 	rte_openlog_stream(stderr);
@@ -181,8 +179,9 @@ start_port(struct backend *b, unsigned int i)
 	char name[32], args[256];
 	uint16_t id;
 
-	snprintf(name, sizeof(name), "net_dirtylog%u", i);
-	snprintf(args, sizeof(args), "iface=%s,log-placement=%s", b->sockets[i], b->placement);
+	snprintf(name, sizeof(name), "%s%u", b->driver != NULL ? "net_dirtylog" : "net_vhost", i);
+	snprintf(args, sizeof(args), b->driver != NULL ? "iface=%s,log-placement=%s" : "iface=%s",
+			b->sockets[i], b->placement);
 	if (rte_eal_hotplug_add("vdev", name, args) != 0 ||
 			rte_eth_dev_get_port_by_name(name, &id) != 0 ||
 			rte_eth_dev_configure(id, 1, 1, &conf) != 0 ||
@@ -361,7 +360,7 @@ main(int argc, char **argv)
 
 	if (options(&b, argc, argv) < 0)
 		errx(2,
-				"usage: kill-backend --driver FILE [--placement auto|direct|staged] [--gap-us US]"
+				"usage: kill-backend [--driver FILE [--placement auto|direct|staged]] [--gap-us US]"
 				" [--mind PORT] [--cpu CPU] [--own-ms MS] SOCKET...");
 	b.writer = (uint32_t)getpid();
 	signal(SIGTERM, end);

@@ -66,10 +66,12 @@ class Lab:
         return self.options.build / 'test/kill' / name
 
     def start(self):
+        command = [self.program('kill-backend'), '--driver', self.options.driver]
+        if self.options.door:
+            command = ['env', f'LD_PRELOAD={self.options.door}', self.program('kill-backend')]
         self.backend = Process(
-            [self.program('kill-backend'), '--driver', self.options.driver, '--mind', 1, '--cpu',
-             self.cpus[0], '--own-ms', int(1000 * self.options.seconds), *self.sockets],
-            self.folder, 'backend')
+            [*command, '--mind', 1, '--cpu', self.cpus[0], '--own-ms', int(1000 * self.options.seconds),
+             *self.sockets], self.folder, 'backend')
         self.backend.wait_for('ready', READY_S + self.options.seconds)
         self.add_machine('no port, before', self.line(self.backend, 'gaps'))
         # What is made once, and stays.
@@ -234,12 +236,15 @@ def parse():
     parser.add_argument('--table', action='store_true', help='print the figures as a table too')
     parser.add_argument('--build', type=pathlib.Path, default=root / 'build')
     parser.add_argument('--driver', type=pathlib.Path)
+    parser.add_argument('--door', type=pathlib.Path, metavar='FILE', help="the ports are those of DPDK's "
+                        'net_vhost, and this is preloaded before librte_vhost')
     parser.add_argument('--expect', metavar='WORD', help='a negative control: passes only if a failure '
                         'that has this word is found')
     options = parser.parse_args()
     if options.driver is None:
         options.driver = options.build / 'drivers/net/dirtylog/librte_net_dirtylog.so'
     options.driver = options.driver.resolve()
+    options.door = options.door and options.door.resolve()
     return options
 
 

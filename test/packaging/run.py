@@ -5,7 +5,7 @@
   run.py --build FOLDER [CASE...]     FOLDER has a build of this project; --list names the cases
 
 vhost_application registers a socket through librte_vhost's API: the log says whose
-datapath its packets take. port_application starts a port that --vdev names.
+datapath its packets take, and the benchmark's guest migrates on it. port_application starts a port that --vdev names.
 What this machine cannot do is a skip and says why; if nothing else is left, the exit
 status is 77.
 """
@@ -17,6 +17,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
@@ -102,11 +103,49 @@ class Lab:
             raise Failure(f'{program.name} loads {loaded}')
         return program
 
+    @staticmethod
+    def eal(program, *args):
+        cpus = ','.join(map(str, sorted(os.sched_getaffinity(0))))
+        return [str(program), '--no-huge', '-m', '64', '--no-pci', '--no-telemetry', '--no-shconf',
+                '--lcores', f'0@({cpus})', '--file-prefix', f'dirtylog-packaging-{os.getpid()}', *args]
+
     def run_eal(self, program, *args, **environment):
-        cpu = min(os.sched_getaffinity(0))
-        return run([str(program), '--no-huge', '-m', '64', '--no-pci', '--no-telemetry', '--no-shconf',
-                    '--lcores', f'0@{cpu}', '--file-prefix', f'dirtylog-packaging-{os.getpid()}', *args],
-                   RUN_S, env={**self.environment, **environment})
+        return run(self.eal(program, *args), RUN_S, env={**self.environment, **environment})
+
+    def migrate(self, program, ring, **environment):
+        """vhost_application sends back what the benchmark's guest sends, which migrates: the status of the latter."""
+        path = self.folder / 'vhost.sock'
+        path.unlink(missing_ok=True)
+        with open(self.folder / 'echo.log', 'w+', encoding='utf-8') as log, subprocess.Popen(
+                self.eal(program, '--', str(path), 'echo'), stdin=subprocess.DEVNULL, stdout=log,
+                stderr=subprocess.STDOUT, env={**self.environment, **environment}) as echo:
+            try:
+                deadline = time.monotonic() + RUN_S
+                while not path.exists():
+                    if time.monotonic() > deadline or echo.poll() is not None:
+                        raise Failure('vhost_application makes no socket')
+                    time.sleep(0.1)
+                guest = subprocess.run(
+                    [pathlib.Path(self.options.build) / 'app/bench/dirtylog-bench', '--socket', path, '--quiet',
+                     '--timeout', '20', '--mergeable', '--direction', 'both', '--ring', ring,
+                     '--log-swap', 'qemu'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                    timeout=LINK_S, check=False)
+                status = echo.wait(RUN_S)
+            finally:
+                echo.kill()
+            log.seek(0)
+            if status != 0 or 'sent back' not in (said := log.read()):
+                raise Failure(f'vhost_application ended with {status}: {said[-1000:]}')
+        return guest.returncode, guest.stdout.decode(errors='replace')
+
+    def check_migrations(self, program, **environment):
+        """No page is lost, in either kind of ring; without the door one is."""
+        for ring in ('split', 'packed'):
+            status, said = self.migrate(program, ring, **environment)
+            if status != 0:
+                raise Failure(f'the guest, {ring} rings: {said}')
+        if self.migrate(program, 'packed', **{**environment, 'DIRTYLOG_VHOST': 'off'})[0] == 0:
+            raise Failure("librte_vhost's own datapath loses no page of packed rings: nothing is proved")
 
     def see(self, program, expected, *unexpected, **environment):
         """vhost_application; what its log has, and has not."""
@@ -136,6 +175,7 @@ def wrap(lab):
     lab.see(program, OURS)
     lab.see(program, OFF, OURS, DIRTYLOG_VHOST='off')
     lab.see(program, EXCEPTED, OURS, DIRTYLOG_VHOST='unless=/nowhere/*,*/vhost.sock')
+    lab.check_migrations(program)
 
 
 def link_order(lab):
@@ -144,6 +184,7 @@ def link_order(lab):
     path = {'LD_LIBRARY_PATH': ':'.join(filter(None, [str(lab.libdir), os.environ.get('LD_LIBRARY_PATH')]))}
     lab.see(program, OURS, **path)
     lab.see(program, OFF, OURS, DIRTYLOG_VHOST='off', **path)
+    lab.check_migrations(program, **path)
 
 
 def preload(lab):

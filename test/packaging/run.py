@@ -14,6 +14,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -213,6 +214,61 @@ def both(lab):
     compare(lab.run_port(program, 'net_vhost'), OURS)
 
 
+def ovs_switch(lab):
+    """dirtylog-ovs chooses the daemon of Open vSwitch, and says why if it does not; alternatives of a folder"""
+    daemon = pathlib.Path('/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk')
+    if not daemon.exists() or not shutil.which('update-alternatives'):
+        raise Skip('openvswitch-switch-dpdk is not installed')
+    switch, = lab.folder.rglob('dirtylog-ovs')
+    wrapper, = lab.folder.rglob('dirtylog/ovs-vswitchd')
+    script = lab.folder / 'switch'
+    # It has been moved.
+    script.write_text(re.sub('^STUB=.*', f'STUB={lab.libdir}/libdirtylog_vhost.so', switch.read_text(), flags=re.M))
+    tools = lab.folder / 'tools'
+    tools.mkdir()
+    (tools / 'update-alternatives').write_text(
+        f'#!/bin/sh\nexec {shutil.which("update-alternatives")} --root {lab.folder} "$@"\n')
+    (tools / 'update-alternatives').chmod(0o755)
+    environment = {**lab.environment, 'PATH': f'{tools}:{os.environ["PATH"]}'}
+    for folder in ('usr/sbin', 'etc/alternatives', 'var/lib/dpkg/alternatives', 'var/log', daemon.parent.relative_to('/')):
+        (lab.folder / folder).mkdir(parents=True, exist_ok=True)
+    plain = '/usr/sbin/plain'
+    for path in (plain, str(daemon)):
+        (lab.folder / path[1:]).touch()
+
+    def alternatives(*args):
+        return run([tools / 'update-alternatives', *args], RUN_S)
+
+    def chosen():
+        return re.search('^Value: (.*)', alternatives('--query', 'ovs-vswitchd'), re.M)[1]
+
+    def refuses(*words):
+        done = subprocess.run(['sh', script, 'on'], env=environment, text=True, timeout=RUN_S,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if done.returncode == 0 or any(word not in done.stdout for word in words):
+            raise Failure(f'not refused with {words}: {done.returncode}, {done.stdout}')
+
+    alternatives('--install', '/usr/sbin/ovs-vswitchd', 'ovs-vswitchd', plain, '100')
+    alternatives('--install', '/usr/sbin/ovs-vswitchd', 'ovs-vswitchd', str(daemon), '50')
+    refuses(plain, 'no DPDK')
+    alternatives('--set', 'ovs-vswitchd', str(daemon))
+    datapath, = lab.libdir.glob('dirtylog-datapath-*.so')
+    other = datapath.rename(lab.libdir / 'dirtylog-datapath-00.11.so')
+    refuses(daemon.name, re.search(r'datapath-(.*)\.so', datapath.name)[1])
+    other.rename(datapath)
+    for _ in range(2):
+        run(['sh', script, 'on'], RUN_S, env=environment)
+        if chosen() != f'/{wrapper.relative_to(lab.folder)}':
+            raise Failure(f'on, and chosen is {chosen()}')
+    compare(run(['sh', script, 'status'], RUN_S, env=environment), f'chosen: {chosen()}\n')
+    said = run([wrapper, '-c', 'echo $LD_PRELOAD'], RUN_S,
+               env={**lab.environment, 'DIRTYLOG_OVS_VSWITCHD': '/bin/sh'})
+    compare(said, '/libdirtylog_vhost.so\n')
+    run(['sh', script, 'off'], RUN_S, env=environment)
+    if chosen() != str(daemon):
+        raise Failure(f'off, and chosen is {chosen()}')
+
+
 def names(lab):
     """the static libraries show no names but those for others; --wrap is said of each function"""
     def of(archive, kinds):
@@ -250,7 +306,7 @@ def subproject(lab):
 
 
 CASES = {function.__name__.replace('_', '-'): function
-         for function in (names, wrap, link_order, preload, driver, driver_shared, both, subproject)}
+         for function in (names, ovs_switch, wrap, link_order, preload, driver, driver_shared, both, subproject)}
 
 
 def main():

@@ -13,7 +13,7 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "system" / "qemu"))
+sys.path[:0] = [str(HERE.parent / "system" / "qemu"), str(HERE.parents[1] / "app" / "ovs")]
 
 from errors import TestError                # noqa: E402
 from guestimage import GuestImage, initramfs  # noqa: E402

@@ -11,7 +11,8 @@ import shutil
 import signal
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "qemu"))
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[n] / folder)
+                for n, folder in ((1, "qemu"), (3, "app/ovs"))]
 
 from errors import TestError
 from guestimage import GuestImage
@@ -19,7 +20,7 @@ import migrate as qemu_test
 
 from network import Network, OvsTools, PORTS, VDEV
 from ovs_scenarios import SCENARIOS
-from vswitch import DAEMON, namespace_refused
+from private_ovs import DAEMON, namespace_refused
 
 SCENARIO_SECONDS = 180
 BUILT_DOOR = qemu_test.BUILD / "drivers/vhost/dirtylog/libdirtylog_vhost.so"

@@ -11,6 +11,8 @@ import sys
 import time
 import traceback
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "app/ovs"))
+
 from demo import demo
 from errors import Inconclusive, Skip, TestError
 from guestimage import GuestImage

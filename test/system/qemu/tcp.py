@@ -13,6 +13,8 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "app/ovs"))
+
 from errors import TestError
 from guestimage import GuestImage
 from process import Process

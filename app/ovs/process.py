@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A child process with a log file that never outlives the test."""
+"""A child process with a log file, that never outlives the program which started it."""
 
 import subprocess
 

@@ -22,6 +22,10 @@ def driver(path):
     return path or find([f'{ROOT}/build*/drivers/net/dirtylog/librte_net_dirtylog.so'], 'net_dirtylog')
 
 
+def door(path):
+    return path or find([f'{ROOT}/build*/drivers/vhost/dirtylog/libdirtylog_vhost.so'], 'the door (libdirtylog_vhost.so)')
+
+
 def beside(bench_path, folder, name):
     """Another program of the build that dirtylog-bench is of, or of the folder into which both are installed."""
     here = os.path.dirname(bench_path)

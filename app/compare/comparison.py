@@ -14,7 +14,7 @@ class Comparison:
     def __init__(self, args, machine, back_ends, cells, watched):
         self.machine = machine
         self.back_ends = back_ends
-        self.plan = Plan(args.turns, args.minutes, args.intervals, len(back_ends), len(cells))
+        self.plan = Plan(args.turns, args.minutes, args.intervals, [b.overhead for b in back_ends], len(cells))
         self.runner = Runner(args.program, machine, watched)
         self.rows = [Row(cell, args.intervals, back_ends) for cell in cells]
         self.thrown_away = 0    # runs

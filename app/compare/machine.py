@@ -2,8 +2,13 @@
 """Which CPUs and what memory the runs use."""
 import os
 import platform
+import time
 
 import proc
+
+
+LOOK = 0.5      # seconds
+BUSY = 0.05     # share of a CPU that others may have before the runs
 
 
 class Machine:
@@ -26,6 +31,16 @@ class Machine:
         self.huge = huge and free >= 400
         self.eal = ('--in-memory --single-file-segments -m 512' if self.huge else
                     '--no-huge -m 512')
+
+    def noise(self):
+        """Which of its CPUs something else uses right now, in words; empty if none."""
+        cpus = {self.guest, self.back_end}
+        before = proc.cpu_times(cpus)
+        time.sleep(LOOK)
+        after = proc.cpu_times(cpus)
+        shares = {cpu: (after[cpu][0] - before[cpu][0]) / max(1, after[cpu][1] - before[cpu][1]) for cpu in after}
+        taken = [f'{100 * share:.0f} % of CPU {cpu}' for cpu, share in sorted(shares.items()) if share > BUSY]
+        return ' and '.join(taken)
 
     def describe(self):
         model = next((line.split(':', 1)[1].strip() for line in (proc.read_file('/proc/cpuinfo') or '').splitlines()

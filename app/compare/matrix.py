@@ -6,6 +6,10 @@ import collections
 class Cell(collections.namedtuple('Cell', 'ring mergeable size buffers direction')):
     """One setting: ring, mergeable buffers or not, bytes of a packet, buffers, direction as the guest sees it."""
 
+    def ways(self):
+        """Of the packets that are counted."""
+        return ('rx', 'tx') if self.direction == 'both' else (self.direction,)
+
     def buffers_named(self):
         return str(self.buffers) if self.buffers < 1024 else f'{self.buffers // 1024} Ki random'
 
@@ -14,8 +18,8 @@ class Cell(collections.namedtuple('Cell', 'ring mergeable size buffers direction
                 f'{self.buffers_named()} buffers')
 
 
-def matrix(quick):
+def matrix(quick, directions):
     return [Cell(ring, mergeable, size, buffers, direction)
             for ring in ('split', 'packed') for mergeable in ((False,) if quick else (False, True))
             for size in ((64,) if quick else (64, 512, 1518)) for buffers in (256, 65536)
-            for direction in ('rx', 'tx')]
+            for direction in directions]

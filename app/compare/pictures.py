@@ -16,13 +16,14 @@ set rmargin 14
 set xtics rotate by -35 noenhanced scale 0
 set grid ytics lc rgb "#d0d0d0"
 set yrange [0:*]
-set xlabel 'ring (without mergeable buffers), rx or tx of the guest, packet size, buffers (Ki: random order); ~ uncertain' noenhanced
+set xlabel 'ring (without mergeable buffers), direction of the guest, packet size, buffers (Ki: random order)' noenhanced
 set key tmargin center horizontal noenhanced'''
 
 
 def plot_lines(rows):
-    """Those that fit a picture: without mergeable, at the shortest interval."""
-    return [(row, row.intervals[0]) for row in rows if row.names_done() and not row.cell.mergeable]
+    """Those that fit a picture: without mergeable, at the shortest interval, with a figure that counts."""
+    return [(row, row.intervals[0]) for row in rows
+            if not row.cell.mergeable and any(row.counts(name, row.intervals[0]) for name in row.names_done())]
 
 
 def data(lines, names):
@@ -30,10 +31,10 @@ def data(lines, names):
     for row, interval in lines:
         c = row.cell
         buffers = c.buffers if c.buffers < 1024 else f'{c.buffers // 1024}Ki'
-        text += f'"{c.ring} {c.direction} {c.size}B {buffers}{"" if row.good() else " ~"}"'
+        text += f'"{c.ring} {c.direction} {c.size}B {buffers}"'
         for name in names:
             text += (f' {row.off(name):.4f} {row.on(name, interval):.4f} {100 * row.kept(name, interval):.2f}'
-                     if row.runs(name) else ' ? ? ?')
+                     if row.counts(name, interval) else ' ? ? ?')
         text += '\n'
     return text
 

@@ -2,7 +2,7 @@
 """How the time is spent: turns, migrations in a run, and what is left."""
 import time
 
-OVERHEAD = 1.2          # seconds that a run takes beside its migrations
+OVERHEAD = 1.2          # seconds that a run takes beside its migrations, or as a back-end's file says
 BASELINE = 0.1          # seconds of each
 MIGRATION = 0.2         # seconds, rounded up to whole intervals
 COPY = 0.06             # seconds of a first copy, beside it
@@ -11,11 +11,14 @@ MOST_PAIRS = 8          # migrations per run and interval
 
 
 class Plan:
-    def __init__(self, turns, minutes, intervals, nb_back_ends, nb_cells):
+    def __init__(self, turns, minutes, intervals, overheads, nb_cells):
+        """overheads: of each back-end, 0 where it is the usual one"""
+        nb_back_ends = len(overheads)
         self.turns = turns
         self.minutes = minutes
         self.intervals = intervals
         self.nb_back_ends = nb_back_ends
+        self.overhead = sum(max(OVERHEAD, seconds) for seconds in overheads) / max(1, nb_back_ends)
         self.began = time.monotonic()
         self.to_do = turns * 2 * nb_cells * nb_back_ends    # runs that will be made if there is time
         self.done = 0                                       # runs that were made, with those not planned
@@ -23,7 +26,7 @@ class Plan:
 
     def room(self):
         """How many migrations each run has room for, if all turns are to fit into the time."""
-        each = self.minutes * 60 * (1 - RESERVE) / self.to_do - OVERHEAD
+        each = self.minutes * 60 * (1 - RESERVE) / self.to_do - self.overhead
         pair = sum(BASELINE + COPY + max(MIGRATION, interval / 1000) for interval in self.intervals)
         return min(MOST_PAIRS, max(2, round(each / pair)))
 

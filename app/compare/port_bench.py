@@ -42,9 +42,10 @@ def ratios(cell, first, second, what='packets', size=4):
 
 
 def tell(agree, values, n, form='{:.2f}'):
-    """A median, marked where it is not certain; and how many blocks count."""
-    good = agree and stats.ratio_is_good(values)
-    return form.format(statistics.median(values)) + (' ' if good else '~'), f'{len(values) if agree else 0}/{n}'
+    """A median, or between which two it lies, or "-"; and how many blocks count."""
+    told = stats.as_text(stats.ratio_span(values) if agree else None, statistics.median(values),
+                         stats.ratio_is_good(values), form)
+    return told, f'{len(values) if agree else 0}/{n}'
 
 
 def ns(cell, who, what='packets'):
@@ -68,7 +69,7 @@ def table(head, rows):
 
 def small(cells, names):
     head = ['ring', 'guest', 'log', 'burst']
-    head += [f'{n} {what}' for n in names for what in ('Mpps', 'ns', 'empty')] + ['ratio ', 'counted']
+    head += [f'{n} {what}' for n in names for what in ('Mpps', 'ns', 'empty')] + ['ratio', 'counted']
     rows = []
     for c in cells:
         row = [c['ring'], c['direction'], on_off(c), c['burst']]
@@ -82,7 +83,7 @@ def small(cells, names):
 
 
 def idle(cells, names):
-    head = ['ring', 'poll', 'log', *[f'{n} ns' for n in names], 'ratio ', 'counted']
+    head = ['ring', 'poll', 'log', *[f'{n} ns' for n in names], 'ratio', 'counted']
     rows = [[c['ring'], c['poll'], on_off(c), *[f'{ns(c, n, "calls"):.1f}' for n in names],
              *tell(*ratios(c, *names, what='calls'))] for c in cells]
     return ('Polls that find nothing: rx_burst where the guest sent nothing, tx_burst where it has no buffers left.\n'
@@ -114,7 +115,7 @@ def events(cells, _):
 
 
 def queues(cells, _):
-    head = ['ring', 'buffers', 'log', 'driver', 'one Mpps', 'two Mpps', 'two/one ', 'counted', 'machine', 'where even ', 'counted']
+    head = ['ring', 'buffers', 'log', 'driver', 'one Mpps', 'two Mpps', 'two/one', 'counted', 'machine', 'where even', 'counted']
     rows = []
     for c in cells:
         row = [c['ring'], buffers(c['buffers']), on_off(c), c['driver'], f'{1000 / ns(c, "one"):.2f}',
@@ -134,7 +135,7 @@ def queues(cells, _):
 
 
 def memcpy(cells, names):
-    head = ['ring', 'guest', 'bytes', 'buffers', 'copy ns', *[f'{n} {what}' for n in names for what in ('ns', 'of floor ', 'counted')]]
+    head = ['ring', 'guest', 'bytes', 'buffers', 'copy ns', *[f'{n} {what}' for n in names for what in ('ns', 'of floor', 'counted')]]
     rows = []
     for c in cells:
         floor = min(('copy', 'copy, prefetched'), key=lambda who: ns(c, who))
@@ -153,7 +154,7 @@ MODES = {'small': small, 'idle': idle, 'events': events, 'queues': queues, 'memc
 def tables(data):
     parts = [f'Ports: bursts on CPU {data["cpus"]["bursts"]}, guest on CPU {data["cpus"]["guest"]}, '
              f'{"2 MiB pages" if data["hugepages"] else "pages of 4 KiB"}. ratio: {" to ".join(reversed(data["drivers"]))}, of '
-             f'blocks of turns A B B A (median); ~: not certain to {100 * stats.GOOD:.0f} %; counted: blocks whose equal turns agree.']
+             f'blocks of turns A B B A (median); two figures: it lies between them; -: cores were taken; counted: blocks whose equal turns agree.']
     parts += [tell_mode(data[name], data['drivers']) for name, tell_mode in MODES.items() if name in data]
     return '\n\n'.join(parts)
 

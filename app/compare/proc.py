@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the kernel tells of memory, and of threads that were ready but did not run."""
+import collections
 import glob
 
 
@@ -18,14 +19,39 @@ def meminfo(key):
     return 0
 
 
+def family(pid):
+    """A process and its descendants."""
+    children = collections.defaultdict(list)
+    for path in glob.glob('/proc/[0-9]*/stat'):
+        text = read_file(path)
+        if text:
+            # The name may have anything in it.
+            children[int(text.rpartition(')')[2].split()[1])].append(int(path.split('/')[2]))
+    result = [pid]
+    for each in result:
+        result += children[each]
+    return result
+
+
 def delays(pid):
-    """Per thread of a process: seconds run, seconds it was ready but did not run."""
+    """Per thread of a process and of its descendants: seconds run, seconds it was ready but did not run."""
     result = {}
-    for path in glob.glob(f'/proc/{pid}/task/*/schedstat'):
+    for path in (path for each in family(pid) for path in glob.glob(f'/proc/{each}/task/*/schedstat')):
         text = read_file(path)
         if text:
             run, wait = text.split()[:2]
             result[path.split('/')[4]] = (int(run) * 1e-9, int(wait) * 1e-9)
+    return result
+
+
+def cpu_times(cpus):
+    """Per CPU: ticks at work, for whomever, and ticks in all."""
+    result = {}
+    for line in (read_file('/proc/stat') or '').splitlines():
+        name, *ticks = line.split()
+        if name.startswith('cpu') and name[3:].isdigit() and int(name[3:]) in cpus:
+            ticks = [int(n) for n in ticks[:8]]
+            result[int(name[3:])] = sum(ticks) - sum(ticks[3:5]), sum(ticks)
     return result
 
 

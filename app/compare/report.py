@@ -8,14 +8,14 @@ import pictures
 import port_bench
 import row_statistics as stats
 from row import lines_of, rows_runs
-from table import notes, summary, table
+from table import noise, notes, summary, table
 
 
 def as_text(comparison, names, ports):
     """What is printed at the end, and stored."""
     rows = comparison.rows
     parts = [table(rows, names), notes(names), comparison.runner.cores.told(rows_runs(rows)),
-             '\n'.join(summary(rows, names))]
+             '\n'.join(summary(rows, names)), *([noise(rows)] if noise(rows) else [])]
     if ports:
         parts.append(port_bench.tables(ports))
     return '\n\n'.join(parts)
@@ -23,7 +23,7 @@ def as_text(comparison, names, ports):
 
 def as_json(comparison, ports):
     return {'machine': comparison.machine.describe(),
-            'back_ends': {b.name: b.template for b in comparison.back_ends},
+            'back_ends': {b.name: {'about': b.about, 'start': b.template} for b in comparison.back_ends},
             'rows': [row.json() for row in comparison.rows], 'ports': ports}
 
 
@@ -37,7 +37,7 @@ def head(comparison, names):
             f'{plan.passed() / 60:.1f} minutes. {measured} migrations were measured, {counted} '
             f'count: of the others the baselines before and after differ by more than {100 * stats.HALVES:.0f} %, or '
             f'something else took CPU time. {comparison.thrown_away} of {plan.done} runs were repeated for that. '
-            f'{comparison.runner.cores.told(rows_runs(rows))}\n\n')
+            f'{comparison.runner.cores.told(rows_runs(rows))} {noise(rows)}\n\n')
 
 
 def one_migration(folder, names, cell):

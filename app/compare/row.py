@@ -42,7 +42,7 @@ class Row:
         return statistics.median(p.kept for run in self.runs(name) for p in run.useful(interval))
 
     def kept_good(self, name, interval):
-        return stats.kept_is_good([[p.kept for p in run.pairs.get(interval, [])] for run in self.runs(name)])
+        return stats.kept_is_good(self.counted(name, interval))
 
     def ratios(self, name, interval=None, state=cores.NEAR):
         """To the first back-end, of runs in turn with cores in the same state: while migrating, or without an
@@ -53,6 +53,19 @@ class Row:
 
         ratios = stats.ratios_in_turn(rates(self.names[0]), rates(name))
         return ratios, stats.ratio_is_good(ratios)
+
+    def counted(self, name, interval):
+        """What it kept, of migrations that count, by run."""
+        return [[p.kept for p in run.pairs.get(interval, [])] for run in self.runs(name)]
+
+    def counts(self, name, interval):
+        """Whether its figures may be told."""
+        return stats.kept_span(self.counted(name, interval)) is not None
+
+    def kept_told(self, name, interval):
+        span = stats.kept_span(self.counted(name, interval))
+        percent = [100 * value for value in span] if span else None
+        return stats.as_text(percent, 100 * self.kept(name, interval), self.kept_good(name, interval), '{:.1f}') + '%' * bool(span)
 
     def good(self):
         names = self.names_done()
@@ -83,23 +96,27 @@ class Row:
                   c.buffers_named().replace('random', 'rnd'), str(interval)]
         for name in self.names:
             runs = self.runs(name)
-            if not runs:
-                result += ['-'] * 5
+            lost = str(self.lost(name)) if runs else '-'
+            if not self.counts(name, interval):
+                result += ['-', '-', '-', lost, '-']
                 continue
-            result += [f'{self.off(name):.2f}', f'{self.on(name, interval):.2f}',
-                       f'{100 * self.kept(name, interval):.1f}%' + (' ' if self.kept_good(name, interval) else '~'),
-                       str(self.lost(name)),
+            result += [f'{self.off(name):.2f}', f'{self.on(name, interval):.2f}', self.kept_told(name, interval),
+                       lost,
                        f'{100 * statistics.median(r.guest_busy for r in runs):.0f}/'
                        f'{100 * statistics.median(r.back_end_busy for r in runs):.0f}']
         for name in self.names[1:]:
             for state in cores.STATES:
                 for i in (None, interval):
                     ratios, good = self.ratios(name, i, state)
-                    result.append(f'{statistics.median(ratios):.2f}' + (' ' if good else '~') if ratios else '- ')
+                    result.append(stats.as_text(stats.ratio_span(ratios), statistics.median(ratios or [0]), good, '{:.2f}'))
         measured, counted = self.migrations(interval)
-        return result + [f'{counted}/{measured}',
-                         ', '.join([f'{n}: {why}' for n, why in self.refused.items()] +
-                                   [f'{n}: failed' for n in self.errors])]
+        return result + [f'{counted}/{measured}', ', '.join(self.remarks(interval))]
+
+    def remarks(self, interval):
+        told = [f'{name}: {why}' for name, why in self.refused.items()] + [f'{name}: failed' for name in self.errors]
+        if not all(self.counts(name, interval) for name in self.names_done()):
+            told.append('-: cores were taken')
+        return told
 
     def line(self):
         parts = []
@@ -107,10 +124,12 @@ class Row:
             if name in self.errors or name in self.refused:
                 parts.append(f'{name}: {self.errors.get(name) or self.refused[name]}')
             elif self.runs(name):
-                kept = ', '.join(f'{100 * self.kept(name, i):.1f}%' for i in self.intervals)
-                on = ', '.join(f'{self.on(name, i):.2f}' for i in self.intervals)
-                parts.append(f'{name} {self.off(name):.2f} -> {on} Mpps (keeps {kept}, {self.lost(name)} pages lost)')
-        return f'{self.title()}: {"; ".join(parts)}{"" if self.good() else "  ~"}'
+                told = [(f'{self.on(name, i):.2f}', self.kept_told(name, i)) if self.counts(name, i) else ('-', '-')
+                        for i in self.intervals]
+                on, kept = (', '.join(each) for each in zip(*told))
+                off = f'{self.off(name):.2f}' if self.counts(name, self.intervals[0]) else '-'
+                parts.append(f'{name} {off} -> {on} Mpps (keeps {kept}, {self.lost(name)} pages lost)')
+        return f'{self.title()}: {"; ".join(parts)}'
 
     def json(self):
         return {

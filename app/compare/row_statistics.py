@@ -12,6 +12,7 @@ HALVES = 0.05       # two measurements of the same thing, seconds apart, that di
 GOOD = 0.05         # width of the interval that holds a median, as a share of it
 CONFIDENCE = 0.95
 FEWEST = 4          # values below which no interval is worth the name
+WIDEST = 0.5        # an interval wider than that, as a share of the median, says nothing
 
 
 def apart(a, b):
@@ -60,14 +61,14 @@ class Pair:
         return self.off > 0 and apart(self.before, self.after) <= HALVES and self.away <= noise
 
 
-def pairs(slices, way):
-    """Of one run: its cancelled migrations, by harvest interval."""
+def pairs(slices, ways):
+    """Of one run: its cancelled migrations, by harvest interval. Packets of all `ways` count."""
     result = {}
     useful = [s for s in slices if s['phase'] in ('baseline', 'rounds') and s['seconds'] > 0]
     for before, during, after in zip(useful, useful[1:], useful[2:]):
         if [s['phase'] for s in (before, during, after)] != ['baseline', 'rounds', 'baseline']:
             continue
-        rates = [s[f'{way}_packets'] / s['seconds'] * 1e-6 for s in (before, during, after)]
+        rates = [sum(s[f'{way}_packets'] for way in ways) / s['seconds'] * 1e-6 for s in (before, during, after)]
         # Each machine takes the guest away for a moment now and then. All the time, that hurts no
         # ratio; in one of the phases alone it does.
         away = [s['guest_away'] for s in (before, during, after)]
@@ -81,6 +82,31 @@ def kept_is_good(runs):
     medians = [statistics.median(run) for run in runs if run]
     return (len(everything) >= FEWEST and len(medians) >= 2 and
             max(uncertainty(everything), uncertainty(medians)) <= GOOD)
+
+
+def kept_span(runs):
+    """Of the same, between which values it lies; None if that cannot be told."""
+    everything = [ratio for run in runs for ratio in run]
+    medians = [statistics.median(run) for run in runs if run]
+    if len(everything) < FEWEST or len(medians) < 2:
+        return None
+    lows, highs = zip(interval(everything), interval(medians))
+    return narrow(min(lows), max(highs), statistics.median(everything))
+
+
+def ratio_span(ratios):
+    return narrow(*interval(ratios), statistics.median(ratios)) if len(ratios) >= 2 else None
+
+
+def narrow(low, high, middle):
+    return (low, high) if middle > 0 and (high - low) / middle <= WIDEST else None
+
+
+def as_text(span, middle, good, form):
+    """A figure where it is certain, else between which two it lies, else "-"."""
+    if span is None:
+        return '-'
+    return form.format(middle) if good else '-'.join(form.format(value) for value in span)
 
 
 def ratios_in_turn(first, second):

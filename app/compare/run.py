@@ -24,10 +24,10 @@ class Refused(Exception):
 class Run:
     """What one run said."""
 
-    def __init__(self, data, direction, noise, limit, watch):
+    def __init__(self, data, cell, noise, limit, watch):
         self.noise = noise
         self.cores = watch
-        self.all_pairs = stats.pairs(data['slices'], direction)
+        self.all_pairs = stats.pairs(data['slices'], cell.ways())
         self.pairs = {interval: [p for p in pairs if noise <= limit and p.agrees(limit)]
                       for interval, pairs in self.all_pairs.items()}
         memory = data['memory']
@@ -35,7 +35,7 @@ class Run:
         self.missing = memory['marks_missing'] + memory['marks_in_old_log'] + memory['marks_after_stop']
         rounds = data['phases']['rounds']
         self.guest_busy = rounds['guest_busy']
-        self.back_end_busy = 1 - rounds[direction]['back_end_waited']
+        self.back_end_busy = 1 - max(rounds[way]['back_end_waited'] for way in cell.ways())
         self.features = data['features']
 
     def complete(self):
@@ -77,7 +77,7 @@ class Runner:
         command = [
             self.program, '--socket', back_end.socket, '--label', back_end.name, '--quiet',
             '--json', '-', '--timeout', '10', '--ring', cell.ring, '--direction', cell.direction,
-            '--size', str(cell.size), '--buffers', str(cell.buffers), '--cpus', str(self.machine.guest),
+            '--size', str(cell.size), *(['--server'] if back_end.connects else []), '--buffers', str(cell.buffers), '--cpus', str(self.machine.guest),
         ]
         if cell.buffers > 256:
             command += ['--order', 'random']
@@ -90,6 +90,8 @@ class Runner:
         return command
 
     def run(self, back_end, cell, options):
+        if back_end.lacks(cell):
+            raise Refused(back_end.lacks(cell))
         watch = self.cores.watch()
         with tempfile.TemporaryDirectory(prefix='dirtylog-bench.') as folder:
             try:
@@ -108,4 +110,4 @@ class Runner:
             raise RuntimeError(done.stderr.strip())
         # On one CPU nothing counts; where guest and mover share one, the guest is meant to be away.
         limit = -1 if self.machine.alone else NOISE if self.machine.quiet else 1.0
-        return Run(json.loads(done.stdout), cell.direction, proc.worst_delay(before, after), limit, watch)
+        return Run(json.loads(done.stdout), cell, proc.worst_delay(before, after), limit, watch)

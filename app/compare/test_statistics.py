@@ -5,13 +5,13 @@ import math
 import random
 import unittest
 
-from row_statistics import (GOOD, Pair, apart, block_ratio, interval, kept_is_good, pairs, ratio_is_good,
-                              ratios_in_turn, uncertainty)
+from row_statistics import (GOOD, Pair, apart, as_text, block_ratio, interval, kept_is_good, kept_span, pairs,
+                            ratio_is_good, ratio_span, ratios_in_turn, uncertainty)
 
 
-def a_slice(phase, mpps, interval_ms=100, seconds=0.5, away=0.0):
+def a_slice(phase, mpps, interval_ms=100, seconds=0.5, away=0.0, tx=0):
     return {'phase': phase, 'seconds': seconds, 'interval_ms': interval_ms, 'guest_away': away,
-            'rx_packets': mpps * 1e6 * seconds, 'tx_packets': 0}
+            'rx_packets': mpps * 1e6 * seconds, 'tx_packets': tx * 1e6 * seconds}
 
 
 class Interval(unittest.TestCase):
@@ -58,16 +58,22 @@ class Pairs(unittest.TestCase):
                a_slice('rounds', 8, 100), a_slice('cancelled', 5), a_slice('baseline', 10),
                a_slice('rounds', 9, 1000, 1.0), a_slice('cancelled', 5), a_slice('baseline', 10.2),
                a_slice('rounds', 1, 100), a_slice('stop', 0)]
-        found = pairs(run, 'rx')
+        found = pairs(run, ('rx',))
         self.assertEqual(sorted(found), [100, 1000])
         self.assertAlmostEqual(found[100][0].kept, 0.8)
         self.assertAlmostEqual(found[1000][0].kept, 9 / 10.1)
         self.assertEqual([len(p) for p in found.values()], [1, 1])
 
+    def test_both_directions_are_added(self):
+        run = [a_slice('baseline', 10, tx=6), a_slice('rounds', 8, tx=4), a_slice('baseline', 10, tx=6)]
+        pair = pairs(run, ('rx', 'tx'))[100][0]
+        self.assertAlmostEqual(pair.before, 16)
+        self.assertAlmostEqual(pair.kept, 0.75)
+
     def test_a_guest_that_is_away_all_the_time_hurts_no_ratio(self):
         def away(*shares):
             run = [a_slice(phase, 10, away=share) for phase, share in zip(('baseline', 'rounds', 'baseline'), shares)]
-            return pairs(run, 'rx')[100][0]
+            return pairs(run, ('rx',))[100][0]
 
         self.assertTrue(away(0.03, 0.04, 0.03).agrees(0.02))
         self.assertFalse(away(0.01, 0.04, 0.01).agrees(0.02))
@@ -107,6 +113,20 @@ class Good(unittest.TestCase):
         self.assertFalse(ratio_is_good([2.0]))
         self.assertTrue(ratio_is_good([2.0, 2.05]))
         self.assertFalse(ratio_is_good([2.0, 2.2]))
+
+    def test_what_is_told(self):
+        def told(runs):
+            return as_text(kept_span(runs), 0.8, kept_is_good(runs), '{:.2f}')
+
+        self.assertEqual(told([[0.80, 0.81, 0.80], [0.80, 0.80, 0.79]]), '0.80')
+        self.assertEqual(told([[0.80] * 9, [0.86] * 9]), '0.80-0.86')
+        # Too few, of one run alone, or anything between nothing and twice as much
+        self.assertEqual(told([[0.80], [0.80]]), '-')
+        self.assertEqual(told([[0.80] * 9]), '-')
+        self.assertEqual(told([[0.20] * 9, [1.40] * 9]), '-')
+        self.assertEqual(told([]), '-')
+        self.assertIsNone(ratio_span([2.0]))
+        self.assertEqual(ratio_span([2.2, 2.0, 2.1]), (2.0, 2.2))
 
     def test_two_benches_agree_on_what_is_good(self):
         """Noise of a machine, many times: two results that are both good differ by 5 % at most, almost always."""

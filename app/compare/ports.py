@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tempfile
 
 import built
 
@@ -15,7 +16,9 @@ def run(program, driver, machine, quick):
                '--cpus', f'{machine.guest},{machine.back_end}']
     command += ['--quick'] if quick else []
     command += [] if machine.huge else ['--no-huge']
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=LIMIT)
+    with tempfile.TemporaryDirectory(prefix='dirtylog-bench.') as folder:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=LIMIT,
+                              env={**os.environ, 'TMPDIR': folder})
     if done.returncode != 0:
         raise RuntimeError(done.stderr.strip() or f'exit status {done.returncode}')
     return json.loads(done.stdout)

@@ -63,7 +63,7 @@ int
 eal_start(struct port_bench *b, const char *program)
 {
 	const unsigned int *cpus = b->settings.cpus;
-	char name[64], prefix[64], lcores[64];
+	char name[64], lcores[64];
 	char *args[20];
 	int n = 0, ret;
 
@@ -73,7 +73,6 @@ eal_start(struct port_bench *b, const char *program)
 	if (ret < 0)
 		return ret;
 	snprintf(name, sizeof(name), "%s", program);
-	snprintf(prefix, sizeof(prefix), "port-bench-%d", (int)getpid());
 	snprintf(lcores, sizeof(lcores), "0@%u,%u@%u,%u@%u", cpus[0], LCORE_BURSTS, cpus[1],
 			LCORE_GUEST, cpus[0]);
 	args[n++] = name;
@@ -83,7 +82,7 @@ eal_start(struct port_bench *b, const char *program)
 	args[n++] = lcores;
 	args[n++] = (char *)(uintptr_t) "--log-level=*:error";
 	args[n++] = (char *)(uintptr_t) "--file-prefix";
-	args[n++] = prefix;
+	args[n++] = b->file_prefix;
 	args[n++] = (char *)(uintptr_t) "-m";
 	args[n++] = (char *)(uintptr_t) "256";
 	if (b->settings.hugepages) {
@@ -111,10 +110,5 @@ eal_start(struct port_bench *b, const char *program)
 void
 eal_stop(void)
 {
-	char folder[PATH_MAX];
-
-	snprintf(folder, sizeof(folder), "%s", rte_eal_get_runtime_dir());
 	rte_eal_cleanup();
-	/* Empty by now; the EAL leaves it. */
-	rmdir(folder);
 }

@@ -12,8 +12,9 @@
 #include <unistd.h>
 
 #include "cycles.h"
-#include "vhost_poke.h"
 #include "eal.h"
+#include "scratch.h"
+#include "vhost_poke.h"
 
 #define MIN_HUGE_PAGES 400 /* of 2 MiB, for the EAL and the largest guests */
 #define DEFAULT_SECONDS 35u
@@ -267,19 +268,14 @@ run_modes(struct port_bench *b)
 static int
 open_output(struct port_bench *b)
 {
-	const char *name = b->settings.json, *tmp = getenv("TMPDIR");
+	const char *name = b->settings.json;
 
 	b->out = strcmp(name, "-") == 0 ? stdout : fopen(name, "w");
 	if (b->out == NULL) {
 		warn("%s", name);
 		return -errno;
 	}
-	snprintf(b->folder, sizeof(b->folder), "%s/port-bench.XXXXXX", tmp != NULL ? tmp : "/tmp");
-	if (mkdtemp(b->folder) == NULL) {
-		warn("%s", b->folder);
-		return -errno;
-	}
-	return 0;
+	return scratch_make(b);
 }
 
 int
@@ -311,6 +307,6 @@ main(int argc, char **argv)
 	}
 	vhost_poke_destroy();
 	eal_stop();
-	rmdir(b.folder);
+	scratch_remove();
 	return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -36,7 +36,8 @@ struct settings {
 struct port_bench {
 	struct settings settings;
 	struct rte_mempool *pool;
-	char folder[64]; /* of the sockets */
+	char folder[64];      /* of the sockets and of the EAL */
+	char file_prefix[32]; /* of the EAL */
 	FILE *out;
 	double hz; /* of the TSC */
 	uint64_t cycles_per_ms;

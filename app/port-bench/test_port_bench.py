@@ -5,11 +5,14 @@
 usage: test_port_bench.py PATH/TO/dirtylog-port-bench PATH/TO/librte_net_dirtylog.so PATH/TO/libmute_ports.so
 """
 import collections
+import glob
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'compare'))
 sys.dont_write_bytecode = True
@@ -120,6 +123,20 @@ def check_failed_turns(program, driver, mute_ports, folder):
         assert not json.loads(done.stdout)['complete'], (mode, done)
 
 
+def check_signals(program, driver, folder):
+    """Ended while its sockets are there, it leaves nothing."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        bench = subprocess.Popen([program, '--driver', driver, '--mode', 'idle', '--seconds', '60'],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, 'TMPDIR': folder})
+        deadline = time.monotonic() + 60
+        while not glob.glob(f'{folder}/port-bench.*/net_dirtylog'):
+            assert bench.poll() is None and time.monotonic() < deadline, bench.returncode
+            time.sleep(0.02)
+        bench.send_signal(number)
+        assert bench.wait(60) == -number, bench.returncode
+        assert not glob.glob(f'{folder}/port-bench.*'), glob.glob(f'{folder}/port-bench.*/**', recursive=True)
+
+
 def main():
     program, driver, mute_ports = (os.path.abspath(path) for path in sys.argv[1:])
     with tempfile.TemporaryDirectory() as folder:
@@ -129,6 +146,7 @@ def main():
             data = json.load(f)
         check_bad_input(program, driver, folder)
         check_failed_turns(program, driver, mute_ports, folder)
+        check_signals(program, driver, folder)
         assert os.listdir(folder) == ['x.json'], os.listdir(folder)
     assert 'count' not in data, 'it times nothing, and runs only where it is asked for'
     assert data['complete'] and data['drivers'] == DRIVERS and data['tsc_hz'] > 1e6

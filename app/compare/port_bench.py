@@ -48,6 +48,11 @@ def tell(agree, values, n, form='{:.2f}'):
     return told, f'{len(values) if agree else 0}/{n}'
 
 
+def figures(agree, *texts):
+    """What was measured, or "-" for each where no block counts."""
+    return list(texts) if agree else ['-'] * len(texts)
+
+
 def ns(cell, who, what='packets'):
     return 1e9 / statistics.median(rates(cell, who, what))
 
@@ -73,19 +78,23 @@ def small(cells, names):
     rows = []
     for c in cells:
         row = [c['ring'], c['direction'], on_off(c), c['burst']]
+        ratio = ratios(c, *names)
         for n in names:
             mine = [t for t in c['turns'] if t['who'] == n]
             empty = statistics.median(t['empty'] / t['calls'] for t in mine)
-            row += [f'{1000 / ns(c, n):.2f}', f'{ns(c, n):.1f}', f'{100 * empty:.0f}%']
-        rows.append(row + list(tell(*ratios(c, *names))))
+            row += figures(ratio[0], f'{1000 / ns(c, n):.2f}', f'{ns(c, n):.1f}', f'{100 * empty:.0f}%')
+        rows.append(row + list(tell(*ratio)))
     return ('Bursts of few packets, 64 bytes, 256 buffers. ns: per packet; empty: share of bursts that moved nothing,\n'
             'in which the guest was awaited; ratio: of packet rates.\n\n' + table(head, rows))
 
 
 def idle(cells, names):
     head = ['ring', 'poll', 'log', *[f'{n} ns' for n in names], 'ratio', 'counted']
-    rows = [[c['ring'], c['poll'], on_off(c), *[f'{ns(c, n, "calls"):.1f}' for n in names],
-             *tell(*ratios(c, *names, what='calls'))] for c in cells]
+    rows = []
+    for c in cells:
+        ratio = ratios(c, *names, what='calls')
+        rows.append([c['ring'], c['poll'], on_off(c), *figures(ratio[0], *[f'{ns(c, n, "calls"):.1f}' for n in names]),
+                     *tell(*ratio)])
     return ('Polls that find nothing: rx_burst where the guest sent nothing, tx_burst where it has no buffers left.\n'
             'ratio: of polls per second.\n\n' + table(head, rows))
 
@@ -118,8 +127,9 @@ def queues(cells, _):
     head = ['ring', 'buffers', 'log', 'driver', 'one Mpps', 'two Mpps', 'two/one', 'counted', 'machine', 'where even', 'counted']
     rows = []
     for c in cells:
-        row = [c['ring'], buffers(c['buffers']), on_off(c), c['driver'], f'{1000 / ns(c, "one"):.2f}',
-               f'{1000 / ns(c, "two"):.2f}', *tell(*ratios(c, 'one', 'two', size=8), form='{:.3f}')]
+        ratio = ratios(c, 'one', 'two', size=8)
+        row = [c['ring'], buffers(c['buffers']), on_off(c), c['driver'],
+               *figures(ratio[0], f'{1000 / ns(c, "one"):.2f}', f'{1000 / ns(c, "two"):.2f}'), *tell(*ratio, form='{:.3f}')]
         even, all_blocks = [], blocks(c, 8)
         for block in all_blocks:
             one_block = {'turns': block}
@@ -139,10 +149,11 @@ def memcpy(cells, names):
     rows = []
     for c in cells:
         floor = min(('copy', 'copy, prefetched'), key=lambda who: ns(c, who))
-        row = [c['ring'], c['direction'], c['size'], buffers(c['buffers']), f'{ns(c, floor):.1f}']
+        found = {n: ratios(c, floor, n, size=8) for n in names}
+        row = [c['ring'], c['direction'], c['size'], buffers(c['buffers']),
+               *figures(any(ratio[0] for ratio in found.values()), f'{ns(c, floor):.1f}')]
         for n in names:
-            found, counted = tell(*ratios(c, floor, n, size=8), form='{:.0%}')
-            row += [f'{ns(c, n):.1f}', found, counted]
+            row += [*figures(found[n][0], f'{ns(c, n):.1f}'), *tell(*found[n], form='{:.0%}')]
         rows.append(row)
     return ('Only copying (the better of with and without prefetching the buffers) beside a port, ns per packet; of floor:\n'
             'the port\'s packet rate as a share of that of copying.\n\n' + table(head, rows))

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <rte_cycles.h>
 #include <rte_mbuf.h>
@@ -106,22 +107,59 @@ move_packets(struct copies *c, unsigned int who, uint64_t cycles, struct turn *t
 	return bursts_send(r->port, 0, c->b->pool, c->size, BURST, cycles, turn);
 }
 
+/* Where a port is moved, its guest polls; else nobody's does. */
+static int
+move_beside_guest(struct copies *c, unsigned int who, uint64_t cycles, struct turn *turn)
+{
+	int ret = guest_thread_turn_to(&c->guest, who < NB_DRIVERS ? &c->work[who] : NULL);
+
+	return ret < 0 ? ret : move_packets(c, who, cycles, turn);
+}
+
+/* Of this thread. */
+static uint64_t
+page_faults(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_THREAD, &usage) == 0 ?
+			(uint64_t)(usage.ru_minflt + usage.ru_majflt) :
+			0;
+}
+
 static int
 take_turn(struct copies *c, unsigned int who, struct turn *turn)
 {
 	const uint64_t began = now_ns();
 	unsigned int repeated = 0;
+	uint64_t faults;
 	int ret;
 
 	do {
-		ret = guest_thread_turn_to(&c->guest, who < NB_DRIVERS ? &c->work[who] : NULL);
-		if (ret == 0)
-			ret = move_packets(c, who, WARM_UP_MS * c->b->cycles_per_ms, turn);
+		ret = move_beside_guest(c, who, WARM_UP_MS * c->b->cycles_per_ms, turn);
+		faults = page_faults();
 		if (ret == 0)
 			ret = move_packets(c, who, c->turns.cycles, turn);
+		turn->faults = page_faults() - faults;
 		if (ret == 0)
 			ret = turns_check(turn, turn->who, began, &repeated);
 	} while (ret > 0);
+	return ret;
+}
+
+/* See turns_touch(). */
+static int
+touch_buffers(struct copies *c, unsigned int who)
+{
+	const uint64_t began = now_ns();
+	uint64_t packets = 0;
+	struct turn turn;
+	int ret;
+
+	do {
+		ret = move_beside_guest(c, who, WARM_UP_MS * c->b->cycles_per_ms, &turn);
+		packets += ret == 0 ? turn.packets : 0;
+	} while (ret == 0 && turns_touch(packets, c->copied.config.buffers.n, began));
 	return ret;
 }
 
@@ -140,8 +178,11 @@ all_turns(void *arg)
 	};
 	struct copies *c = arg;
 	struct turns *t = &c->turns;
+	unsigned int i;
 	int ret = 0;
 
+	for (i = 0; ret == 0 && i <= COPY; i++)
+		ret = touch_buffers(c, i);
 	for (t->n = 0; ret == 0 && t->n < t->blocks * t->per_block; t->n++)
 		ret = take_turn(c, order[t->n % PER_BLOCK], &t->turn[t->n]);
 	return ret < 0 ? ret : guest_thread_turn_to(&c->guest, NULL);

@@ -153,6 +153,23 @@ take_turn(struct queues *q, bool machine, unsigned int n, struct turn *turn)
 	return ret;
 }
 
+/* See turns_touch(): both queues' buffers. */
+static int
+touch_buffers(struct queues *q)
+{
+	const uint64_t began = now_ns();
+	uint64_t least = 0;
+	struct turn turn;
+	int ret;
+
+	do {
+		ret = run_cores(q, false, 2, &turn);
+		least += q->cores[0].packets < q->cores[1].packets ? q->cores[0].packets :
+								     q->cores[1].packets;
+	} while (ret == 0 && turns_touch(least, q->rig.guest.config.buffers.n, began));
+	return ret;
+}
+
 static int
 one_setting(struct queues *q, bool log, const char *comma)
 {
@@ -207,6 +224,8 @@ mode_queues(struct port_bench *b)
 
 		config.queue_pairs = 2;
 		ret = rig_open(&q.rig, b, i % NB_DRIVERS, &config);
+		if (ret == 0)
+			ret = touch_buffers(&q);
 		for (log = 0; ret == 0 && log < 2; log++, comma = ",") {
 			ret = rig_logging(&q.rig, b, log);
 			if (ret == 0)

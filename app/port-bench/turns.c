@@ -10,6 +10,7 @@
 #define SHORTEST_MS 10.0
 #define ENOUGH_BLOCKS 9.0 /* of which some will be left out */
 #define REPEAT_NS 3000000000ull
+#define TOUCH_NS 3000000000ull
 
 void
 turns_plan(struct turns *t, const struct port_bench *b, unsigned int settings,
@@ -46,6 +47,12 @@ turns_check(struct turn *turn, const char *name, uint64_t began_ns, unsigned int
 	return -EIO;
 }
 
+bool
+turns_touch(uint64_t packets, uint64_t n_buffers, uint64_t began_ns)
+{
+	return packets < n_buffers && now_ns() - began_ns < TOUCH_NS;
+}
+
 void
 turns_print(const struct turns *t, const struct port_bench *b)
 {
@@ -58,9 +65,9 @@ turns_print(const struct turns *t, const struct port_bench *b)
 		fprintf(b->out,
 				"%s\n      {\"who\": \"%s\", \"seconds\": %.9f, \"packets\": %" PRIu64
 				", \"calls\": %" PRIu64 ", \"empty\": %" PRIu64
-				", \"repeated\": %u}",
+				", \"faults\": %" PRIu64 ", \"repeated\": %u}",
 				i == 0 ? "" : ",", x->who, (double)x->cycles / b->hz, x->packets,
-				x->calls, x->empty, x->repeated);
+				x->calls, x->empty, x->faults, x->repeated);
 	}
 	fprintf(b->out, "]");
 }

@@ -14,6 +14,7 @@ struct turn {
 	uint64_t packets;
 	uint64_t calls;        /* bursts */
 	uint64_t empty;        /* bursts that moved nothing */
+	uint64_t faults;       /* page faults of its thread, mode "memcpy" */
 	unsigned int repeated; /* how often it was taken again, see turns_check() */
 };
 
@@ -43,6 +44,13 @@ turns_whose(unsigned int i)
  * began_ns; -EIO: the while is over, and that was printed with the name.
  */
 int turns_check(struct turn *turn, const char *name, uint64_t began_ns, unsigned int *repeated);
+
+/*
+ * The first packet that goes through a page of guest memory costs a page fault, many times
+ * what it costs else. So packets move uncounted until each buffer was used once, or for a
+ * while. Whether to go on, with so many packets of n_buffers moved since began_ns.
+ */
+bool turns_touch(uint64_t packets, uint64_t n_buffers, uint64_t began_ns);
 
 /* "turns": [...] */
 void turns_print(const struct turns *t, const struct port_bench *b);

@@ -50,7 +50,7 @@ static const char usage[] =
 "  --hugepages            RAM in 2 MiB pages\n"
 "migration\n"
 "  --no-migrate           the baseline only\n"
-"  --warmup SEC           (0.2)\n"
+"  --warmup SEC           (0.2), and until each buffer was used once, for 3 seconds at most\n"
 "  --baseline SEC         packet rate without logging (0.5), before each migration\n"
 "  --time SEC             rounds of the migration after the first full copy (1), rounded up to\n"
 "                         whole intervals\n"

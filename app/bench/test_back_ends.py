@@ -301,6 +301,8 @@ CASES = [
     ('', 0, 'no page lost', ['--regions', '4', '--buffers', '2000', '--order', 'random', '--spread',
                              '--ram', '64']),
     ('', 0, 'no page lost', ['--poison', '--buffers', '700']),
+    # Each buffer is used once before anything counts.
+    ('', 0, r'"warm-up": [^\n]*\n *"rx": {"packets": ([2-9]\d{3}|\d{5,})', ['--buffers', '2000', '--json', '-']),
     ('', 0, r'rounds \(converged\)', ['--converge', '200']),
     ('', 0, 'NOT converged', ['--converge', '0', '--max-rounds', '3', '--bandwidth', '10']),
     ('replies as to Cloud Hypervisor', 0, 'reply of 16 bytes', ['--log-swap', 'ch', '--log-reply', '16']),

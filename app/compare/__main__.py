@@ -12,6 +12,7 @@ from comparison import Comparison
 from cores import Cores
 from machine import Machine
 from matrix import matrix
+from screen import screen
 
 
 class Terminated(Exception):
@@ -85,9 +86,9 @@ def main():
     if not comparison.rows:
         print('nothing')
         return ended
-    print('\n' + report.as_text(comparison, names, told))
+    print('\n' + screen(comparison, names))
     report.write(args.report, comparison, names, told, headline, ' '.join(['devtools/bench'] + sys.argv[1:]))
-    print(f'Report: {os.path.join(args.report, "report.md")}')
+    print(f'Report: {os.path.join(args.report, "report.md")}, with all tables')
     rows = comparison.rows
     failed = ports_failed or any(row.errors for row in rows) or not any(row.names_done() for row in rows)
     return ended or (1 if failed else 0)

@@ -8,14 +8,14 @@ import pictures
 import port_bench
 import row_statistics as stats
 from row import lines_of, rows_runs
-from table import noise, notes, summary, table
+from screen import screen
+from table import notes, table
 
 
 def as_text(comparison, names, ports):
-    """What is printed at the end, and stored."""
+    """All tables."""
     rows = comparison.rows
-    parts = [table(rows, names), notes(names), comparison.runner.cores.told(rows_runs(rows)),
-             '\n'.join(summary(rows, names)), *([noise(rows)] if noise(rows) else [])]
+    parts = [screen(comparison, names), table(rows, names), notes(names), comparison.runner.cores.told(rows_runs(rows))]
     if ports:
         parts.append(port_bench.tables(ports))
     return '\n\n'.join(parts)
@@ -27,17 +27,13 @@ def as_json(comparison, ports):
             'rows': [row.json() for row in comparison.rows], 'ports': ports}
 
 
-def head(comparison, names):
+def head(comparison):
     rows, plan = comparison.rows, comparison.plan
     measured, counted = (sum(n) for n in zip(*(row.migrations(i) for row, i in lines_of(rows))))
-    points = [line.split(':', 1) for line in summary(rows, names)]
-    return ('# Packet rates of vhost-user-net back-ends during live migration\n\n' +
-            ''.join(f'* **{name}**:{rest}\n' for name, rest in points) +
-            f'\nMachine: {comparison.machine.describe()}. {time.strftime("%Y-%m-%d %H:%M")}, '
-            f'{plan.passed() / 60:.1f} minutes. {measured} migrations were measured, {counted} '
+    return (f'{time.strftime("%Y-%m-%d %H:%M")}, {plan.passed() / 60:.1f} minutes. {measured} migrations were measured, {counted} '
             f'count: of the others the baselines before and after differ by more than {100 * stats.HALVES:.0f} %, or '
             f'something else took CPU time. {comparison.thrown_away} of {plan.done} runs were repeated for that. '
-            f'{comparison.runner.cores.told(rows_runs(rows))} {noise(rows)}\n\n')
+            f'{comparison.runner.cores.told(rows_runs(rows))} doc/benchmark.md says more.\n\n')
 
 
 def one_migration(folder, names, cell):
@@ -54,8 +50,9 @@ def one_migration(folder, names, cell):
 
 def as_markdown(comparison, names, ports, drawn, details, command):
     rows = comparison.rows
-    text = head(comparison, names) + ''.join(f'![{picture}]({picture}.svg)\n\n' for picture in drawn)
-    text += f'```\n{table(rows, names)}\n```\n\n{notes(names)}\n\n'
+    text = f'# Packet rates of vhost-user-net back-ends during live migration\n\n```\n{screen(comparison, names)}\n```\n\n'
+    text += ''.join(f'![{picture}]({picture}.svg)\n\n' for picture in drawn)
+    text += f'## How it was measured\n\n{head(comparison)}## All figures\n\n```\n{table(rows, names)}\n```\n\n{notes(names)}\n\n'
     for row in rows:
         text += ''.join(f'* {row.title()}: {name}: {error}\n' for name, error in row.errors.items())
     text += details
@@ -71,6 +68,7 @@ def store(folder, name, text):
 
 def write(folder, comparison, names, ports, headline, command):
     """headline: the setting of which there is one migration in detail."""
+    store(folder, 'screen.txt', screen(comparison, names) + '\n')
     store(folder, 'report.txt', as_text(comparison, names, ports) + '\n')
     store(folder, 'bench.json', json.dumps(as_json(comparison, ports), indent=1))
     drawn = pictures.draw(folder, comparison.rows, names)

@@ -28,7 +28,7 @@ CASES = [
     ('a direction that it does not have', '', 'split tx 256', 1, ['toy: no result (no tx)'], ['failed']),
     ('marks nothing', 'marks nothing', 'split rx 256', 0, ['pages lost in 1 of 1 settings'], ['no page lost']),
     ('a run fails', f'refuses {SET_MEM_TABLE}', 'split rx 256', 1,
-     ['toy: dirtylog-bench: SET_MEM_TABLE: the back-end refused', 'toy: failed'], ['keeps ']),
+     ['toy: dirtylog-bench: SET_MEM_TABLE: the back-end refused', 'toy: no result (failed)'], ['keeps ']),
 ]
 LIMIT = 120     # seconds
 
@@ -56,12 +56,14 @@ def run_case(program, fault, rows, status, wanted, unwanted):
         told = said.replace('keeps: ', '').replace('on  keeps ', '')
         problems = [f'says "{w}"' for w in unwanted if w in told]
         problems += [f'does not say "{w}"' for w in wanted if w not in said]
-        for name in ('report.md', 'report.txt', 'bench.json'):
+        for name in ('report.md', 'report.txt', 'screen.txt', 'bench.json'):
             if not os.path.exists(os.path.join(folder, 'report', name)):
                 problems.append(f'made no {name}')
         if not problems:
             with open(os.path.join(folder, 'report', 'bench.json')) as f:
                 problems = check_json(json.load(f))
+            with open(os.path.join(folder, 'report', 'screen.txt')) as f:
+                problems += check_screen(f.read(), said)
         return '\n'.join(problems + [said]) if problems else None
 
 
@@ -111,6 +113,15 @@ def run_interrupted(program, number, status):
         if processes_with(scratch):
             return f'leaves processes {processes_with(scratch)}'
     return None
+
+
+def check_screen(text, said):
+    """It is what the program ends with, and is small: the demo shows 8 settings and a guest in QEMU in 25 lines."""
+    lines = text.splitlines()
+    problems = [] if text in said else ['does not end with its screen']
+    if len(lines) > 11:
+        problems.append(f'its screen has {len(lines)} lines')
+    return problems + [f'a line of its screen has {len(line)} columns' for line in lines if len(line) > 130]
 
 
 def check_json(data):

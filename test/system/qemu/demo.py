@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One migration under traffic, shown live, with a table at the end."""
+"""One migration under traffic, shown live, with three lines at the end."""
 
 import sys
 import time
@@ -53,20 +53,14 @@ def demo(lab):
     target_backend.quit()
     display.end()
 
-    _table([
-        ("packets per second before", before.text()),
-        ("packets per second during", during.text()),
-        ("packets per second after", after.text()),
-        ("packets with wrong content", f"{damaged}"),
-        ("rounds (dirty syncs)", f"{verdict.rounds}"),
-        ("dirty pages (sent again)", f"{verdict.resent}"),
-        ("migration took", f"{verdict.seconds:.1f} s"),
-        ("downtime, as QEMU tells", f"{verdict.downtime_ms} ms"),
-        ("pages compared", f"{verdict.pages}"),
-        ("pages that differ", f"{len(verdict.differing)}"),
-    ])
+    summary = (f"A guest in QEMU migrated under traffic: {verdict.rounds} rounds in {verdict.seconds:.1f} s, downtime "
+               f"{verdict.downtime_ms} ms; {verdict.pages} pages compared, {len(verdict.differing)} differ.\n"
+               f"Packets per second into it / out of it: {before.text()} before, {during.text()} during, "
+               f"{after.text()} after.\n"
+               f"Packets with wrong content: {damaged}; dirty pages sent again: {verdict.resent}.")
     if verdict.differing or damaged:
-        raise TestError("the guest did not arrive as it left")
+        raise TestError(f"the guest did not arrive as it left\n{summary}")
+    return summary
 
 
 class Meter:
@@ -81,7 +75,7 @@ class Meter:
         self._held = self._rates(self._began)
 
     def text(self):
-        return "{:,.0f} into the guest, {:,.0f} out of it".format(
+        return "{:,.0f} / {:,.0f}".format(
             *(self._held or self._rates(self._began)))
 
     def since_last(self):
@@ -148,8 +142,3 @@ def _measure(backend, display, phase):
     meter.hold()
     return meter
 
-
-def _table(rows):
-    width = max(len(name) for name, _ in rows)
-    for name, value in rows:
-        print(f"  {name:{width}}  {value}")

@@ -52,6 +52,7 @@ def arguments():
     parser.add_argument("--json", action="store_true", help="results as JSON on standard output")
     parser.add_argument("--keep", action="store_true", help="keep the logs of what passed, too")
     parser.add_argument("--demo", action="store_true", help="one migration, shown live")
+    parser.add_argument("--summary", type=pathlib.Path, metavar="FILE", help="where --demo says its result, too")
     options = parser.parse_args()
     if options.expect_loss and not options.scenario:
         parser.error("--expect-loss needs --scenario: not every scenario uses the driver")
@@ -147,8 +148,12 @@ def main():
         return 1
     if options.demo:
         result = run("demo", demo, tools, keep=options.keep)
-        if result["result"] != "PASS":
+        if result["result"] == "PASS":
+            print(result["details"], file=stream)
+        else:
             show(result, stream)
+        if options.summary:
+            options.summary.write_text(f"{result['details']}\n")
         return 0 if result["result"] == "PASS" else 1
     results = []
     for name in options.scenario or SCENARIOS:

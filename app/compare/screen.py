@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What fits a screen: how fast, what is lost, and whether that can be trusted."""
+import statistics
+import textwrap
+
+import cores
+import row_statistics as stats
+from row import lines_of, rows_runs
+from table import noise, summary
+
+WIDTH = 120
+HEAD = ['Mpps', 'migrating', 'kept', 'lost']
+
+
+def ratio(row, name, interval):
+    """Packet rate while migrating beside that of the first back-end: the text, and the median or None."""
+    for state in cores.STATES:
+        ratios, good = row.ratios(name, interval, state)
+        span = stats.ratio_span(ratios)
+        if span is not None:
+            middle = statistics.median(ratios)
+            return stats.as_text(span, middle, good, '{:.2f}'), middle
+    return '-', None
+
+
+def columns(row, interval, names):
+    result = [row.title().replace(' buffers', '') + (f', {interval} ms' if len(row.intervals) > 1 else '')]
+    for name in names:
+        lost = str(row.lost(name)) if row.runs(name) else row.refused.get(name, 'failed')
+        if row.counts(name, interval):
+            result += [f'{row.off(name):.2f}', f'{row.on(name, interval):.2f}', row.kept_told(name, interval), lost]
+        else:
+            result += ['-', '-', '-', lost]
+    return result + [ratio(row, name, interval)[0] for name in names[1:]]
+
+
+def settings(rows, names):
+    lines = [['ring, guest, buffers'] + HEAD * len(names) + [f'/ {names[0]}'] * (len(names) - 1)]
+    lines += [columns(row, interval, names) for row, interval in lines_of(rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    above = ' ' * widths[0]
+    for i, name in enumerate(names):
+        width = sum(widths[1 + 4 * i:5 + 4 * i]) + 6
+        widths[4 + 4 * i] += max(0, len(name) - width)
+        above += '  ' + name.center(max(width, len(name)), '-')
+    text = ['  '.join([line[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(line[1:], widths[1:])]).rstrip()
+            for line in lines]
+    return '\n'.join([above, *text])
+
+
+def machine(comparison):
+    told = comparison.machine.describe()
+    runs = rows_runs(comparison.rows)
+    if not comparison.runner.cores.known or not runs:
+        return told
+    near, far = (sum(run.cores.state() == state for run in runs) for state in cores.STATES)
+    return f'{told}; of {len(runs)} runs {near} had cores near each other, {far} far apart'
+
+
+def verdict(rows, names):
+    """One sentence for each back-end but the first."""
+    lines = []
+    for name in names[1:]:
+        medians = [middle for row, interval in lines_of(rows) for middle in [ratio(row, name, interval)[1]] if middle]
+        lines.append(f'While the guest migrates, {name} moves {min(medians):.2f} to {max(medians):.2f} times the packets of '
+                     f'{names[0]}.' if medians else
+                     f'Whether {name} is faster than {names[0]} is not known: cores were taken.')
+    return lines
+
+
+def screen(comparison, names):
+    rows = comparison.rows
+    head = ['Million packets per second without and with a migration going on, what is kept of them, pages lost.',
+            *textwrap.wrap(f'{machine(comparison)}.', WIDTH)]
+    told = [*summary(rows, names), *verdict(rows, names), *textwrap.wrap(noise(rows), WIDTH)]
+    return '\n\n'.join(['\n'.join(head), settings(rows, names), '\n'.join(told)])

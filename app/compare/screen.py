@@ -13,7 +13,7 @@ HEAD = ['Mpps', 'migrating', 'kept', 'lost']
 
 
 def ratio(row, name, interval):
-    """Packet rate while migrating beside that of the first back-end: the text, and the median or None."""
+    """Packet rate beside that of the first back-end, with a migration or (None) without: text, and median or None."""
     for state in cores.STATES:
         ratios, good = row.ratios(name, interval, state)
         span = stats.ratio_span(ratios)
@@ -31,18 +31,22 @@ def columns(row, interval, names):
             result += [f'{row.off(name):.2f}', f'{row.on(name, interval):.2f}', row.kept_told(name, interval), lost]
         else:
             result += ['-', '-', '-', lost]
-    return result + [ratio(row, name, interval)[0] for name in names[1:]]
+    return result + [ratio(row, name, i)[0] for name in names[1:] for i in (None, interval)]
 
 
 def settings(rows, names):
-    lines = [['ring, guest, buffers'] + HEAD * len(names) + [f'/ {names[0]}'] * (len(names) - 1)]
+    groups = [(name, HEAD) for name in names]
+    groups += [(f'{name} / {names[0]}' if len(names) > 2 else f'/ {names[0]}', HEAD[:2]) for name in names[1:]]
+    lines = [['ring, guest, buffers', *(text for _, head in groups for text in head)]]
     lines += [columns(row, interval, names) for row, interval in lines_of(rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    above = ' ' * widths[0]
-    for i, name in enumerate(names):
-        width = sum(widths[1 + 4 * i:5 + 4 * i]) + 6
-        widths[4 + 4 * i] += max(0, len(name) - width)
+    above, at = ' ' * widths[0], 1
+    for name, head in groups:
+        width = sum(widths[at:at + len(head)]) + 2 * (len(head) - 1)
+        # A long name widens its group.
+        widths[at] += max(0, len(name) - width)
         above += '  ' + name.center(max(width, len(name)), '-')
+        at += len(head)
     text = ['  '.join([line[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(line[1:], widths[1:])]).rstrip()
             for line in lines]
     return '\n'.join([above, *text])

@@ -13,6 +13,7 @@ import mmap
 import os
 import re
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -444,6 +445,25 @@ def run_server_case(program, prepare, status, pattern):
     return None
 
 
+def run_signal_case(program, number):
+    """Ended while it waits for a back-end, it takes its socket away."""
+    with tempfile.TemporaryDirectory(prefix='dirtylog-bench.') as folder:
+        path = os.path.join(folder, 's')
+        bench = subprocess.Popen([program, '--server', '--socket', path, '--timeout', '30'], stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 20
+        while not os.path.exists(path) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        bench.send_signal(number)
+        try:
+            status = bench.wait(20)
+        except subprocess.TimeoutExpired:
+            bench.kill()
+            return 'does not end'
+        if status != -number:
+            return f'exit status {status}'
+        return 'leaves its socket' if os.path.lexists(path) else None
+
+
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
@@ -458,6 +478,13 @@ def main():
         if problem is not None:
             print(problem)
             failures += 1
+    for number in (signal.SIGINT, signal.SIGTERM):
+        name = f'--server, {number.name}'
+        if wanted and not any(w in name for w in wanted):
+            continue
+        problem = run_signal_case(sys.argv[1], number)
+        print(f'{"ok  " if problem is None else f"FAIL {problem}:"} {name}', flush=True)
+        failures += problem is not None
     for fault, status, pattern, options in CASES:
         name = ' '.join([fault or 'behaves well'] + options)
         if wanted and not any(w in name for w in wanted):

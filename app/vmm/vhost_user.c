@@ -6,6 +6,7 @@
 #include <err.h>
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -102,38 +103,75 @@ same_socket(const struct sockaddr_un *addr, const struct stat *bound)
 			st.st_ino == bound->st_ino;
 }
 
+/* Signals that would end the program and leave its socket behind are held meanwhile. */
+static void
+hold_signals(sigset_t *held, sigset_t *before)
+{
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action;
+	unsigned int i;
+
+	sigemptyset(held);
+	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (sigaction(ends[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+			sigaddset(held, ends[i]);
+	pthread_sigmask(SIG_BLOCK, held, before);
+}
+
+static bool
+signal_came(const sigset_t *held)
+{
+	sigset_t pending, both;
+
+	sigpending(&pending);
+	sigandset(&both, &pending, held);
+	return !sigisemptyset(&both);
+}
+
+/* Waits for the first connection: the socket of it, or -errno. */
+static int
+wait_for_one(int listener, const sigset_t *held, uint64_t deadline)
+{
+	struct pollfd p = { .fd = listener, .events = POLLIN };
+	int fd;
+
+	while (now_ns() < deadline) {
+		if (signal_came(held))
+			return -EINTR;
+		if (poll(&p, 1, 20) == 1) {
+			fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+			return fd < 0 ? -errno : fd;
+		}
+	}
+	return -ETIMEDOUT;
+}
+
 /* Listens, and gives the first connection that comes before the deadline, or -errno. */
 static int
 accept_one(const struct sockaddr_un *addr, uint64_t deadline)
 {
-	struct pollfd p = { .events = POLLIN };
+	sigset_t held, before;
 	struct stat bound;
-	int fd, err;
+	int listener, fd;
 
-	err = remove_dead_socket(addr);
-	if (err < 0)
-		return err;
-	p.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (p.fd < 0)
+	fd = remove_dead_socket(addr);
+	if (fd < 0)
+		return fd;
+	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (listener < 0)
 		return -errno;
-	if (bind(p.fd, (const struct sockaddr *)addr, sizeof(*addr)) != 0 ||
-			lstat(addr->sun_path, &bound) != 0 || listen(p.fd, 1) != 0) {
-		err = -errno;
-		close(p.fd);
-		return err;
+	hold_signals(&held, &before);
+	if (bind(listener, (const struct sockaddr *)addr, sizeof(*addr)) != 0 ||
+			lstat(addr->sun_path, &bound) != 0 || listen(listener, 1) != 0) {
+		fd = -errno;
+	} else {
+		fd = wait_for_one(listener, &held, deadline);
+		if (same_socket(addr, &bound))
+			unlink(addr->sun_path);
 	}
-	fd = -ETIMEDOUT;
-	while (now_ns() < deadline) {
-		if (poll(&p, 1, 20) == 1) {
-			fd = accept4(p.fd, NULL, NULL, SOCK_CLOEXEC);
-			if (fd < 0)
-				fd = -errno;
-			break;
-		}
-	}
-	if (same_socket(addr, &bound))
-		unlink(addr->sun_path);
-	close(p.fd);
+	close(listener);
+	/* A signal that came ends the program here. */
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return fd;
 }
 

@@ -88,7 +88,7 @@ def main():
         return ended
     print('\n' + screen(comparison, names))
     report.write(args.report, comparison, names, told, headline, ' '.join(['devtools/bench'] + sys.argv[1:]))
-    print(f'Report: {os.path.join(args.report, "report.md")}, with all tables')
+    print(f'Report: {os.path.join(args.report, "report.html")}, and all tables; the same in Markdown beside it')
     rows = comparison.rows
     failed = ports_failed or any(row.errors for row in rows) or not any(row.names_done() for row in rows)
     return ended or (1 if failed else 0)

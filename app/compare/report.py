@@ -7,6 +7,7 @@ import time
 import pictures
 import port_bench
 import row_statistics as stats
+from page import Page
 from row import lines_of, rows_runs
 from screen import screen
 from table import notes, table
@@ -27,38 +28,49 @@ def as_json(comparison, ports):
             'rows': [row.json() for row in comparison.rows], 'ports': ports}
 
 
-def head(comparison):
+def how(comparison):
     rows, plan = comparison.rows, comparison.plan
     measured, counted = (sum(n) for n in zip(*(row.migrations(i) for row, i in lines_of(rows))))
     return (f'{time.strftime("%Y-%m-%d %H:%M")}, {plan.passed() / 60:.1f} minutes. {measured} migrations were measured, {counted} '
             f'count: of the others the baselines before and after differ by more than {100 * stats.HALVES:.0f} %, or '
             f'something else took CPU time. {comparison.thrown_away} of {plan.done} runs were repeated for that. '
-            f'{comparison.runner.cores.told(rows_runs(rows))} doc/benchmark.md says more.\n\n')
+            f'{comparison.runner.cores.told(rows_runs(rows))} doc/benchmark.md says more.')
 
 
-def one_migration(folder, names, cell):
+def one_migration(page, folder, names, cell):
     """The pictures that dirtylog-bench itself drew."""
     drawn = [n for n in names if os.path.exists(os.path.join(folder, n, 'rate.svg'))]
     if not drawn:
-        return ''
-    text = ('## One migration in detail\n\n'
-            f'{cell.title()}: packet rate over time, time between two returns of buffers, dirty pages per round.\n\n')
+        return
+    page.heading('One migration in detail')
+    page.text(f'{cell.title()}: packet rate over time, time between two returns of buffers, dirty pages per round.')
     for name in drawn:
-        text += f'### {name}\n\n' + ''.join(f'![{name}, {p}]({name}/{p}.svg)\n' for p in ('rate', 'gaps', 'dirty')) + '\n'
-    return text
+        page.heading(name, 3)
+        for picture in ('rate', 'gaps', 'dirty'):
+            page.picture(f'{name}/{picture}.svg', f'{name}, {picture}')
 
 
-def as_markdown(comparison, names, ports, drawn, details, command):
+def make_page(folder, comparison, names, ports, headline, command):
+    """The screen and two pictures; how it was measured; all figures."""
     rows = comparison.rows
-    text = f'# Packet rates of vhost-user-net back-ends during live migration\n\n```\n{screen(comparison, names)}\n```\n\n'
-    text += ''.join(f'![{picture}]({picture}.svg)\n\n' for picture in drawn)
-    text += f'## How it was measured\n\n{head(comparison)}## All figures\n\n```\n{table(rows, names)}\n```\n\n{notes(names)}\n\n'
+    page = Page('Packet rates of vhost-user-net back-ends during live migration')
+    page.block(screen(comparison, names))
+    for picture in pictures.draw(folder, rows, names):
+        page.picture(f'{picture}.svg', picture)
+    page.heading('How it was measured')
+    page.text(how(comparison))
+    page.text(f'Made by: {command}')
+    one_migration(page, folder, names, headline)
+    page.heading('All figures')
+    page.block(table(rows, names))
+    page.text(notes(names))
     for row in rows:
-        text += ''.join(f'* {row.title()}: {name}: {error}\n' for name, error in row.errors.items())
-    text += details
+        for name, error in row.errors.items():
+            page.text(f'{row.title()}: {name}: {error}')
     if ports:
-        text += f'## Inside of the back-end\n\n```\n{port_bench.tables(ports)}\n```\n\n'
-    return text + f'Made by `{command}`.\n'
+        page.heading('Inside of the back-end')
+        page.block(port_bench.tables(ports))
+    return page
 
 
 def store(folder, name, text):
@@ -71,6 +83,6 @@ def write(folder, comparison, names, ports, headline, command):
     store(folder, 'screen.txt', screen(comparison, names) + '\n')
     store(folder, 'report.txt', as_text(comparison, names, ports) + '\n')
     store(folder, 'bench.json', json.dumps(as_json(comparison, ports), indent=1))
-    drawn = pictures.draw(folder, comparison.rows, names)
-    details = one_migration(folder, names, headline)
-    store(folder, 'report.md', as_markdown(comparison, names, ports, drawn, details, command))
+    page = make_page(folder, comparison, names, ports, headline, command)
+    store(folder, 'report.md', page.markdown())
+    store(folder, 'report.html', page.html(folder))

@@ -13,7 +13,7 @@ runs). busy: % of its time in which the guest, and in which the back-end had wor
 figures are the back-end's only where it is near 100. counted: migrations that count, of those measured:
 the others have baselines that differ by more than {halves:.0f} %, or something else took CPU time.
 Two figures: not certain to {good:.0f} %, it lies between them (interval of the median, by ranks).
-- : too few count, since cores were taken; all that was measured is in bench.json.{others}'''
+"-": too few count, since cores were taken; all that was measured is in bench.json.{others}'''
 
 
 def table(rows, names):

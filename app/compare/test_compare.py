@@ -56,7 +56,7 @@ def run_case(program, fault, rows, status, wanted, unwanted):
         told = said.replace('keeps: ', '').replace('on  keeps ', '')
         problems = [f'says "{w}"' for w in unwanted if w in told]
         problems += [f'does not say "{w}"' for w in wanted if w not in said]
-        for name in ('report.md', 'report.txt', 'screen.txt', 'bench.json'):
+        for name in ('report.md', 'report.html', 'report.txt', 'screen.txt', 'bench.json'):
             if not os.path.exists(os.path.join(folder, 'report', name)):
                 problems.append(f'made no {name}')
         if not problems:

@@ -59,10 +59,10 @@ class Comparison:
                     print(f'The time of {plan.minutes} minutes is over in turn {turn} of {plan.turns}.')
                     return
                 self.measure(row)
-                print(f'turn {turn}: {row.line()}', flush=True)
+                print(f'turn {turn}, {self.plan.left_told()} left: {row.line()}', flush=True)
         for row in self.uncertain():
             self.measure(row)
-            print(f'again: {row.line()}', flush=True)
+            print(f'again, {self.plan.left_told()} left: {row.line()}', flush=True)
 
     def uncertain(self):
         """Rows to repeat, one after the other, while there is time and none was repeated too often."""

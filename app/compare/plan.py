@@ -41,6 +41,9 @@ class Plan:
     def left(self):
         return self.minutes * 60 - self.passed()
 
+    def left_told(self):
+        return f'{max(0.0, self.left()) / 60:.1f} min'
+
     def seconds_per_run(self):
         return self.passed() / max(1, self.done)
 

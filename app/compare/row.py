@@ -6,6 +6,9 @@ import cores
 import row_statistics as stats
 
 
+BOTTLENECK = 0.9    # share of its time in which a back-end must have had work for a rate to be its own
+
+
 class Row:
     """A cell of the matrix: blocks of runs of all back-ends. It has a line per harvest interval."""
 
@@ -78,6 +81,13 @@ class Row:
         told = [self.ratios(name, interval, state) for state in cores.STATES]
         return any(good for _, good in told) and all(good or len(ratios) < 2 for ratios, good in told)
 
+    def waited(self, name):
+        """Whether the guest was the slower side: then its rate is told, and the back-end can do more."""
+        return statistics.median(run.back_end_busy for run in self.runs(name)) < BOTTLENECK
+
+    def rates_told(self, name, interval):
+        return [f'{">" if self.waited(name) else ""}{rate:.2f}' for rate in (self.off(name), self.on(name, interval))]
+
     def lost(self, name):
         return max(run.lost for run in self.runs(name))
 
@@ -100,8 +110,7 @@ class Row:
             if not self.counts(name, interval):
                 result += ['-', '-', '-', lost, '-']
                 continue
-            result += [f'{self.off(name):.2f}', f'{self.on(name, interval):.2f}', self.kept_told(name, interval),
-                       lost,
+            result += [*self.rates_told(name, interval), self.kept_told(name, interval), lost,
                        f'{100 * statistics.median(r.guest_busy for r in runs):.0f}/'
                        f'{100 * statistics.median(r.back_end_busy for r in runs):.0f}']
         for name in self.names[1:]:

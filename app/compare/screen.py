@@ -28,7 +28,7 @@ def columns(row, interval, names):
     for name in names:
         lost = str(row.lost(name)) if row.runs(name) else row.refused.get(name, 'failed')
         if row.counts(name, interval):
-            result += [f'{row.off(name):.2f}', f'{row.on(name, interval):.2f}', row.kept_told(name, interval), lost]
+            result += [*row.rates_told(name, interval), row.kept_told(name, interval), lost]
         else:
             result += ['-', '-', '-', lost]
     return result + [ratio(row, name, i)[0] for name in names[1:] for i in (None, interval)]
@@ -76,5 +76,7 @@ def screen(comparison, names):
     rows = comparison.rows
     head = ['Million packets per second without and with a migration going on, what is kept of them, pages lost.',
             *textwrap.wrap(f'{machine(comparison)}.', WIDTH)]
+    if any(row.counts(name, i) and row.waited(name) for row, i in lines_of(rows) for name in row.names_done()):
+        head[0] += ' >: can do more, the guest was slower.'
     told = [*summary(rows, names), *verdict(rows, names), *textwrap.wrap(noise(rows), WIDTH)]
     return '\n\n'.join(['\n'.join(head), settings(rows, names), '\n'.join(told)])

@@ -9,9 +9,9 @@ NOTES = '''off, on: million packets per second without and with a migration goin
 cores near each other and for themselves where there are some, else far apart). both: what the guest
 receives and what it sends, together. keeps: on / off, of each migration and the baselines just before
 and after it (median). lost: pages of guest memory that did not arrive at the destination (most of all
-runs). busy: % of its time in which the guest, and in which the back-end had work while migrating; the
-figures are the back-end's only where it is near 100. counted: migrations that count, of those measured:
-the others have baselines that differ by more than {halves:.0f} %, or something else took CPU time.
+runs). busy: % of its time in which the guest, and in which the back-end had work while migrating. >: the
+guest's rate, since it was the slower side; the back-end can do more. counted: migrations that count, of
+those measured: the others have baselines that differ by more than {halves:.0f} %, or something else took CPU time.
 Two figures: not certain to {good:.0f} %, it lies between them (interval of the median, by ranks).
 "-": too few count, since cores were taken; all that was measured is in bench.json.{others}'''
 

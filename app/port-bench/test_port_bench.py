@@ -25,7 +25,7 @@ EVENTS = ['log on', 'log swap', 'log off', 'none']
 
 
 def run(program, driver, folder, *args, **env):
-    return subprocess.run([program, '--driver', driver, *args], capture_output=True, text=True, timeout=120,
+    return subprocess.run([program, '--driver', driver, *args], capture_output=True, text=True, timeout=240,
                           env={**os.environ, 'TMPDIR': folder, **env})
 
 

@@ -13,6 +13,7 @@ from cores import Cores
 from machine import Machine
 from matrix import matrix
 from screen import screen
+from table import noise
 
 
 class Terminated(Exception):
@@ -42,8 +43,8 @@ def begin(args, machine, comparison, names):
     print(machine.describe())
     if not machine.huge:
         print('Fewer than 400 huge pages of 2 MiB are free, or not wanted: rates are lower than with them.')
-    if noise := machine.noise():
-        print(f'SOMETHING ELSE USES {noise} right now: most of what is measured will not count.')
+    if taken := machine.noise():
+        print(f'SOMETHING ELSE USES {taken} right now: most of what is measured will not count.')
     print(f'{len(comparison.rows)} settings, {args.turns} blocks of turns or more, {comparison.plan.pairs} migrations '
           f'per turn and harvest interval: {", ".join(names)}\n', flush=True)
 
@@ -53,7 +54,10 @@ def measure(args, machine, comparison, names, headline):
     try:
         comparison.measure_all()
         comparison.detail(headline, args.report)
-        return *ports.measure(args, machine, names), None
+        told, failed = ports.measure(args, machine, names)
+        if noise(comparison.rows):
+            comparison.instructions = ports.instructions(args, names)
+        return told, failed, None
     except tuple(ENDS) as end:
         print(f'\nbench: {"interrupted" if isinstance(end, KeyboardInterrupt) else "terminated"}; what was measured until then:')
         return None, False, ENDS[type(end)]

@@ -18,6 +18,7 @@ class Comparison:
         self.runner = Runner(args.program, machine, watched)
         self.rows = [Row(cell, args.intervals, back_ends) for cell in cells]
         self.thrown_away = 0    # runs
+        self.instructions = None    # a sentence and a table, where rates say nothing
 
     def run_once(self, back_end, cell, options):
         self.plan.done += 1

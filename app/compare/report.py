@@ -17,6 +17,8 @@ def as_text(comparison, names, ports):
     """All tables."""
     rows = comparison.rows
     parts = [screen(comparison, names), table(rows, names), notes(names), comparison.runner.cores.told(rows_runs(rows))]
+    if comparison.instructions:
+        parts.append(comparison.instructions[1])
     if ports:
         parts.append(port_bench.tables(ports))
     return '\n\n'.join(parts)
@@ -67,6 +69,9 @@ def make_page(folder, comparison, names, ports, headline, command):
     for row in rows:
         for name, error in row.errors.items():
             page.text(f'{row.title()}: {name}: {error}')
+    if comparison.instructions:
+        page.heading('Instructions instead of time')
+        page.block(comparison.instructions[1])
     if ports:
         page.heading('Inside of the back-end')
         page.block(port_bench.tables(ports))

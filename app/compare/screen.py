@@ -79,4 +79,6 @@ def screen(comparison, names):
     if any(row.counts(name, i) and row.waited(name) for row, i in lines_of(rows) for name in row.names_done()):
         head[0] += ' >: can do more, the guest was slower.'
     told = [*summary(rows, names), *verdict(rows, names), *textwrap.wrap(noise(rows), WIDTH)]
+    if comparison.instructions:
+        told.append(comparison.instructions[0])
     return '\n\n'.join(['\n'.join(head), settings(rows, names), '\n'.join(told)])

@@ -34,7 +34,7 @@ def told(first, second):
     row = Row(cell, (INTERVAL,), [types.SimpleNamespace(name=name) for name in NAMES])
     row.blocks = [{'first': [first] * 2, 'second': [second] * 2} for _ in range(2)]
     comparison = types.SimpleNamespace(
-        rows=[row], machine=types.SimpleNamespace(describe=lambda: 'a machine'),
+        rows=[row], instructions=None, machine=types.SimpleNamespace(describe=lambda: 'a machine'),
         runner=types.SimpleNamespace(cores=types.SimpleNamespace(known=True)))
     text = screen(comparison, NAMES)
     line = next(line for line in text.splitlines() if line.startswith(cell.ring))

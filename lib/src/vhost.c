@@ -37,13 +37,14 @@ struct dirtylog_vhost {
 	struct dirtylog *dl;
 	const struct dirtylog_vhost_ops *ops;
 	void *ctx;
-	size_t fds_at;         /* where the descriptors lie in a message; 0: not known */
-	bool memory_lost;      /* and the user knows it */
-	int64_t call_changing; /* the virtqueue that call_fd(true) was called for, or -1 */
-	bool has_table;        /* librte_vhost does: it follows a NULL when it is asked without */
-	bool memory_left;      /* what the library has a table of may be unmapped by now */
-	bool may_map;          /* librte_vhost may have memory of some table mapped */
-	int64_t quiesced;      /* the virtqueue(s) that resume() is owed for, or -1 */
+	size_t fds_at;          /* where the descriptors lie in a message; 0: not known */
+	bool memory_lost;       /* and the user knows it */
+	int64_t call_changing;  /* the virtqueue that call_fd(true) was called for, or -1 */
+	bool has_table;         /* librte_vhost does: it follows a NULL when it is asked without */
+	bool memory_left;       /* what the library has a table of may be unmapped by now */
+	bool may_map;           /* librte_vhost may have memory of some table mapped */
+	int64_t quiesced;       /* the virtqueue(s) that resume() is owed for, or -1 */
+	bool reset[MAX_VRINGS]; /* by RESET_OWNER, and not started or enabled since */
 	/* The ring addresses in force; index is the message's. */
 	struct vhost_vring_addr addrs[MAX_VRINGS];
 };
@@ -225,9 +226,44 @@ quiesce(struct dirtylog_vhost *vhost, uint32_t vring)
 static void
 resume(struct dirtylog_vhost *vhost, uint32_t vring)
 {
+	const struct dirtylog_memory *memory =
+			vhost->memory_left ? NULL : dirtylog_memory(vhost->dl);
+	uint32_t i;
+
 	vhost->quiesced = -1;
-	vhost->ops->resume(vhost->ctx, vring,
-			vhost->memory_left ? NULL : dirtylog_memory(vhost->dl));
+	if (memchr(vhost->reset, true, sizeof(vhost->reset)) == NULL) {
+		vhost->ops->resume(vhost->ctx, vring, memory);
+		return;
+	}
+	for (i = 0; i < MAX_VRINGS; i++)
+		if ((vring == i || vring == DIRTYLOG_ALL_VRINGS) && !vhost->reset[i])
+			vhost->ops->resume(vhost->ctx, i, memory);
+}
+
+/*
+ * All virtqueues stop until the front-end starts or enables them: what the
+ * specification allows, beside doing nothing. It is not left to librte_vhost, which
+ * forgets then what it has of the EAL's memory for each: 12 KB of it or more are lost
+ * with each such message.
+ */
+static enum rte_vhost_msg_result
+reset_owner(struct dirtylog_vhost *vhost)
+{
+	vhost->ops->quiesce(vhost->ctx, DIRTYLOG_ALL_VRINGS);
+	memset(vhost->reset, true, sizeof(vhost->reset));
+	return RTE_VHOST_MSG_RESULT_OK;
+}
+
+/* The front-end has started or enabled a virtqueue. */
+static void
+end_reset(struct dirtylog_vhost *vhost, uint32_t vring)
+{
+	if (vring >= MAX_VRINGS || !vhost->reset[vring])
+		return;
+	vhost->reset[vring] = false;
+	/* librte_vhost may have reported it as ready in between. */
+	vhost->ops->quiesce(vhost->ctx, vring);
+	resume(vhost, vring);
 }
 
 /* ---- the memory table ---- */
@@ -508,13 +544,7 @@ follow_before(struct dirtylog_vhost *vhost, struct librte_msg *msg)
 		vhost->may_map |= msg->request == VHOST_USER_SET_MEM_TABLE;
 		break;
 	case VHOST_USER_RESET_OWNER:
-		if (!leave_memory(vhost))
-			return RTE_VHOST_MSG_RESULT_ERR;
-		vhost->has_table = false;
-		/* It leaves nothing to resume. */
-		vhost->quiesced = -1;
-		dirtylog_set_logging(vhost->dl, false);
-		break;
+		return reset_owner(vhost);
 	case VHOST_USER_SET_VRING_ADDR:
 		addr = msg->payload.addr;
 		if (addr_changed(vhost, &addr))
@@ -600,9 +630,6 @@ follow_after(struct dirtylog_vhost *vhost, struct librte_msg *msg)
 	case VHOST_USER_ADD_MEM_REG:
 	case VHOST_USER_REM_MEM_REG:
 		return set_regions(vhost);
-	case VHOST_USER_RESET_OWNER:
-		vhost->may_map = false;
-		break;
 	case VHOST_USER_SET_VRING_ADDR:
 		addr = msg->payload.addr;
 		if (!addr_changed(vhost, &addr))
@@ -616,6 +643,13 @@ follow_after(struct dirtylog_vhost *vhost, struct librte_msg *msg)
 		break;
 	case VHOST_USER_SET_VRING_CALL:
 		change_call(vhost, -1);
+		break;
+	case VHOST_USER_SET_VRING_KICK:
+		end_reset(vhost, msg->payload.u64 & VHOST_VRING_INDEX_MASK);
+		break;
+	case VHOST_USER_SET_VRING_ENABLE:
+		if (msg->payload.state.num != 0)
+			end_reset(vhost, msg->payload.state.index);
 		break;
 	/* Not before: librte_vhost may refuse them, and the old ones stay in force. */
 	case VHOST_USER_SET_FEATURES:

@@ -22,9 +22,11 @@ enum vhost_request {
 	VHOST_USER_SET_LOG_BASE = 6,
 	VHOST_USER_SET_VRING_ADDR = 9,
 	VHOST_USER_GET_VRING_BASE = 11,
+	VHOST_USER_SET_VRING_KICK = 12,
 	VHOST_USER_SET_VRING_CALL = 13,
 	VHOST_USER_GET_PROTOCOL_FEATURES = 15,
 	VHOST_USER_GET_QUEUE_NUM = 17,
+	VHOST_USER_SET_VRING_ENABLE = 18,
 	VHOST_USER_SEND_RARP = 19,
 	VHOST_USER_ADD_MEM_REG = 37,
 	VHOST_USER_REM_MEM_REG = 38,
@@ -37,7 +39,7 @@ enum vhost_request {
 /* Bytes that have been there for the payload in each release since 22.11, at least. */
 #define VHOST_MSG_PAYLOAD_ROOM 632
 
-#define VHOST_VRING_INDEX_MASK 0xff /* of SET_VRING_CALL's u64 */
+#define VHOST_VRING_INDEX_MASK 0xff /* of the u64 of SET_VRING_KICK and _CALL */
 
 /* These fields have been where they are since 2018. */
 struct librte_msg {

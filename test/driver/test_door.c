@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include <rte_ethdev.h>
+#include <rte_malloc.h>
 #include <rte_vhost.h>
 
 #include <cmocka.h>
@@ -658,6 +659,40 @@ takes_two_producers(void **state)
 	leave(&frontend);
 }
 
+static size_t
+heap_in_use(void)
+{
+	struct rte_malloc_socket_stats stats;
+
+	assert_int_equal(rte_malloc_get_socket_stats(0, &stats), 0);
+	return stats.heap_allocsz_bytes;
+}
+
+/* RESET_OWNER takes nothing of the EAL's memory, and what starts over passes packets. */
+static void
+resets_leak_nothing(void **state)
+{
+	struct frontend frontend;
+	unsigned int i;
+	size_t before;
+
+	(void)state;
+	open_socket(0);
+	connect_guest(&frontend, MODERN, 7);
+	before = heap_in_use();
+	for (i = 0; i < 2000; i++) {
+		assert_int_equal(frontend_set_num(&frontend, 0, 256), ANSWER_OK);
+		assert_true(frontend_send(&frontend, REQ_RESET_OWNER, false, NULL, 0, NULL, 0));
+	}
+	assert_true(frontend_settle(&frontend));
+	assert_in_range(heap_in_use(), 0, before + (64 << 10));
+	assert_false(port_is_open(&port, &frontend, 0));
+	assert_int_equal(frontend_start(&frontend), ANSWER_OK);
+	assert_true(port_exchange(&port, &frontend, 0, 0, 40));
+	leave(&frontend);
+	close_socket();
+}
+
 static int
 setup(void **state)
 {
@@ -700,6 +735,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(keeps_asking_for_kicks),
 		cmocka_unit_test(needs_room_in_mbufs),
 		cmocka_unit_test(takes_two_producers),
+		cmocka_unit_test(resets_leak_nothing),
 		cmocka_unit_test(offers_what_stock_offers),
 		cmocka_unit_test(falls_back),
 	};

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include <rte_ethdev.h>
+#include <rte_malloc.h>
 
 #include <cmocka.h>
 
@@ -295,13 +296,13 @@ odd_memory(void **state)
 	victim_is_well(victim);
 }
 
-/* RESET_OWNER, then everything from the start, on the same connection. */
+/* RESET_OWNER, then everything from the start, on the same connection, or enabled only. */
 static void
 owner_is_reset(void **state)
 {
 	struct victim *victim = *state;
 	struct frontend *frontend = victim_start(victim);
-	unsigned int i;
+	unsigned int i, ring;
 
 	for (i = 0; i < 3; i++) {
 		assert_true(frontend_send(frontend, REQ_RESET_OWNER, false, NULL, 0, NULL, 0));
@@ -309,9 +310,53 @@ owner_is_reset(void **state)
 		assert_false(port_is_open(&victim->port, frontend, 0));
 		assert_int_equal(frontend_start(frontend), ANSWER_OK);
 		assert_true(victim_exchange(victim, frontend, 40));
+		assert_true(frontend_send(frontend, REQ_RESET_OWNER, false, NULL, 0, NULL, 0));
+		for (ring = 0; ring < 2; ring++)
+			assert_int_equal(frontend_enable(frontend, ring, true), ANSWER_OK);
+		assert_true(victim_exchange(victim, frontend, 40));
 	}
 	victim_disconnect(frontend);
 	victim_is_well(victim);
+}
+
+/* What librte_vhost has of the EAL's memory, for both ports. */
+static size_t
+heap_in_use(void)
+{
+	struct rte_malloc_socket_stats stats;
+	size_t sum = 0;
+	int i;
+
+	for (i = 0; i < RTE_MAX_NUMA_NODES; i++)
+		if (rte_malloc_get_socket_stats(i, &stats) == 0)
+			sum += stats.heap_allocsz_bytes;
+	return sum;
+}
+
+/*
+ * RESET_OWNER thousands of times, each after what has librte_vhost allocate; and sizes
+ * of virtqueues that nobody serves. A few KB for what a connection is are not a leak.
+ */
+static void
+messages_that_take_memory(void **state)
+{
+	struct victim *victim = *state;
+	struct frontend *frontend = victim_start(victim);
+	size_t before = heap_in_use();
+	unsigned int i;
+
+	for (i = 0; i < 3000; i++) {
+		assert_int_equal(frontend_set_num(frontend, 0, VICTIM_RING_SIZE), ANSWER_OK);
+		assert_true(frontend_send(frontend, REQ_RESET_OWNER, false, NULL, 0, NULL, 0));
+	}
+	assert_true(frontend_settle(frontend));
+	assert_in_range(heap_in_use(), 0, before + (64 << 10));
+	for (i = 2; i < 256; i++)
+		assert_int_equal(frontend_set_num(frontend, i, 1024), ANSWER_OK);
+	assert_in_range(heap_in_use(), 0, before + (1 << 20));
+	victim_disconnect(frontend);
+	victim_is_well(victim);
+	assert_in_range(heap_in_use(), 0, before);
 }
 
 /*
@@ -425,6 +470,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(bad_memory_tables),
 		cmocka_unit_test(odd_memory),
 		cmocka_unit_test(owner_is_reset),
+		cmocka_unit_test(messages_that_take_memory),
 	};
 	const struct program program = {
 		.name = "port_bad_messages",

@@ -137,6 +137,7 @@ on_memory_lost(void *ctx)
 
 /* Requests that are answered here: see vhost-user's specification. */
 enum {
+	SET_VRING_NUM = 8,
 	SET_VRING_KICK = 12,
 	SET_VRING_CALL = 13,
 	SET_VRING_ERR = 14,
@@ -164,6 +165,17 @@ take_vring_fd(struct vnet_connection *connection, const struct dirtylog_vhost_ms
 	return RTE_VHOST_MSG_RESULT_OK;
 }
 
+/* librte_vhost has up to 1.5 MB of the EAL's memory for one: for none that is not served. */
+static enum rte_vhost_msg_result
+take_vring_num(const struct vnet_connection *connection, const struct dirtylog_vhost_msg *msg)
+{
+	uint32_t vring;
+
+	memcpy(&vring, msg->payload, sizeof(vring));
+	return vring < connection->nb_vrings ? RTE_VHOST_MSG_RESULT_NOT_HANDLED :
+					       RTE_VHOST_MSG_RESULT_OK;
+}
+
 static enum rte_vhost_msg_result
 refuse_message(const struct vnet_connection *connection, const struct dirtylog_vhost_msg *msg)
 {
@@ -186,6 +198,8 @@ on_message(void *ctx, struct dirtylog_vhost_msg *msg)
 		memcpy(msg->payload, &nb_queue_pairs, sizeof(nb_queue_pairs));
 		msg->size = sizeof(nb_queue_pairs);
 		return RTE_VHOST_MSG_RESULT_REPLY;
+	case SET_VRING_NUM:
+		return take_vring_num(connection, msg);
 	case SET_VRING_KICK:
 	case SET_VRING_CALL:
 	case SET_VRING_ERR:

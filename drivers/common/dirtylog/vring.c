@@ -229,6 +229,7 @@ vnet_vring_close(struct vnet_vring *vring, const struct vnet_device *device)
 	dirtylog_close(device->dl, &vring->queue->marker);
 	vring->next_avail = vring->queue->next_avail;
 	vring->next_used = vring->queue->next_used;
+	vring->went_on = true;
 	vring->open = false;
 }
 
@@ -236,8 +237,10 @@ void
 vnet_vring_hand_back(struct vnet_vring *vring, const struct vnet_device *device, uint16_t index)
 {
 	vnet_vring_close(vring, device);
-	if (vring->ready)
+	/* Once: the front-end may say afterwards that it begins elsewhere. */
+	if (vring->ready && vring->went_on)
 		rte_vhost_set_vring_base(device->vid, index, vring->next_avail, vring->next_used);
+	vring->went_on = false;
 }
 
 /* ---- descriptors ---- */
@@ -349,7 +352,8 @@ vnet_vring_read(struct vnet_vring *vring, const struct vnet_device *device, uint
 		vring->ready = false;
 		return;
 	}
-	/* librte_vhost does not say that RESET_OWNER has ended a virtqueue; this does. */
+	vring->went_on = false;
+	/* librte_vhost does not say that a message has taken its addresses away; this does. */
 	vring->ready = vring->ring.desc != NULL && vring->ring.avail != NULL &&
 			vring->ring.used != NULL;
 	take_call_fd(vring, device, index, vring->ring.callfd);

@@ -35,6 +35,7 @@ struct vnet_vring {
 	struct rte_vhost_vring ring; /* as librte_vhost knows it */
 	uint16_t next_avail;         /* where the queue goes on when it opens */
 	uint16_t next_used;
+	bool went_on;  /* ... which librte_vhost has not been told of */
 	int call_fd;   /* our duplicate, the same number as long as the vring lives; or -1 */
 	bool can_call; /* the front-end wants it to be used */
 	int kick_fd;   /* our duplicate, of a virtqueue that the guest sends on; or -1 */

@@ -81,6 +81,7 @@ static struct {
 static int bystander;
 static unsigned int now; /* the slot in use */
 static bool unsettled;   /* messages may be under way */
+static unsigned long nb_connected;
 static unsigned int nb_steps;
 static struct process_holds at_first; /* what the process holds between inputs */
 static uint16_t shown[NB_RINGS];      /* available indices, or places in packed rings */
@@ -288,6 +289,10 @@ all_is_read(void)
 	return all;
 }
 
+/*
+ * librte_vhost accepts one connection to a socket each time it looks: those that have
+ * come and gone in the meantime are still ahead of it.
+ */
 static void
 settle(void)
 {
@@ -296,6 +301,10 @@ settle(void)
 
 	if (!unsettled)
 		return;
+	for (tries = 0; process_accepted() < nb_connected; tries++) {
+		FUZZ_CHECK(tries < MAX_TRIES, "connections are not accepted");
+		ask_bystander();
+	}
 	for (tries = 0; !all_is_read(); tries++) {
 		FUZZ_CHECK(tries < MAX_TRIES, "messages are not read");
 		ask_bystander();
@@ -307,6 +316,14 @@ settle(void)
 		if (slots[i].sock >= 0)
 			vmm_drain(slots[i].sock);
 	unsettled = false;
+}
+
+static void
+connect_to(enum ports_index port)
+{
+	slots[now].sock = vmm_connect(ports_path(port));
+	nb_connected += slots[now].sock >= 0;
+	unsettled = true;
 }
 
 static void
@@ -646,9 +663,7 @@ step(struct input *in)
 		/* fall through */
 	case 2:
 		if (slots[now].sock < 0)
-			slots[now].sock = vmm_connect(
-					ports_path(input_u8(in) & 1 ? PORT_SECOND : PORT_VICTIM));
-		unsettled = true;
+			connect_to(input_u8(in) & 1 ? PORT_SECOND : PORT_VICTIM);
 		break;
 	case 3:
 		start(take_features(in), input_u8(in) % (NB_RINGS + 1));
@@ -733,8 +748,7 @@ run(struct input *in)
 	now = 0;
 	nb_steps = 0;
 	memset(shown, 0, sizeof(shown));
-	slots[0].sock = vmm_connect(ports_path(PORT_VICTIM));
-	unsettled = true;
+	connect_to(PORT_VICTIM);
 	while (!input_ends(in) && nb_steps < MAX_STEPS)
 		step(in);
 	settle();
@@ -757,7 +771,7 @@ run(struct input *in)
 static void
 start_bystander(void)
 {
-	slots[0].sock = vmm_connect(ports_path(PORT_BYSTANDER));
+	connect_to(PORT_BYSTANDER);
 	FUZZ_CHECK(slots[0].sock >= 0, "nobody listens");
 	bystander = slots[0].sock;
 	start(F_LOG_ALL | UINT64_C(1) << VIRTIO_F_VERSION_1, 2);
@@ -774,7 +788,6 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 
 	(void)argc;
 	(void)argv;
-	/* librte_vhost leaks some of it: what a ring has, when its owner is reset. */
 	eal_start_with("fuzz_messages", "1024");
 	atexit(eal_stop);
 	process_init();

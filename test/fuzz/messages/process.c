@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 
 static uint64_t log_lines;
 static long mappings;
+static unsigned long accepted;
 static bool have_huge_pages;
 
 /*
@@ -63,6 +65,17 @@ mremap(void *addr, size_t old_len, size_t new_len, int flags, ...)
 	if (ret != MAP_FAILED && old_len != 0 && (flags & MREMAP_FIXED))
 		__atomic_fetch_sub(&mappings, 1, __ATOMIC_RELAXED);
 	return ret;
+}
+
+/* The same: on librte_vhost's thread, and nobody else here listens. */
+int
+accept(int sock, __SOCKADDR_ARG addr, socklen_t *len)
+{
+	int fd = (int)syscall(SYS_accept, sock, addr.__sockaddr__, len);
+
+	if (fd >= 0)
+		__atomic_fetch_add(&accepted, 1, __ATOMIC_RELAXED);
+	return fd;
 }
 
 /* The end of what was logged, round and round. */
@@ -177,6 +190,12 @@ process_holds(void)
 		.mappings = __atomic_load_n(&mappings, __ATOMIC_RELAXED),
 		.huge_pages = have_huge_pages ? status_line("HugetlbPages:") : 0,
 	};
+}
+
+unsigned long
+process_accepted(void)
+{
+	return __atomic_load_n(&accepted, __ATOMIC_RELAXED);
 }
 
 uint64_t

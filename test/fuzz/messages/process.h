@@ -18,6 +18,9 @@ void process_init(void);
 
 struct process_holds process_holds(void);
 
+/* Connections that librte_vhost has accepted since the program began. */
+unsigned long process_accepted(void);
+
 /* Those of the driver and the library. */
 uint64_t process_log_lines(void);
 

@@ -28,6 +28,7 @@
 #ifndef DIRTYLOG_VHOST_H
 #define DIRTYLOG_VHOST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <rte_vhost.h>
@@ -152,6 +153,16 @@ int dirtylog_vhost_attach(int vid, struct dirtylog *dl, const struct dirtylog_vh
  *   attached
  */
 void *dirtylog_vhost_ctx(int vid);
+
+/**
+ * Whether a log line about what a front-end does may be written: there are 40 in
+ * ten seconds for a vid, the library's own among them. A front-end can cause any
+ * number, by messages or by connecting again and again, and the library says when
+ * it leaves further ones out.
+ *
+ * Any thread. The line is counted by this call.
+ */
+bool dirtylog_vhost_may_log(int vid);
 
 /** A number above every vid. */
 #define DIRTYLOG_MAX_VIDS 1024

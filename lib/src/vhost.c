@@ -55,6 +55,9 @@ struct dirtylog_vhost {
  * lock is for those who come from elsewhere.
  */
 static struct dirtylog_vhost *connections[DIRTYLOG_MAX_VIDS];
+
+/* By vid, so that a front-end that connects again begins where it was: it gets the same one. */
+static struct dirtylog_diag_limit diag_limits[DIRTYLOG_MAX_VIDS];
 static pthread_mutex_t connections_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static struct dirtylog_vhost *
@@ -603,6 +606,7 @@ before_message(int vid, void *msg)
 		close_fds(msg, dirtylog_compat_message_fds_at());
 		return RTE_VHOST_MSG_RESULT_ERR;
 	}
+	dirtylog_diag_set_limit(&diag_limits[vid]);
 	end_refused(vhost);
 	look_at_memory(vhost);
 	result = is_blind(vhost, msg) ? RTE_VHOST_MSG_RESULT_ERR : follow_before(vhost, msg);
@@ -611,6 +615,7 @@ before_message(int vid, void *msg)
 		close_fds(msg, vhost->fds_at);
 	else if (vhost->ops->pre_msg_handle != NULL)
 		result = vhost->ops->pre_msg_handle(vhost->ctx, msg);
+	dirtylog_diag_set_limit(NULL);
 	return result;
 }
 
@@ -667,7 +672,9 @@ after_message(int vid, void *msg)
 
 	if (vhost == NULL)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	dirtylog_diag_set_limit(&diag_limits[vid]);
 	result = follow_after(vhost, msg);
+	dirtylog_diag_set_limit(NULL);
 	/* Of a message that it does not know, librte_vhost closes them only if nobody answers. */
 	if (result == RTE_VHOST_MSG_RESULT_ERR)
 		close_fds(msg, vhost->fds_at);
@@ -738,6 +745,12 @@ dirtylog_vhost_ctx(int vid)
 	ctx = vhost == NULL ? NULL : vhost->ctx;
 	pthread_mutex_unlock(&connections_lock);
 	return ctx;
+}
+
+bool
+dirtylog_vhost_may_log(int vid)
+{
+	return vid < 0 || vid >= DIRTYLOG_MAX_VIDS || dirtylog_diag_take(&diag_limits[vid]);
 }
 
 int

@@ -107,6 +107,7 @@ log_is_refused(void **state)
 	set_features(room, true);
 	/* Once with no log in use, once with one. */
 	for (nb = 0; nb < 2; nb++) {
+		another_vid(room);
 		burst(room, 0, 40);
 		for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 			int given[VHOST_MSG_MAX_FDS], j;

@@ -190,6 +190,45 @@ reset_owner(void **state)
 	assert_true(frontend_log_test(&room->log, 11));
 }
 
+static unsigned int
+count_lines(struct room *room)
+{
+	unsigned int n = 0;
+	const char *at;
+
+	fflush(room->lines);
+	for (at = room->text; at != NULL && (at = strchr(at, '\n')) != NULL; at++)
+		n++;
+	return n;
+}
+
+/* However often a front-end does something wrong, and connects again in between. */
+static void
+lines_are_bounded(void **state)
+{
+	struct room *room = *state;
+	unsigned int i;
+
+	for (i = 0; i < 1000; i++) {
+		assert_int_equal(set_log_base(room, dup(room->log.fd), LOG_LEN, 7),
+				RTE_VHOST_MSG_RESULT_ERR);
+		if (i % 10 != 0)
+			continue;
+		dirtylog_vhost_detach(room->vhost);
+		assert_int_equal(
+				dirtylog_vhost_attach(VID, room->dl, &user_ops, room, &room->vhost),
+				0);
+	}
+	/* In one period, or just then the next one began. */
+	assert_in_range(count_lines(room), 10, 2 * 41);
+	assert_false(dirtylog_vhost_may_log(VID));
+	logged(room, "further lines");
+	/* Of others more may come, and of what no front-end has to do with. */
+	assert_true(dirtylog_vhost_may_log(VID + 1));
+	assert_true(dirtylog_vhost_may_log(-1));
+	assert_true(dirtylog_vhost_may_log(DIRTYLOG_MAX_VIDS));
+}
+
 /* Whose a connection is, as librte_vhost's own callbacks ask. */
 static void
 context_of_a_vid(void **state)
@@ -408,6 +447,8 @@ main(int argc, char **argv)
 		IN_ROOM(messages_are_passed_on),
 		IN_ROOM(descriptors_of_passed_messages),
 		IN_ROOM(guest_has_arrived),
+		/* No line follows it for a while. */
+		IN_ROOM(lines_are_bounded),
 	};
 
 	return run_test_program(argc, argv, "vhost_messages", tests, NULL, NULL);

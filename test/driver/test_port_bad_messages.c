@@ -11,6 +11,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/eventfd.h>
@@ -18,6 +20,7 @@
 #include <unistd.h>
 
 #include <rte_ethdev.h>
+#include <rte_log.h>
 #include <rte_malloc.h>
 
 #include <cmocka.h>
@@ -319,6 +322,39 @@ owner_is_reset(void **state)
 	victim_is_well(victim);
 }
 
+/* A front-end that connects again and again, each time with something to complain of. */
+static void
+lines_are_bounded(void **state)
+{
+	struct victim *victim = *state;
+	unsigned int i, lines = 0;
+	size_t len = 0;
+	char *text = NULL, *at;
+	FILE *stream = open_memstream(&text, &len);
+
+	assert_non_null(stream);
+	rte_openlog_stream(stream);
+	for (i = 0; i < 300; i++) {
+		struct frontend *frontend = victim_connect(victim);
+		int no_eventfd = frontend->ram.regions[0].fd;
+
+		/* Too many virtqueues, files of the wrong kind, and what is not offered. */
+		frontend_hello(frontend);
+		frontend_set_call(frontend, 7, frontend->call[0]);
+		frontend_set_kick(frontend, 0, no_eventfd);
+		frontend_ask(frontend, 31, NULL, 0, NULL, 0);
+		victim_disconnect(frontend);
+	}
+	rte_openlog_stream(NULL);
+	fclose(stream);
+	for (at = text; (at = strchr(at, '\n')) != NULL; at++)
+		lines++;
+	/* In each of the ten seconds that this takes, or a few of them, by a few vids. */
+	assert_in_range(lines, 1, 4 * 41);
+	free(text);
+	victim_is_well(victim);
+}
+
 /* What librte_vhost has of the EAL's memory, for both ports. */
 static size_t
 heap_in_use(void)
@@ -471,6 +507,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(odd_memory),
 		cmocka_unit_test(owner_is_reset),
 		cmocka_unit_test(messages_that_take_memory),
+		cmocka_unit_test(lines_are_bounded),
 	};
 	const struct program program = {
 		.name = "port_bad_messages",

@@ -13,10 +13,10 @@
 
 #include "connection.h"
 #include "datapath/call.h"
-#include "datapath/diag.h"
 #include "datapath/rarp.h"
 #include "datapath/rx_wakeup.h"
 #include "dirtylog_vhost.h"
+#include "peer_diag.h"
 #include "vring.h"
 
 struct vnet_connection {
@@ -95,7 +95,7 @@ static void
 report_unserved(struct vnet_connection *connection, unsigned int vring)
 {
 	connection->reported_unserved = true;
-	VNET_DIAG(WARNING,
+	VNET_PEER_DIAG(connection->device.vid, WARNING,
 			"%s: the front-end uses virtqueue %u, which nobody serves: the port"
 			" has queues=%u",
 			connection->config.name, vring, connection->config.nb_queue_pairs);
@@ -129,7 +129,7 @@ on_memory_lost(void *ctx)
 {
 	const struct vnet_connection *connection = ctx;
 
-	VNET_DIAG(ERR,
+	VNET_PEER_DIAG(connection->device.vid, ERR,
 			"%s: the front-end has taken away memory of its guest: no packets pass until"
 			" it sends another memory table",
 			connection->config.name);
@@ -179,7 +179,8 @@ take_vring_num(const struct vnet_connection *connection, const struct dirtylog_v
 static enum rte_vhost_msg_result
 refuse_message(const struct vnet_connection *connection, const struct dirtylog_vhost_msg *msg)
 {
-	VNET_DIAG(ERR, "%s: message %u belongs to a protocol feature that is not offered: refused",
+	VNET_PEER_DIAG(connection->device.vid, ERR,
+			"%s: message %u belongs to a protocol feature that is not offered: refused",
 			connection->config.name, msg->request);
 	return RTE_VHOST_MSG_RESULT_ERR;
 }
@@ -477,7 +478,7 @@ vnet_connection_create(int vid, const struct vnet_connection_config *config,
 		return -ENOMEM;
 	ret = vnet_call_init();
 	if (ret < 0)
-		VNET_DIAG(WARNING,
+		VNET_PEER_DIAG(vid, WARNING,
 				"%s: no asynchronous requests here (%s): a hostile front-end may"
 				" hold up interrupts",
 				config->name, strerror(-ret));

@@ -17,13 +17,13 @@
 
 #include "crash_recovery.h"
 #include "datapath/call.h"
-#include "datapath/diag.h"
 #include "datapath/notify.h"
 #include "datapath/offload.h"
 #include "datapath/packed.h"
 #include "datapath/rarp.h"
 #include "datapath/rx_wakeup.h"
 #include "datapath/split.h"
+#include "peer_diag.h"
 #include "vring.h"
 
 #define EVENT_FD "anon_inode:[eventfd]" /* what it links to in /proc */
@@ -140,14 +140,14 @@ find_packed_pos(const struct vnet_device *device, struct vnet_queue *queue)
 	struct vnet_packed_left left;
 
 	if (vnet_recover_packed_pos(queue, queue->next_used, &left) < 0)
-		VNET_DIAG(WARNING,
+		VNET_PEER_DIAG(device->vid, WARNING,
 				"%s virtqueue %u: the front-end does not know how far its"
 				" packed ring was used, and the ring does not tell: packets will not"
 				" flow until the guest's driver starts anew",
 				device->name, queue->vring);
 	if (left.pos == queue->next_used)
 		return left;
-	VNET_DIAG(NOTICE,
+	VNET_PEER_DIAG(device->vid, NOTICE,
 			"%s virtqueue %u: goes on at 0x%x, where the packed ring was left,"
 			" not at 0x%x as the front-end says",
 			device->name, queue->vring, left.pos, queue->next_used);
@@ -165,7 +165,7 @@ return_cut_off(const struct vnet_device *device, const struct vnet_queue *queue,
 
 	if (left->nb_cut == 0)
 		return;
-	VNET_DIAG(NOTICE,
+	VNET_PEER_DIAG(device->vid, NOTICE,
 			"%s virtqueue %u: the back-end before this one died within a burst: its %u"
 			" buffers are returned empty",
 			device->name, queue->vring, left->nb_cut);
@@ -187,7 +187,8 @@ vnet_vring_open(struct vnet_vring *vring, const struct vnet_device *device, uint
 	fill_in(vring, device);
 	ret = queue->packed ? vnet_packed_start(queue) : vnet_split_start(queue);
 	if (ret < 0) {
-		VNET_DIAG(ERR, "%s virtqueue %u stays closed: %s", device->name, index,
+		VNET_PEER_DIAG(device->vid, ERR, "%s virtqueue %u stays closed: %s", device->name,
+				index,
 				ret == -EINVAL ? "size, index or alignment of the ring" :
 						 "the ring is outside of guest memory");
 		return;
@@ -198,12 +199,13 @@ vnet_vring_open(struct vnet_vring *vring, const struct vnet_device *device, uint
 		left = find_packed_pos(device, queue);
 	ret = open_marked(vring, device);
 	if (ret == -EIO) {
-		VNET_DIAG(ERR, "%s virtqueue %u stays closed: guest memory was taken away",
+		VNET_PEER_DIAG(device->vid, ERR,
+				"%s virtqueue %u stays closed: guest memory was taken away",
 				device->name, index);
 		return;
 	}
 	if (ret < 0) {
-		VNET_DIAG(ERR,
+		VNET_PEER_DIAG(device->vid, ERR,
 				"%s virtqueue %u stays closed: its writes to the ring are to"
 				" be logged at GPA 0x%" PRIx64 ", which is no memory",
 				device->name, index, vring->ring.log_guest_addr);
@@ -276,11 +278,12 @@ duplicate_event_fd(const struct vnet_device *device, uint16_t index, int fd, int
 	int own = -1;
 
 	if (!is_event_fd(fd))
-		VNET_DIAG(ERR, "%s virtqueue %u: no %s: the descriptor is no eventfd", device->name,
-				index, what);
+		VNET_PEER_DIAG(device->vid, ERR,
+				"%s virtqueue %u: no %s: the descriptor is no eventfd",
+				device->name, index, what);
 	else if ((own = old < 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : dup3(fd, old, O_CLOEXEC)) < 0)
-		VNET_DIAG(ERR, "%s virtqueue %u: no %s: %s", device->name, index, what,
-				strerror(errno));
+		VNET_PEER_DIAG(device->vid, ERR, "%s virtqueue %u: no %s: %s", device->name, index,
+				what, strerror(errno));
 	return own;
 }
 
@@ -314,8 +317,8 @@ watch_kicks(const struct vnet_vring *vring, const struct vnet_device *device, ui
 		return;
 	ret = vnet_rx_wakeup_set_kick(vring->queue->wakeup, fd);
 	if (ret < 0)
-		VNET_DIAG(ERR, "%s virtqueue %u: no kicks: %s", device->name, index,
-				strerror(-ret));
+		VNET_PEER_DIAG(device->vid, ERR, "%s virtqueue %u: no kicks: %s", device->name,
+				index, strerror(-ret));
 }
 
 /* Replace our duplicate of a kick descriptor; the queue is closed. */

@@ -20,6 +20,7 @@
 #include <rte_vhost.h>
 
 #include "datapath/diag.h"
+#include "peer_diag.h"
 #include "port.h"
 #include "stock.h"
 #include "vring.h"
@@ -149,7 +150,7 @@ report_unpolled(struct eth_dirtylog_port *port)
 				!vnet_connection_is_ready(link->connection, i))
 			continue;
 		port->reported_unpolled[i] = true;
-		VNET_DIAG(WARNING,
+		VNET_PEER_DIAG(link->vid, WARNING,
 				"%s: the guest sends on virtqueue %u, which nobody polls: the"
 				" application has too few receive queues",
 				port->name, i);
@@ -283,7 +284,7 @@ take_over(struct eth_dirtylog_port *port, struct eth_dirtylog_link *link)
 	struct eth_dirtylog_link *old = port->current;
 
 	if (old != NULL)
-		VNET_DIAG(NOTICE, "%s: a new front-end takes over", port->name);
+		VNET_PEER_DIAG(link->vid, NOTICE, "%s: a new front-end takes over", port->name);
 	leave_all(port);
 	TAILQ_INSERT_TAIL(&port->links, link, next);
 	port->current = link;
@@ -304,7 +305,8 @@ new_connection(int vid)
 	if (port == NULL)
 		return -1;
 	if (nb_links(port) >= MAX_LINKS) {
-		VNET_DIAG(ERR, "%s: %u front-ends are connected to %s: one more is refused",
+		VNET_PEER_DIAG(vid, ERR,
+				"%s: %u front-ends are connected to %s: one more is refused",
 				port->name, MAX_LINKS, port->iface);
 		return -EBUSY;
 	}

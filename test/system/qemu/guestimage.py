@@ -27,14 +27,15 @@ FETCH_SECONDS = 300
 BUILD_SECONDS = 60
 
 
+def cache_folder():
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "dirtylog"
+
+
 class GuestImage:
     """Paths of what a test VM needs; all of them exist once the object does."""
 
     def __init__(self, folder=None):
-        if folder is None:
-            cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-            folder = pathlib.Path(cache) / "dirtylog" / "guest"
-        self.folder = pathlib.Path(folder)
+        self.folder = pathlib.Path(folder or cache_folder() / "guest")
         self.kernel = self.folder / "vmlinuz"
         self.initramfs = self.folder / "initramfs"
         self.tlbflush = self.folder / "tlbflush.so"
@@ -54,7 +55,7 @@ class GuestImage:
             _download([_kernel_package(), "busybox-static"], scratch)
             root = scratch / "root"
             for deb in scratch.glob("*.deb"):
-                _run(["dpkg", "-x", deb, root], FETCH_SECONDS)
+                run(["dpkg", "-x", deb, root], FETCH_SECONDS)
             modules.mkdir(exist_ok=True)
             for name in MODULES:
                 shutil.copyfile(_only(root, f"lib/modules/*/kernel/**/{name}.ko"), modules / f"{name}.ko")
@@ -71,18 +72,20 @@ class GuestImage:
         compiler = os.environ.get("CC", "cc").split()
         flags = ["-O2", "-std=gnu11", "-Wall", "-Wextra"]
         for name in PROGRAMS:
-            _run([*compiler, *flags, "-static", "-pthread", "-o", self.folder / name,
+            run([*compiler, *flags, "-static", "-pthread", "-o", self.folder / name,
                   HERE / "guest" / f"{name}.c"], BUILD_SECONDS)
-        _run([*compiler, *flags, "-shared", "-fPIC", "-o", self.tlbflush, HERE / "tlbflush.c"],
+        run([*compiler, *flags, "-shared", "-fPIC", "-o", self.tlbflush, HERE / "tlbflush.c"],
              BUILD_SECONDS)
         order = self.folder / "order"
-        order.write_text("".join(f"{name}\n" for name in MODULES))
+        # What is not there is part of the kernel.
+        modules = [name for name in MODULES if (self.folder / "modules" / f"{name}.ko").exists()]
+        order.write_text("".join(f"{name}\n" for name in modules))
         files = {"bin/busybox": self.folder / "busybox", "modules/order": order}
         for name in INITS:
             files[name] = HERE / "guest" / name
         for name in PROGRAMS:
             files[name] = self.folder / name
-        for name in MODULES:
+        for name in modules:
             files[f"modules/{name}.ko"] = self.folder / "modules" / f"{name}.ko"
         self.initramfs.write_bytes(initramfs(files))
         stamp.write_text(digest)
@@ -90,7 +93,7 @@ class GuestImage:
 
 def _kernel_package():
     """The package that the meta package stands for."""
-    shown = _run(["apt-cache", "depends", KERNEL_META], BUILD_SECONDS)
+    shown = run(["apt-cache", "depends", KERNEL_META], BUILD_SECONDS)
     found = re.search(r"Depends: (linux-image-\S+)", shown)
     if not found:
         raise TestError(f"apt knows no package {KERNEL_META}: run 'apt-get update' first")
@@ -99,7 +102,7 @@ def _kernel_package():
 
 def _download(packages, folder):
     try:
-        _run(["apt-get", "-o", "APT::Sandbox::User=root", "download", *packages],
+        run(["apt-get", "-o", "APT::Sandbox::User=root", "download", *packages],
              FETCH_SECONDS, cwd=folder)
     except TestError as error:
         raise TestError(f"cannot download {' '.join(packages)}: "
@@ -113,7 +116,7 @@ def _only(root, pattern):
     return found[0]
 
 
-def _run(command, seconds, cwd=None):
+def run(command, seconds, cwd=None):
     try:
         done = subprocess.run(command, cwd=cwd, timeout=seconds, text=True, errors="replace",
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -45,15 +45,19 @@ class Lab:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="dirtylog-", dir=parent))
         self._cleanup = contextlib.ExitStack()
 
-    def backend(self, name, topology, again="", **options):
-        """`again` tells a process apart that follows one of the same name and sockets."""
+    def backend(self, name, topology, again="", stock=False, **options):
+        """`again` tells a process apart that follows one of the same name and sockets.
+
+        stock  it is DPDK's own net_vhost
+        """
         if topology.disks:
             return self._disk_backend(name)
         sockets = [self.folder / f"{name}{nic}.vhost" for nic in range(topology.nics)]
         if topology.viommu:
             options["devargs"] = options.get("devargs", "") + ",iommu-support=1"
-        backend = Backend(f"testpmd-{name}{again}", self.tools.testpmd, self.tools.vdev,
-                          self.tools.driver, sockets, topology.queues, self.folder, **options)
+        driver = ("net_vhost", None) if stock else (self.tools.vdev, self.tools.driver)
+        backend = Backend(f"testpmd-{name}{again}", self.tools.testpmd, *driver, sockets,
+                          topology.queues, self.folder, **options)
         self._keep(backend).wait_until_up()
         return backend
 

@@ -34,6 +34,7 @@ class Topology:
     dimm_mib: int = 0       # a DIMM, on a NUMA node with the last CPU; 0: none
     hugetlb: bool = False
     packed: bool = False    # virtqueues of the NICs
+    in_order: bool = False  # which return buffers in order; QEMU has it from 9.2 on
     mute_nics: int = 0      # the first ones of the NICs: their guest cannot announce itself
     hot_mib: int = 0        # a DIMM that is plugged in while the guest runs; 0: none
     postcopy: bool = False  # log the pages that a back-end waits for
@@ -112,6 +113,8 @@ class Vm:
         if top.viommu:      # the guest has all of its memory mapped: see doc/from-net-vhost.md
             command += ["-device", "intel-iommu,device-iotlb=on"]
             nic += ",disable-legacy=on,iommu_platform=on,ats=on"
+        if top.in_order:
+            nic += ",in_order=on"
         for index, netdev in enumerate(netdevs):
             mute = ",guest_announce=off" if index < top.mute_nics else ""
             command += [*netdev, "-device",
@@ -181,10 +184,20 @@ class Vm:
     def traffic(self):
         """The guest's newest counters: generator -> (sent, echoed, bad)."""
         found = {}
-        pattern = r"^traffic (\S+) sent=(\d+) echoed=(\d+) bad=(\d+)\r?$"
+        pattern = r"^traffic (\S+) sent=(\d+) echoed=(\d+) bad=(\d+)(?: again=\d+)?\r?$"
         for match in re.finditer(pattern, self._console_text(), re.MULTILINE):
             found[match[1]] = tuple(int(match[i]) for i in (2, 3, 4))
         return found
+
+    def repeated(self):
+        """Frames that came back to the guest more than once."""
+        found = dict(re.findall(r"^traffic (\S+) sent=.* again=(\d+)\r?$", self._console_text(), re.MULTILINE))
+        return sum(map(int, found.values()))
+
+    def features(self, index):
+        """Bits of a virtio device that the guest has taken."""
+        shown = self.ask(f"cat /sys/bus/virtio/devices/virtio{index}/features")
+        return {bit for bit, is_set in enumerate(shown) if is_set == "1"}
 
     def talk(self):
         """What the guest got of its peer so far: (replies to pings, files, damaged files)."""

@@ -2,7 +2,7 @@
  *
  * Traffic of the test guest: sends frames of random content at a steady rate,
  * expects them back (the far end swaps the MAC addresses), checks every byte
- * and prints its counters.
+ * and prints its counters; "again" are frames that have come back before.
  *
  *	traffic NIC CPU FRAMES_PER_SECOND
  *
@@ -32,6 +32,7 @@
 #define TICK_NS 2000000
 #define REPORT_NS 500000000
 #define CATCH_UP_MAX 64 /* frames sent at once after a pause */
+#define NB_SEEN 65536   /* seeds remembered, by their low bits: about a minute of frames */
 
 struct frame {
 	uint8_t dst[6];
@@ -53,6 +54,8 @@ struct generator {
 	uint64_t sent;
 	uint64_t echoed;
 	uint64_t bad;
+	uint64_t again;
+	uint64_t seen[NB_SEEN];
 	char name[32];
 };
 
@@ -131,6 +134,16 @@ send_frame(struct generator *g)
 }
 
 static void
+count_echo(struct generator *g)
+{
+	uint64_t *seen = &g->seen[g->rx.seed % NB_SEEN];
+
+	g->echoed++;
+	g->again += *seen == g->rx.seed;
+	*seen = g->rx.seed;
+}
+
+static void
 receive_frames(struct generator *g)
 {
 	ssize_t len;
@@ -140,7 +153,7 @@ receive_frames(struct generator *g)
 				!payload_is_intact(g->rx.payload, len - HEADER_LEN, g->rx.seed))
 			g->bad++;
 		else
-			g->echoed++;
+			count_echo(g);
 	}
 }
 
@@ -151,9 +164,9 @@ report(const struct generator *g)
 	int len;
 
 	/* one write per line: lines of several generators must not mix */
-	len = snprintf(line, sizeof(line), "traffic %s sent=%llu echoed=%llu bad=%llu\n", g->name,
-			(unsigned long long)g->sent, (unsigned long long)g->echoed,
-			(unsigned long long)g->bad);
+	len = snprintf(line, sizeof(line), "traffic %s sent=%llu echoed=%llu bad=%llu again=%llu\n",
+			g->name, (unsigned long long)g->sent, (unsigned long long)g->echoed,
+			(unsigned long long)g->bad, (unsigned long long)g->again);
 	if (write(STDOUT_FILENO, line, len) != len)
 		exit(1);
 }

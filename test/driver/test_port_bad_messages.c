@@ -7,6 +7,7 @@
  * another port with another front-end.
  */
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <rte_ethdev.h>
@@ -355,6 +357,49 @@ lines_are_bounded(void **state)
 	victim_is_well(victim);
 }
 
+/*
+ * Messages whose descriptors librte_vhost forgets, since it refuses them before it asks:
+ * so many connections that all would be gone, but for those that are kept for others.
+ */
+static void
+descriptors_that_are_forgotten(void **state)
+{
+	const struct vhost_vring_state beyond = { .index = 256 };
+	struct victim *victim = *state;
+	static struct frontend frontend;
+	struct rlimit limit, few;
+	uint8_t reply[8];
+	int fds[8], spare[32], i;
+
+	for (i = 0; i < 8; i++)
+		assert_true((fds[i] = eventfd(0, EFD_CLOEXEC)) >= 0);
+	frontend_create(&frontend, FRONTEND_F_V1 | FRONTEND_F_MRG, 256, 2, 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	few = limit;
+	few.rlim_cur = 400;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	for (i = 0; i < 100; i++) {
+		assert_true(frontend_connect(&frontend, victim->port.path));
+		frontend_send(&frontend, REQ_GET_VRING_BASE, false, &beyond, sizeof(beyond), fds,
+				8);
+		assert_int_equal(
+				frontend_reply(&frontend, REQ_GET_VRING_BASE, reply, sizeof(reply)),
+				-1);
+	}
+	/* Who is served can still be. */
+	for (i = 0; i < 32; i++)
+		assert_true((spare[i] = fcntl(fds[0], F_DUPFD_CLOEXEC, 0)) >= 0);
+	for (i = 0; i < 32; i++)
+		close(spare[i]);
+	assert_int_equal(frontend_set_call(victim->neighbour, 0, victim->neighbour->call[0]),
+			ANSWER_OK);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	frontend_destroy(&frontend);
+	for (i = 0; i < 8; i++)
+		close(fds[i]);
+	victim_is_well(victim);
+}
+
 /* What librte_vhost has of the EAL's memory, for both ports. */
 static size_t
 heap_in_use(void)
@@ -507,6 +552,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(odd_memory),
 		cmocka_unit_test(owner_is_reset),
 		cmocka_unit_test(messages_that_take_memory),
+		/* They stay forgotten, and no lines follow. */
+		cmocka_unit_test(descriptors_that_are_forgotten),
 		cmocka_unit_test(lines_are_bounded),
 	};
 	const struct program program = {

@@ -6,10 +6,13 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "connection.h"
 #include "datapath/call.h"
@@ -465,6 +468,32 @@ vnet_connection_dump(struct vnet_connection *connection, FILE *stream)
 
 /* ---- beginning and end ---- */
 
+/*
+ * Whether the process has descriptors for one more front-end. librte_vhost forgets some of
+ * messages that it refuses before anybody sees them, so a front-end that connects again and
+ * again could take all, also those that others need for what they have. A new descriptor has the lowest number
+ * that is free.
+ */
+static bool
+has_descriptors(int vid, const char *name)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct rlimit limit;
+	bool enough;
+
+	if (fd >= 0)
+		close(fd);
+	enough = fd >= 0 &&
+			(getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+					(rlim_t)fd < limit.rlim_cur - limit.rlim_cur / 8);
+	if (!enough)
+		VNET_PEER_DIAG(vid, ERR,
+				"%s: seven eighths of the descriptors that this process may have are"
+				" in use: no further front-end is served",
+				name);
+	return enough;
+}
+
 int
 vnet_connection_create(int vid, const struct vnet_connection_config *config,
 		struct vnet_connection **out)
@@ -476,6 +505,10 @@ vnet_connection_create(int vid, const struct vnet_connection_config *config,
 
 	if (connection == NULL)
 		return -ENOMEM;
+	if (!has_descriptors(vid, config->name)) {
+		free(connection);
+		return -EMFILE;
+	}
 	ret = vnet_call_init();
 	if (ret < 0)
 		VNET_PEER_DIAG(vid, WARNING,

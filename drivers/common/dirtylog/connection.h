@@ -57,7 +57,8 @@ struct vnet_connection_config {
 
 /*
  * Serve a vid; from librte_vhost's new_connection(), so that no message is missed.
- * Returns 0, -ENOMEM, or -EIO: librte_vhost does not know the vid.
+ * Returns 0; -ENOMEM; -EMFILE: few descriptors are left, for those who are served;
+ * -EIO: librte_vhost does not know the vid.
  */
 int vnet_connection_create(int vid, const struct vnet_connection_config *config,
 		struct vnet_connection **connection);

@@ -5,13 +5,17 @@
  * for them.
  */
 
+#include <errno.h>
 #include <linux/membarrier.h>
 #include <sched.h>
+#include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <rte_pause.h>
 
+#include "diag.h"
 #include "epoch.h"
 
 /* Polls of a running section before the processor is offered to its thread. */
@@ -67,14 +71,32 @@ dirtylog_epoch_remove(struct dirtylog_epoch *epoch, struct dirtylog_reader *read
 	pthread_mutex_unlock(&epoch->lock);
 }
 
+/*
+ * The kernel had no memory for it, or a filter of system calls came after the queues. A
+ * core keeps back what it has stored for less than a microsecond; there is no promise of
+ * that, hence the system call, but this is the best that is left.
+ */
+static void
+wait_for_stores(int error)
+{
+	static bool told;
+
+	if (!__atomic_exchange_n(&told, true, __ATOMIC_RELAXED))
+		DIRTYLOG_DIAG(ERR,
+				"membarrier(2) fails by now (%s): a millisecond is waited instead,"
+				" each time that a queue or the log changes",
+				strerror(error));
+	nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+}
+
 /* Orders the caller's stores of new state before its loads of the sections. */
 static void
 serialise_readers(void)
 {
 	/* Also for the caller, and for readers that run on no core right now. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (have_membarrier)
-		syscall(__NR_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+	if (have_membarrier && syscall(__NR_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) < 0)
+		wait_for_stores(errno);
 }
 
 static void

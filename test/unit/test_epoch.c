@@ -7,11 +7,18 @@
  * With the control thread's membarrier, and with the burst's own fence.
  */
 
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -207,6 +214,59 @@ retired_objects_are_unused_by_fence(void **state)
 	retired_objects_are_unused(true);
 }
 
+/* From now on this process may not call membarrier(2). */
+static bool
+forbid_membarrier(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_membarrier, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+			prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* What came after the queues and forbids the system call is noticed. In a child: it is for good. */
+static void
+membarrier_is_forbidden(void **state)
+{
+	struct dirtylog_epoch epoch;
+	uint64_t before;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(dirtylog_epoch_init(&epoch), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (!forbid_membarrier())
+			_exit(2);
+		before = now_ns();
+		dirtylog_epoch_sync(&epoch);
+		_exit(now_ns() - before < 1000000);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 2)
+		skip();
+	assert_int_equal(WEXITSTATUS(status), 0);
+	dirtylog_epoch_fini(&epoch);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -216,6 +276,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(sections_wrap),
 		cmocka_unit_test(retired_objects_are_unused_by_membarrier),
 		cmocka_unit_test(retired_objects_are_unused_by_fence),
+		cmocka_unit_test(membarrier_is_forbidden),
 	};
 
 	return run_test_program(argc, argv, "epoch", tests, NULL, NULL);

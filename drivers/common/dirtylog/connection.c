@@ -175,8 +175,9 @@ take_vring_num(const struct vnet_connection *connection, const struct dirtylog_v
 	uint32_t vring;
 
 	memcpy(&vring, msg->payload, sizeof(vring));
-	return vring < connection->nb_vrings ? RTE_VHOST_MSG_RESULT_NOT_HANDLED :
-					       RTE_VHOST_MSG_RESULT_OK;
+	return vring < connection->nb_vrings || !msg->closes_fds ?
+			RTE_VHOST_MSG_RESULT_NOT_HANDLED :
+			RTE_VHOST_MSG_RESULT_OK;
 }
 
 static enum rte_vhost_msg_result

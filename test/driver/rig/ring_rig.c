@@ -121,7 +121,8 @@ open_marked(struct rig *rig, struct rig_side *side)
 {
 	struct vnet_queue *queue = side->queue;
 	struct ring_writer *ring = &side->ring;
-	uint16_t no_notify = VRING_USED_F_NO_NOTIFY, disable = VRING_PACKED_EVENT_FLAG_DISABLE;
+	uint16_t no_notify = queue->event_idx ? 0 : VRING_USED_F_NO_NOTIFY;
+	uint16_t disable = VRING_PACKED_EVENT_FLAG_DISABLE;
 
 	side->index_gpa = rig_packed ? ring->desc : ring->used;
 	assert_int_equal(
@@ -131,6 +132,7 @@ open_marked(struct rig *rig, struct rig_side *side)
 			0);
 	if (!rig_packed) {
 		/* The guest is told not to kick; closing the queue marks it at the latest. */
+		assert_int_equal(queue->used->flags, no_notify);
 		ram_write(&rig->ram, ring->used, &no_notify, sizeof(no_notify));
 		return;
 	}

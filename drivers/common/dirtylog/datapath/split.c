@@ -55,8 +55,12 @@ vnet_split_start(struct vnet_queue *queue)
 	queue->broken = false;
 	queue->stuck = false;
 	queue->avail_seen = queue->next_avail;
-	/* Beside the index; its page is marked with the index. */
-	__atomic_store_n(&queue->used->flags, VRING_USED_F_NO_NOTIFY, __ATOMIC_RELAXED);
+	/*
+	 * Beside the index; its page is marked with the index. With EVENT_IDX they have to be
+	 * 0: the event tells the guest instead.
+	 */
+	__atomic_store_n(&queue->used->flags, queue->event_idx ? 0 : VRING_USED_F_NO_NOTIFY,
+			__ATOMIC_RELAXED);
 	return 0;
 }
 

@@ -163,7 +163,8 @@ void dirtylog_close(struct dirtylog *dl, struct dirtylog_marker *marker);
 
 /**
  * Mark what a control thread has written, such as the event suppression area of
- * a packed ring that is about to be used. Does nothing while nothing is logged.
+ * a packed ring that is about to be used. Does nothing while nothing is logged. What
+ * lies in several regions is marked in each, as far as they follow each other.
  *
  * @return 0, or -EFAULT: no region holds the GPA
  */

@@ -449,12 +449,21 @@ int
 dirtylog_mark_gpa(struct dirtylog *dl, uint64_t gpa, uint64_t len)
 {
 	const struct dirtylog_region *region;
+	int ret = -EFAULT;
+	uint64_t n;
 
 	pthread_mutex_lock(&dl->lock);
-	region = dirtylog_regions_find(dl, gpa);
-	/* The view is changed under the lock only. */
-	if (region != NULL && region->bitmap->view != NULL)
-		dirtylog_view_mark(region->bitmap->view, gpa - region->gpa, len);
+	/* Regions may follow each other. The views are changed under the lock only. */
+	while ((region = dirtylog_regions_find(dl, gpa)) != NULL) {
+		ret = 0;
+		n = RTE_MIN(len, region->len - (gpa - region->gpa));
+		if (region->bitmap->view != NULL)
+			dirtylog_view_mark(region->bitmap->view, gpa - region->gpa, n);
+		gpa += n;
+		len -= n;
+		if (len == 0)
+			break;
+	}
 	pthread_mutex_unlock(&dl->lock);
-	return region == NULL ? -EFAULT : 0;
+	return ret;
 }

@@ -38,6 +38,12 @@ regions_added_later_are_logged(void **state)
 	assert_true(frontend_log_test(&room->log, LOW_PAGES));
 	assert_true(frontend_log_test(&room->log, HIGH_PAGE - 1));
 	assert_int_equal(frontend_log_count(&room->log), 2);
+	/* A control thread's writes to several of them. */
+	frontend_log_clear(&room->log);
+	assert_int_equal(dirtylog_mark_gpa(room->dl, LOW_PAGES * PAGE - 1,
+					 (HIGH_PAGE - LOW_PAGES) * PAGE + 2),
+			0);
+	assert_true(frontend_log_is_exactly(&room->log, LOW_PAGES - 1, HIGH_PAGE - LOW_PAGES + 2));
 	/* And when one goes: its marks stay in the log. */
 	close_queue(room, 0);
 	assert_int_equal(dirtylog_set_regions(room->dl, memory, 2), 0);

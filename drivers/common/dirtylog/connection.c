@@ -371,12 +371,6 @@ vnet_connection_owner(const struct vnet_connection *connection)
 	return connection->config.ctx;
 }
 
-int
-vnet_connection_vid(const struct vnet_connection *connection)
-{
-	return connection->device.vid;
-}
-
 bool
 vnet_connection_is_ready(struct vnet_connection *connection, uint16_t vring)
 {

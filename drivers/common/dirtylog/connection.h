@@ -89,8 +89,6 @@ void vnet_connection_set_queue(struct vnet_connection *connection, uint16_t vrin
 /* The `ctx` that it was created with. */
 void *vnet_connection_owner(const struct vnet_connection *connection);
 
-int vnet_connection_vid(const struct vnet_connection *connection);
-
 /* Whether the front-end has set up and enabled a virtqueue. */
 bool vnet_connection_is_ready(struct vnet_connection *connection, uint16_t vring);
 

@@ -466,8 +466,8 @@ vnet_connection_dump(struct vnet_connection *connection, FILE *stream)
 /*
  * Whether the process has descriptors for one more front-end. librte_vhost forgets some of
  * messages that it refuses before anybody sees them, so a front-end that connects again and
- * again could take all, also those that others need for what they have. A new descriptor has the lowest number
- * that is free.
+ * again could take all, also those that others need for what they have. A new descriptor
+ * has the lowest number that is free.
  */
 static bool
 has_descriptors(int vid, const char *name)

@@ -181,6 +181,17 @@ publish(struct vnet_queue *queue, uint16_t first)
 	vnet_notify_guest(queue);
 }
 
+/*
+ * How many packets the next chunk looks at after one that went whole. After one that did
+ * not it is one: packets that are not simple come in series, and each ends a chunk, whose
+ * other heads and descriptors were fetched for nothing.
+ */
+static inline uint16_t
+wider(uint16_t span)
+{
+	return RTE_MIN((uint16_t)(2 * span), (uint16_t)VNET_CHUNK);
+}
+
 /* ---- to the guest ---- */
 
 /* Write the packets of a chunk, all found to fit; returns their bytes. Compiled twice. */
@@ -393,19 +404,21 @@ uint16_t
 vnet_split_transmit(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
 	uint16_t first = queue->next_used, nb_avail = available(queue, nb_pkts);
-	uint16_t done = 0, bad = 0;
+	uint16_t span = VNET_CHUNK, done = 0, bad = 0;
 
 	queue->walked = 0;
 	while (done < nb_pkts && nb_avail != 0) {
-		uint16_t n = RTE_MIN(RTE_MIN((uint16_t)(nb_pkts - done), nb_avail),
-				(uint16_t)VNET_CHUNK);
+		uint16_t n = RTE_MIN(RTE_MIN((uint16_t)(nb_pkts - done), nb_avail), span);
 		uint16_t went = transmit_chunk(queue, &pkts[done], n);
 		enum vnet_outcome outcome;
 
 		done += went;
 		nb_avail -= went;
-		if (likely(went == n))
+		if (likely(went == n)) {
+			span = wider(span);
 			continue;
+		}
+		span = 1;
 		outcome = transmit_any(queue, pkts[done]);
 		if (outcome == VNET_WAIT || (outcome == VNET_AGAIN && ++bad == VNET_MAX_BAD))
 			break;
@@ -537,7 +550,7 @@ uint16_t
 vnet_split_receive(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
 	uint16_t first = queue->next_used, nb_avail = available(queue, nb_pkts);
-	uint16_t end, fresh = 0, done = 0, bad = 0;
+	uint16_t end, span = VNET_CHUNK, fresh = 0, done = 0, bad = 0;
 
 	end = (uint16_t)(queue->next_avail + nb_avail);
 	queue->walked = 0;
@@ -554,13 +567,16 @@ vnet_split_receive(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t nb
 			}
 			fresh = n;
 		}
-		n = RTE_MIN(n, fresh);
+		n = RTE_MIN(RTE_MIN(n, fresh), span);
 		came = receive_chunk(queue, &pkts[done], n);
 		done += came;
 		fresh -= came;
-		if (came < n) {
+		if (likely(came == n)) {
+			span = wider(span);
+		} else {
 			enum vnet_outcome outcome = receive_any(queue, pkts[done]);
 
+			span = 1;
 			if (outcome == VNET_WAIT ||
 					(outcome == VNET_AGAIN && ++bad == VNET_MAX_BAD))
 				break;

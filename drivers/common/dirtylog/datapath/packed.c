@@ -257,6 +257,7 @@ find_buffers(struct vnet_queue *queue, struct transmit_chunk *chunk,
 		uint8_t *host;
 		bool found;
 
+		chunk->tails[i] = tail;
 		lens |= len;
 		if (unlikely((tail.flags & (VNET_PACKED_OWNER | F_SHAPE)) != wanted ||
 				    tail.len < len ||
@@ -268,7 +269,6 @@ find_buffers(struct vnet_queue *queue, struct transmit_chunk *chunk,
 			break;
 		vnet_fetch_first(host);
 		chunk->hosts[i] = host;
-		chunk->tails[i] = tail;
 	}
 	if (marked)
 		dirtylog_run_end(&queue->marker, &run, i);

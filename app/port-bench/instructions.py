@@ -12,6 +12,9 @@ table has their ratio, second to first.
   --bursts N       per cell (512)
   --cells PATTERN  of RING/DIRECTION/SIZE/BURST/LOG/BUFFERS, such as 'packed/rx/64/*/on/random' (*)
 
+BUFFERS are ring (one behind the other), random (scattered), or table (as ring, each an indirect
+table of two descriptors: its header, and the rest).
+
 Counted is rte_eth_tx_burst (direction rx, the guest's) or rte_eth_rx_burst (tx) with all that it
 calls, in the steady state: each page has its mark already. The figures are the same in each run,
 however busy the machine is: a change of the driver shows in them that no time would tell from

@@ -24,9 +24,18 @@
 #define SPREAD_BUFFERS 4096u
 #define SPREAD_MIB 128u
 
+/* Where buffers lie, and what they are described by. */
+enum buffers {
+	BUFFERS_RING,   /* one behind the other */
+	BUFFERS_RANDOM, /* scattered */
+	BUFFERS_TABLE,  /* as the first, each by an indirect table: its header, and the rest */
+	NB_BUFFERS
+};
+
 struct cell {
 	unsigned int size, burst;
-	bool packed, tx, log, random;
+	bool packed, tx, log;
+	enum buffers buffers;
 	uint64_t packets; /* in the bursts that are counted */
 };
 
@@ -37,9 +46,11 @@ struct count {
 };
 
 static const char *
-order_name(bool random)
+buffers_name(enum buffers buffers)
 {
-	return random ? "random" : "ring";
+	static const char *const names[NB_BUFFERS] = { "ring", "random", "table" };
+
+	return names[buffers];
 }
 
 static bool
@@ -49,7 +60,7 @@ wanted(const struct count *c, const struct cell *cell)
 
 	snprintf(name, sizeof(name), "%s/%s/%u/%u/%s/%s", ring_name(cell->packed),
 			direction_name(cell->tx), cell->size, cell->burst, cell->log ? "on" : "off",
-			order_name(cell->random));
+			buffers_name(cell->buffers));
 	return fnmatch(c->b->settings.cells, name, 0) == 0;
 }
 
@@ -142,7 +153,7 @@ one_cell(struct count *c, struct cell *cell)
 			"\"size\": %u, \"burst\": %u, \"log\": %s, \"order\": \"%s\", "
 			"\"bursts\": %u, \"packets\": %llu}",
 			c->comma, c->rig.driver, ring_name(cell->packed), direction_name(cell->tx),
-			cell->size, cell->burst, json_bool(cell->log), order_name(cell->random),
+			cell->size, cell->burst, json_bool(cell->log), buffers_name(cell->buffers),
 			b->settings.bursts, (unsigned long long)cell->packets);
 	c->comma = ",";
 	return 0;
@@ -161,7 +172,8 @@ cells_of_guest(struct count *c, unsigned int driver, struct cell *cell)
 	unsigned int i;
 	int ret = 0, closed;
 
-	if (cell->random) {
+	config.ring.indirect = config.ring.tables = cell->buffers == BUFFERS_TABLE;
+	if (cell->buffers == BUFFERS_RANDOM) {
 		config.buffers.n = SPREAD_BUFFERS;
 		config.buffers.order = ORDER_RANDOM;
 		config.buffers.spread = true;
@@ -197,10 +209,10 @@ cells_of_driver(struct count *c, unsigned int driver)
 	unsigned int i;
 	int ret = 0;
 
-	for (i = 0; ret == 0 && i < 4 * sizes; i++) {
+	for (i = 0; ret == 0 && i < 2 * NB_BUFFERS * sizes; i++) {
 		struct cell cell = {
-			.packed = i / 2 / sizes == 1,
-			.random = i / sizes % 2 == 1,
+			.packed = i / NB_BUFFERS / sizes == 1,
+			.buffers = i / sizes % NB_BUFFERS,
 			.size = i % sizes == 0 ? 64 : 1518,
 		};
 

@@ -22,7 +22,7 @@ def run(folder, *command):
 
 def check_count(cells, drivers, sizes, bursts, n):
     wanted = itertools.product(drivers, ('split', 'packed'), ('rx', 'tx'), sizes, bursts, (False, True),
-                               ('ring', 'random'))
+                               ('ring', 'random', 'table'))
     keys = ('driver', 'ring', 'direction', 'size', 'burst', 'log', 'order')
     assert sorted(tuple(c[k] for k in keys) for c in cells) == sorted(wanted), cells
     for c in cells:

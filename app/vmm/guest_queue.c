@@ -22,6 +22,7 @@ set_area_sizes(struct guest_queue *q, const struct ring_config *ring)
 	q->desc_bytes = 16ull * ring->size;
 	q->driver_bytes = ring->packed ? 4 : 4 + 2ull * ring->size;
 	q->device_bytes = ring->packed ? 4 : 4 + 8ull * ring->size;
+	q->tables_bytes = ring->tables ? 1ull * TABLE_BYTES * ring->size : 0;
 }
 
 uint64_t
@@ -30,7 +31,9 @@ guest_queue_need(const struct ring_config *ring)
 	struct guest_queue q;
 
 	set_area_sizes(&q, ring);
-	return (pages(q.desc_bytes) + pages(q.driver_bytes) + pages(q.device_bytes)) * PAGE_SIZE;
+	return (pages(q.desc_bytes) + pages(q.driver_bytes) + pages(q.device_bytes) +
+			       pages(q.tables_bytes)) *
+			PAGE_SIZE;
 }
 
 int
@@ -62,7 +65,10 @@ guest_queue_create(struct guest_queue *q, unsigned int index, struct guest_ram *
 	q->desc_offset = guest_ram_alloc(ram, q->desc_bytes, PAGE_SIZE);
 	q->driver_offset = guest_ram_alloc(ram, q->driver_bytes, PAGE_SIZE);
 	q->device_offset = guest_ram_alloc(ram, q->device_bytes, PAGE_SIZE);
-	if (q->desc_offset == 0 || q->driver_offset == 0 || q->device_offset == 0) {
+	if (ring->tables)
+		q->tables_offset = guest_ram_alloc(ram, q->tables_bytes, PAGE_SIZE);
+	if (q->desc_offset == 0 || q->driver_offset == 0 || q->device_offset == 0 ||
+			(ring->tables && q->tables_offset == 0)) {
 		warnx("guest memory has no room for the rings");
 		return -ENOMEM;
 	}
@@ -74,6 +80,8 @@ guest_queue_create(struct guest_queue *q, unsigned int index, struct guest_ram *
 	q->ring = (void *)(ram->source + q->desc_offset);
 	q->driver_event = (void *)(ram->source + q->driver_offset);
 	q->device_event = (void *)(ram->source + q->device_offset);
+
+	q->tables = ring->tables ? ram->source + q->tables_offset : NULL;
 
 	q->slot = calloc(q->size, sizeof(*q->slot));
 	q->stats = calloc(ring->n_stats, sizeof(*q->stats));
@@ -157,6 +165,8 @@ guest_queue_take_ring_writes(struct guest_queue *q)
 		return;
 	note_guest_wrote(q, q->desc_offset, q->desc_bytes);
 	note_guest_wrote(q, q->driver_offset, q->driver_bytes);
+	if (q->tables != NULL)
+		note_guest_wrote(q, q->tables_offset, q->tables_bytes);
 }
 
 void

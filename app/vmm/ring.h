@@ -54,13 +54,18 @@ struct packed_event {
 	uint16_t flags;
 };
 
+#define DESC_F_NEXT 1u
 #define DESC_F_WRITE 2u
+#define DESC_F_INDIRECT 4u
+#define TABLE_DESCS 2u /* as Linux sends: the header apart */
+#define TABLE_BYTES (TABLE_DESCS * 16u)
 #define PACKED_F_AVAIL (1u << 7)
 #define PACKED_F_USED (1u << 15)
 
 struct ring_config {
 	bool packed, in_order, mergeable;
-	bool indirect;        /* negotiated, as by Linux; no buffer here needs an indirect table */
+	bool indirect;        /* negotiated, as by Linux */
+	bool tables;          /* each buffer is an indirect table: its header, and the rest */
 	bool may_be_empty;    /* what comes back: a back-end died, and took the packets with it */
 	unsigned int size;    /* descriptors */
 	unsigned int n_stats; /* sets of statistics: a poll says to which it adds */
@@ -94,6 +99,9 @@ struct guest_queue {
 	struct split_used *used;
 	struct packed_desc *ring;
 	struct packed_event *driver_event, *device_event;
+	/* An indirect table of TABLE_DESCS descriptors for each id, of the ring's kind; or NULL. */
+	void *tables;
+	uint64_t tables_offset, tables_bytes;
 
 	uint64_t *slot; /* by descriptor id: the buffer that the back-end has, or 0 */
 	struct buffer_pool pool;

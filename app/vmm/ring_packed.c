@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Packed virtqueues, driver side. */
+#include <stddef.h>
+
 #include "ring_packed.h"
 
 #define EVENT_F_DISABLE 1u
@@ -23,14 +25,24 @@ is_used(const struct guest_queue *q, uint64_t rest)
 static inline void
 post(struct guest_queue *q, uint16_t id, uint64_t buffer)
 {
-	struct packed_desc *d = &q->ring[q->avail_idx];
-	uint16_t flags = (uint16_t)(q->avail_wrap ? PACKED_F_AVAIL : PACKED_F_USED);
+	struct packed_desc *d = &q->ring[q->avail_idx], *table = q->tables;
+	uint16_t owner = (uint16_t)(q->avail_wrap ? PACKED_F_AVAIL : PACKED_F_USED);
+	uint16_t flags = q->tx ? 0 : DESC_F_WRITE;
+	uint64_t gpa = BUFFER_GPA(buffer);
+	uint32_t len = BUFFER_LEN(buffer);
 
-	if (!q->tx)
-		flags |= DESC_F_WRITE;
 	q->slot[id] = buffer;
-	d->addr = BUFFER_GPA(buffer);
-	__atomic_store_n(&d->rest, desc_rest(BUFFER_LEN(buffer), id, flags), __ATOMIC_RELEASE);
+	if (table != NULL) {
+		table += TABLE_DESCS * id;
+		table[0] = (struct packed_desc){ gpa, desc_rest(NET_HEADER_LEN, 0, flags) };
+		table[1] = (struct packed_desc){ gpa + NET_HEADER_LEN,
+			desc_rest(len - NET_HEADER_LEN, 0, flags) };
+		gpa = guest_ram_gpa(q->ram, q->tables_offset + TABLE_BYTES * id);
+		len = TABLE_BYTES;
+		flags = DESC_F_INDIRECT;
+	}
+	d->addr = gpa;
+	__atomic_store_n(&d->rest, desc_rest(len, id, flags | owner), __ATOMIC_RELEASE);
 	if (++q->avail_idx == q->size) {
 		q->avail_idx = 0;
 		q->avail_wrap = !q->avail_wrap;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Split virtqueues, driver side. */
+#include <stddef.h>
+
 #include "ring_split.h"
 
 #define USED_F_NO_NOTIFY 1u
@@ -24,12 +26,24 @@ publish(struct guest_queue *q)
 static void
 write_desc(struct guest_queue *q, uint32_t id, uint64_t buffer)
 {
-	q->desc[id] = (struct split_desc){
-		.addr = BUFFER_GPA(buffer),
-		.len = BUFFER_LEN(buffer),
-		.flags = q->tx ? 0 : DESC_F_WRITE,
-	};
+	const uint16_t flags = q->tx ? 0 : DESC_F_WRITE;
+	struct split_desc *table = q->tables;
+
 	q->slot[id] = buffer;
+	if (table == NULL) {
+		q->desc[id] = (struct split_desc){ BUFFER_GPA(buffer), BUFFER_LEN(buffer), flags,
+			0 };
+		return;
+	}
+	table += TABLE_DESCS * id;
+	table[0] = (struct split_desc){ BUFFER_GPA(buffer), NET_HEADER_LEN, flags | DESC_F_NEXT,
+		1 };
+	table[1] = (struct split_desc){ BUFFER_GPA(buffer) + NET_HEADER_LEN,
+		BUFFER_LEN(buffer) - NET_HEADER_LEN, flags, 0 };
+	q->desc[id] = (struct split_desc){
+		guest_ram_gpa(q->ram, q->tables_offset + TABLE_BYTES * id), TABLE_BYTES,
+		DESC_F_INDIRECT, 0
+	};
 }
 
 void

@@ -238,6 +238,80 @@ vnet_chain_walk_packed(struct vnet_queue *queue, uint16_t index, uint16_t limit,
 	return n < 0 ? n : end_chain(queue, from, n);
 }
 
+/* ---- tables of two descriptors ---- */
+
+/* The two entries of a table, or NULL: it has another number, or lies in more regions. */
+static const void *
+find_two(struct vnet_queue *queue, uint64_t table, uint32_t len)
+{
+	const struct dirtylog_region *region;
+	const uint8_t *host;
+
+	if (len != 2 * ENTRY_LEN)
+		return NULL;
+	region = dirtylog_memory_find_range(queue->mem, table, len, &queue->hint);
+	if (region == NULL)
+		return NULL;
+	host = dirtylog_region_host(region, table);
+	return (uintptr_t)host % _Alignof(uint64_t) == 0 ? host : NULL;
+}
+
+static bool
+find_header_and_data(struct vnet_queue *queue, uint64_t header, uint32_t header_len, uint64_t data,
+		uint32_t len, uint32_t room, struct vnet_found *found)
+{
+	const struct dirtylog_region *region;
+
+	if (header_len != queue->header_len || len == 0 || len > room)
+		return false;
+	region = dirtylog_memory_find_range(queue->mem, header, header_len, &queue->hint);
+	if (region == NULL)
+		return false;
+	found->header = dirtylog_region_host(region, header);
+	region = dirtylog_memory_find_range(queue->mem, data, len, &queue->hint);
+	if (region == NULL)
+		return false;
+	found->data = dirtylog_region_host(region, data);
+	found->len = len;
+	rte_prefetch0(found->header);
+	rte_prefetch0(found->data);
+	rte_prefetch0(found->data + RTE_CACHE_LINE_SIZE);
+	return true;
+}
+
+bool
+vnet_chain_find_pair(struct vnet_queue *queue, uint64_t table, uint32_t len, uint32_t room,
+		struct vnet_found *found)
+{
+	const struct vring_desc *entries = find_two(queue, table, len);
+	struct vring_desc header, data;
+
+	if (entries == NULL)
+		return false;
+	header = vnet_read_desc(&entries[0]);
+	data = vnet_read_desc(&entries[1]);
+	return header.flags == VRING_DESC_F_NEXT && header.next == 1 && data.flags == 0 &&
+			find_header_and_data(queue, header.addr, header.len, data.addr, data.len,
+					room, found);
+}
+
+bool
+vnet_chain_find_pair_packed(struct vnet_queue *queue, uint64_t table, uint32_t len, uint32_t room,
+		struct vnet_found *found)
+{
+	const struct vring_packed_desc *entries = find_two(queue, table, len);
+	union vnet_packed_tail header, data;
+
+	if (entries == NULL)
+		return false;
+	header = vnet_read_tail(&entries[0]);
+	data = vnet_read_tail(&entries[1]);
+	/* As add_packed_table(): WRITE may be set by mistake. */
+	return ((header.flags | data.flags) & VRING_DESC_F_INDIRECT) == 0 &&
+			find_header_and_data(queue, vnet_read_addr(&entries[0]), header.len,
+					vnet_read_addr(&entries[1]), data.len, room, found);
+}
+
 /* ---- what is done with a list of iov ---- */
 
 /* Find the piece that holds a byte; makes `skip` relative to it. */

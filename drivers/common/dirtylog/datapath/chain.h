@@ -32,6 +32,26 @@ int vnet_chain_walk(struct vnet_queue *queue, uint16_t head, bool device_writes,
 int vnet_chain_walk_packed(struct vnet_queue *queue, uint16_t index, uint16_t limit,
 		bool device_writes, int from, uint64_t *len, struct vnet_packed_buffer *buffer);
 
+/* A packet that the guest sends, its header in one piece and its data in another. */
+struct vnet_found {
+	const uint8_t *header;
+	const uint8_t *data;
+	uint32_t len; /* of the data */
+};
+
+/*
+ * What drivers send whose header is apart: an indirect table, of a split ring's or of
+ * a packed ring's descriptors, which has the header and then all of the data. Both are
+ * fetched.
+ *
+ * room: bytes of data that may be.
+ * Returns false if it is anything else, good or bad; nothing is counted then.
+ */
+bool vnet_chain_find_pair(struct vnet_queue *queue, uint64_t table, uint32_t len, uint32_t room,
+		struct vnet_found *found);
+bool vnet_chain_find_pair_packed(struct vnet_queue *queue, uint64_t table, uint32_t len,
+		uint32_t room, struct vnet_found *found);
+
 /* Copy `len` bytes to the iov, `skip` bytes into them. They have the room. */
 void vnet_chain_write(const struct vnet_iov *iov, uint32_t skip, const void *data, uint32_t len);
 

@@ -438,29 +438,52 @@ mbuf_room(const struct vnet_queue *queue)
  * followed; returns how many came. Compiled twice.
  */
 static __rte_always_inline uint16_t
-read_chunk(struct vnet_queue *queue, uint8_t *const *hosts, union vnet_packed_tail *tails,
+read_chunk(struct vnet_queue *queue, const struct vnet_found *found, union vnet_packed_tail *tails,
 		struct rte_mbuf **pkts, uint16_t n, bool wrap, bool are_long)
 {
 	uint64_t bytes = 0;
 	uint16_t i;
 
 	for (i = 0; i < n; i++) {
-		uint32_t len = tails[i].len - queue->header_len;
-
 		if (are_long && i + VNET_FETCH_AHEAD < n)
-			vnet_fetch_rest(hosts[i + VNET_FETCH_AHEAD],
-					tails[i + VNET_FETCH_AHEAD].len);
+			vnet_fetch_rest(found[i + VNET_FETCH_AHEAD].data,
+					found[i + VNET_FETCH_AHEAD].len);
 		/* A bad one is left for receive_any(), which counts it. */
-		if (unlikely(!vnet_read_packet(queue, hosts[i], len, pkts[i], are_long))) {
+		if (unlikely(!vnet_read_packet(queue, &found[i], pkts[i], are_long))) {
 			rte_pktmbuf_free_bulk(&pkts[i], n - i);
 			break;
 		}
 		tails[i].len = 0;
 		tails[i].flags = used_flags(wrap, 0);
-		bytes += len;
+		bytes += found[i].len;
 	}
 	vnet_count(&queue->stats.bytes, bytes);
 	return i;
+}
+
+/*
+ * A packet in one piece with its header, or apart from it in an indirect table; `owner`
+ * is what tells that the descriptor is available.
+ */
+static __rte_always_inline bool
+find_packet(struct vnet_queue *queue, struct dirtylog_region *region, uint64_t gpa,
+		union vnet_packed_tail tail, uint16_t owner, uint32_t room,
+		struct vnet_found *found)
+{
+	uint16_t flags = tail.flags & (VNET_PACKED_OWNER | F_SHAPE);
+	uint8_t *host;
+
+	if (unlikely(flags != owner))
+		return flags == (owner | VRING_DESC_F_INDIRECT) &&
+				vnet_chain_find_pair_packed(queue, gpa, tail.len, room, found);
+	if (unlikely(tail.len <= queue->header_len || tail.len - queue->header_len > room ||
+			    !vnet_find(queue, region, gpa, tail.len, &host)))
+		return false;
+	vnet_fetch_first(host);
+	found->header = host;
+	found->data = host + queue->header_len;
+	found->len = tail.len - queue->header_len;
+	return true;
 }
 
 /*
@@ -472,25 +495,20 @@ receive_chunk(struct vnet_queue *queue, struct burst *burst, struct rte_mbuf **p
 		uint32_t room)
 {
 	const struct vring_packed_desc *descs = &queue->packed_desc[burst->next.index];
-	const uint16_t wanted = vnet_packed_available(burst->next.wrap);
+	const uint16_t owner = vnet_packed_available(burst->next.wrap);
 	struct dirtylog_region region = *queue->hint;
 	union vnet_packed_tail tails[VNET_CHUNK];
-	uint8_t *hosts[VNET_CHUNK];
-	uint32_t all_lens = 0;
+	struct vnet_found found[VNET_CHUNK];
+	uint32_t lens = 0;
 	uint16_t i;
 
 	n = chunk_limit(queue, &burst->next, n);
 	for (i = 0; i < n; i++) {
 		tails[i] = vnet_read_tail(&descs[i]);
-		if (unlikely((tails[i].flags & (VNET_PACKED_OWNER | F_SHAPE)) != wanted ||
-				    tails[i].len <= queue->header_len ||
-				    tails[i].len - queue->header_len > room))
+		if (unlikely(!find_packet(queue, &region, vnet_read_addr(&descs[i]), tails[i],
+				    owner, room, &found[i])))
 			break;
-		if (unlikely(!vnet_find(queue, &region, vnet_read_addr(&descs[i]), tails[i].len,
-				    &hosts[i])))
-			break;
-		vnet_fetch_first(hosts[i]);
-		all_lens |= tails[i].len;
+		lens |= found[i].len + queue->header_len;
 	}
 	n = i;
 	if (n == 0)
@@ -500,10 +518,10 @@ receive_chunk(struct vnet_queue *queue, struct burst *burst, struct rte_mbuf **p
 		vnet_count(&queue->stats.no_mbuf, n);
 		return -1;
 	}
-	if (vnet_is_long(all_lens))
-		n = read_chunk(queue, hosts, tails, pkts, n, burst->next.wrap, true);
+	if (vnet_is_long(lens))
+		n = read_chunk(queue, found, tails, pkts, n, burst->next.wrap, true);
 	else
-		n = read_chunk(queue, hosts, tails, pkts, n, burst->next.wrap, false);
+		n = read_chunk(queue, found, tails, pkts, n, burst->next.wrap, false);
 	put_chunk(queue, burst, tails, n);
 	vnet_count(&queue->stats.packets, n);
 	return n;

@@ -16,6 +16,7 @@
 #include <rte_mbuf.h>
 #include <rte_memcpy.h>
 
+#include "datapath/chain.h"
 #include "datapath/offload.h"
 #include "datapath/queue.h"
 
@@ -223,18 +224,18 @@ vnet_alloc(const struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 }
 
 /*
- * A packet of `len` bytes, and its header before it, to a fresh mbuf that has
+ * A packet that is found, and its header, to a fresh mbuf that has
  * the room. Returns false if the header cannot be followed: the mbuf is not
  * fresh any more then.
  */
 static __rte_always_inline bool
-vnet_read_packet(const struct vnet_queue *queue, const uint8_t *host, uint32_t len,
+vnet_read_packet(const struct vnet_queue *queue, const struct vnet_found *found,
 		struct rte_mbuf *pkt, bool is_long)
 {
-	vnet_copy(rte_pktmbuf_mtod(pkt, void *), host + queue->header_len, len, is_long);
-	pkt->data_len = (uint16_t)len;
-	pkt->pkt_len = len;
-	return !queue->offloads || likely(vnet_offload_received(queue, host, pkt));
+	vnet_copy(rte_pktmbuf_mtod(pkt, void *), found->data, found->len, is_long);
+	pkt->data_len = (uint16_t)found->len;
+	pkt->pkt_len = found->len;
+	return !queue->offloads || likely(vnet_offload_received(queue, found->header, pkt));
 }
 
 /* Bytes of the guest's that a packet takes, its header and a tag to be inserted included. */

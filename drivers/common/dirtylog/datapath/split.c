@@ -442,26 +442,47 @@ vnet_split_transmit(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t n
  * followed; returns how many came. Compiled twice.
  */
 static __rte_always_inline uint16_t
-read_chunk(struct vnet_queue *queue, uint8_t *const *hosts, const uint16_t *heads,
-		const uint32_t *lens, struct rte_mbuf **pkts, uint16_t n, bool are_long)
+read_chunk(struct vnet_queue *queue, const struct vnet_found *found, const uint16_t *heads,
+		struct rte_mbuf **pkts, uint16_t n, bool are_long)
 {
 	uint64_t bytes = 0;
 	uint16_t i;
 
 	for (i = 0; i < n; i++) {
 		if (are_long && i + VNET_FETCH_AHEAD < n)
-			vnet_fetch_rest(hosts[i + VNET_FETCH_AHEAD], lens[i + VNET_FETCH_AHEAD]);
+			vnet_fetch_rest(found[i + VNET_FETCH_AHEAD].data,
+					found[i + VNET_FETCH_AHEAD].len);
 		/* A bad one is left for receive_any(), which counts it. */
-		if (unlikely(!vnet_read_packet(queue, hosts[i], lens[i], pkts[i], are_long))) {
+		if (unlikely(!vnet_read_packet(queue, &found[i], pkts[i], are_long))) {
 			rte_pktmbuf_reset(pkts[i]);
 			pkts[i]->port = queue->mbuf_port;
 			break;
 		}
 		put_used(queue, i, heads[i], 0);
-		bytes += lens[i];
+		bytes += found[i].len;
 	}
 	vnet_count(&queue->stats.bytes, bytes);
 	return i;
+}
+
+/* A packet in one piece with its header, or apart from it in an indirect table. */
+static __rte_always_inline bool
+find_packet(struct vnet_queue *queue, struct dirtylog_region *region, const struct vring_desc *desc,
+		uint32_t room, struct vnet_found *found)
+{
+	uint8_t *host;
+
+	if (unlikely((desc->flags & F_SHAPE) != 0))
+		return (desc->flags & F_SHAPE) == VRING_DESC_F_INDIRECT &&
+				vnet_chain_find_pair(queue, desc->addr, desc->len, room, found);
+	if (unlikely(desc->len <= queue->header_len || desc->len - queue->header_len > room ||
+			    !vnet_find(queue, region, desc->addr, desc->len, &host)))
+		return false;
+	vnet_fetch_first(host);
+	found->header = host;
+	found->data = host + queue->header_len;
+	found->len = desc->len - queue->header_len;
+	return true;
 }
 
 /* The counterpart of transmit_chunk(); the mbufs are fresh. */
@@ -469,29 +490,24 @@ static inline uint16_t
 receive_chunk(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct dirtylog_region region = *queue->hint;
-	uint8_t *hosts[VNET_CHUNK];
-	uint32_t lens[VNET_CHUNK];
+	struct vnet_found found[VNET_CHUNK];
 	uint16_t heads[VNET_CHUNK];
-	uint32_t all_lens = 0;
+	uint32_t lens = 0;
 	uint16_t i;
 
 	n = fetch_heads(queue, heads, n);
 	for (i = 0; i < n; i++) {
 		struct vring_desc desc = vnet_read_desc(&queue->desc[heads[i]]);
 
-		if (unlikely((desc.flags & F_SHAPE) != 0 || desc.len <= queue->header_len ||
-				    desc.len - queue->header_len > rte_pktmbuf_tailroom(pkts[i])))
+		if (unlikely(!find_packet(queue, &region, &desc, rte_pktmbuf_tailroom(pkts[i]),
+				    &found[i])))
 			break;
-		if (unlikely(!vnet_find(queue, &region, desc.addr, desc.len, &hosts[i])))
-			break;
-		vnet_fetch_first(hosts[i]);
-		lens[i] = desc.len - queue->header_len;
-		all_lens |= desc.len;
+		lens |= found[i].len + queue->header_len;
 	}
-	if (vnet_is_long(all_lens))
-		n = read_chunk(queue, hosts, heads, lens, pkts, i, true);
+	if (vnet_is_long(lens))
+		n = read_chunk(queue, found, heads, pkts, i, true);
 	else
-		n = read_chunk(queue, hosts, heads, lens, pkts, i, false);
+		n = read_chunk(queue, found, heads, pkts, i, false);
 	queue->next_avail += n;
 	queue->next_used += n;
 	vnet_count(&queue->stats.packets, n);

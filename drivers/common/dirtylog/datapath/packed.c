@@ -281,7 +281,7 @@ find_buffers(struct vnet_queue *queue, struct transmit_chunk *chunk,
  * what nearly every packet is. Stops at the first one that is not, and where
  * nothing is available; returns how many went.
  */
-static inline uint16_t
+static __rte_always_inline uint16_t
 transmit_chunk(struct vnet_queue *queue, struct burst *burst, struct rte_mbuf **pkts, uint16_t n)
 {
 	const struct vring_packed_desc *descs = &queue->packed_desc[burst->next.index];
@@ -490,7 +490,7 @@ find_packet(struct vnet_queue *queue, struct dirtylog_region *region, uint64_t g
  * The counterpart of transmit_chunk(). Allocates the mbufs; returns how many
  * packets came, or -1: there are no mbufs.
  */
-static inline int
+static __rte_always_inline int
 receive_chunk(struct vnet_queue *queue, struct burst *burst, struct rte_mbuf **pkts, uint16_t n,
 		uint32_t room)
 {

@@ -486,7 +486,7 @@ find_packet(struct vnet_queue *queue, struct dirtylog_region *region, const stru
 }
 
 /* The counterpart of transmit_chunk(); the mbufs are fresh. */
-static inline uint16_t
+static __rte_always_inline uint16_t
 receive_chunk(struct vnet_queue *queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct dirtylog_region region = *queue->hint;

@@ -471,19 +471,11 @@ find_packet(struct vnet_queue *queue, struct dirtylog_region *region, uint64_t g
 		struct vnet_found *found)
 {
 	uint16_t flags = tail.flags & (VNET_PACKED_OWNER | F_SHAPE);
-	uint8_t *host;
 
 	if (unlikely(flags != owner))
 		return flags == (owner | VRING_DESC_F_INDIRECT) &&
 				vnet_chain_find_pair_packed(queue, gpa, tail.len, room, found);
-	if (unlikely(tail.len <= queue->header_len || tail.len - queue->header_len > room ||
-			    !vnet_find(queue, region, gpa, tail.len, &host)))
-		return false;
-	vnet_fetch_first(host);
-	found->header = host;
-	found->data = host + queue->header_len;
-	found->len = tail.len - queue->header_len;
-	return true;
+	return vnet_find_packet(queue, region, gpa, tail.len, room, found);
 }
 
 /*

@@ -193,6 +193,26 @@ vnet_write_packet(const struct vnet_queue *queue, uint8_t *host, const struct rt
 }
 
 /*
+ * A packet that the guest sends in one piece with its header, the `len` bytes at a GPA, of
+ * which at most `room` may be data. Its first lines are fetched.
+ */
+static __rte_always_inline bool
+vnet_find_packet(struct vnet_queue *queue, struct dirtylog_region *region, uint64_t gpa,
+		uint32_t len, uint32_t room, struct vnet_found *found)
+{
+	uint8_t *host;
+
+	if (unlikely(len <= queue->header_len || len - queue->header_len > room ||
+			    !vnet_find(queue, region, gpa, len, &host)))
+		return false;
+	vnet_fetch_first(host);
+	found->header = host;
+	found->data = host + queue->header_len;
+	found->len = len - queue->header_len;
+	return true;
+}
+
+/*
  * Fresh mbufs of a receive queue's pool, or false: it has not so many. As drivers of
  * NICs do, nothing is written to an mbuf's second line: what a pool gives out has no
  * next segment, and its offload fields count by flags that are not set.

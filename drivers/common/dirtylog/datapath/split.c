@@ -470,19 +470,10 @@ static __rte_always_inline bool
 find_packet(struct vnet_queue *queue, struct dirtylog_region *region, const struct vring_desc *desc,
 		uint32_t room, struct vnet_found *found)
 {
-	uint8_t *host;
-
 	if (unlikely((desc->flags & F_SHAPE) != 0))
 		return (desc->flags & F_SHAPE) == VRING_DESC_F_INDIRECT &&
 				vnet_chain_find_pair(queue, desc->addr, desc->len, room, found);
-	if (unlikely(desc->len <= queue->header_len || desc->len - queue->header_len > room ||
-			    !vnet_find(queue, region, desc->addr, desc->len, &host)))
-		return false;
-	vnet_fetch_first(host);
-	found->header = host;
-	found->data = host + queue->header_len;
-	found->len = desc->len - queue->header_len;
-	return true;
+	return vnet_find_packet(queue, region, desc->addr, desc->len, room, found);
 }
 
 /* The counterpart of transmit_chunk(); the mbufs are fresh. */

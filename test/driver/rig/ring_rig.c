@@ -421,8 +421,12 @@ rig_transmit(struct rig *rig, struct rte_mbuf **pkts, uint16_t n)
 uint16_t
 rig_receive(struct rig *rig, struct rte_mempool *pool, struct rte_mbuf **pkts, uint16_t n)
 {
+	uint16_t i;
+
 	rig->from_guest.queue->pool = pool;
 	n = eth_dirtylog_rx(rig->from_guest.queue, pkts, n);
+	for (i = 0; i < n; i++)
+		assert_int_equal(pkts[i]->port, rig->from_guest.queue->mbuf_port);
 	check_index(&rig->from_guest);
 	expect_index(rig, &rig->from_guest);
 	return n;

@@ -55,8 +55,11 @@ vnet_ext_buffers_attach(struct vnet_queue *queue, struct rte_mbuf *pkt, uint32_t
 void
 vnet_ext_buffers_renew(struct rte_mbuf *pkt)
 {
+	const uint16_t port = pkt->port;
+
 	rte_pktmbuf_free(pkt->next);
 	if (RTE_MBUF_HAS_EXTBUF(pkt))
 		rte_pktmbuf_detach(pkt);
 	rte_pktmbuf_reset(pkt);
+	pkt->port = port; /* set when the mbuf was made fresh: vnet_alloc() */
 }

@@ -324,18 +324,18 @@ seek(const struct vnet_iov *iov, uint32_t *skip)
 }
 
 void
-vnet_chain_write(const struct vnet_iov *iov, uint32_t skip, const void *data, uint32_t len)
+vnet_chain_write(struct vnet_iov_pos *pos, const void *data, uint32_t len)
 {
 	const uint8_t *from = data;
 
 	while (len != 0) {
 		uint32_t n;
 
-		iov = seek(iov, &skip);
-		n = RTE_MIN(len, iov->len - skip);
-		rte_memcpy(iov->host + skip, from, n);
+		pos->iov = seek(pos->iov, &pos->skip);
+		n = RTE_MIN(len, pos->iov->len - pos->skip);
+		rte_memcpy(pos->iov->host + pos->skip, from, n);
 		from += n;
-		skip += n;
+		pos->skip += n;
 		len -= n;
 	}
 }

@@ -52,8 +52,14 @@ bool vnet_chain_find_pair(struct vnet_queue *queue, uint64_t table, uint32_t len
 bool vnet_chain_find_pair_packed(struct vnet_queue *queue, uint64_t table, uint32_t len,
 		uint32_t room, struct vnet_found *found);
 
-/* Copy `len` bytes to the iov, `skip` bytes into them. They have the room. */
-void vnet_chain_write(const struct vnet_iov *iov, uint32_t skip, const void *data, uint32_t len);
+/* A place in iov: so many bytes into one, or into those that follow it. */
+struct vnet_iov_pos {
+	const struct vnet_iov *iov;
+	uint32_t skip;
+};
+
+/* Copy `len` bytes to a place, which has the room, and have it be the one behind them. */
+void vnet_chain_write(struct vnet_iov_pos *pos, const void *data, uint32_t len);
 
 /* Mark the first `len` bytes of the iov, which were written. */
 void vnet_chain_mark(struct vnet_queue *queue, const struct vnet_iov *iov, uint64_t len);

@@ -18,29 +18,30 @@ vnet_write_iov(struct vnet_queue *queue, const struct rte_mbuf *pkt,
 	const struct virtio_net_hdr_mrg_rxbuf header = { .hdr = offload->header,
 		.num_buffers = nb_buffers };
 	const uint32_t addresses = 2 * RTE_ETHER_ADDR_LEN;
-	uint32_t skip = queue->header_len;
+	/* It goes along with the packet: a search from the first piece for each segment adds up. */
+	struct vnet_iov_pos pos = { .iov = queue->iov };
 	const struct rte_mbuf *seg;
 	uint16_t i;
 
-	vnet_chain_write(queue->iov, 0, &header, skip);
+	vnet_chain_write(&pos, &header, queue->header_len);
 	for (seg = pkt; seg != NULL; seg = seg->next) {
 		const uint8_t *data = rte_pktmbuf_mtod(seg, const uint8_t *);
 		uint32_t len = seg->data_len;
 
 		if (seg == pkt && offload->tag_len != 0) {
-			vnet_chain_write(queue->iov, skip, data, addresses);
-			skip += addresses;
-			vnet_chain_write(queue->iov, skip, offload->tag, offload->tag_len);
-			skip += offload->tag_len;
+			vnet_chain_write(&pos, data, addresses);
+			vnet_chain_write(&pos, offload->tag, offload->tag_len);
 			data += addresses;
 			len -= addresses;
 		}
-		vnet_chain_write(queue->iov, skip, data, len);
-		skip += len;
+		vnet_chain_write(&pos, data, len);
 	}
-	for (i = 0; i < offload->nb_patches; i++)
-		vnet_chain_write(queue->iov, queue->header_len + offload->patches[i].offset,
-				&offload->patches[i].value, sizeof(offload->patches[i].value));
+	for (i = 0; i < offload->nb_patches; i++) {
+		pos.iov = queue->iov;
+		pos.skip = queue->header_len + offload->patches[i].offset;
+		vnet_chain_write(&pos, &offload->patches[i].value,
+				sizeof(offload->patches[i].value));
+	}
 }
 
 /*

@@ -546,6 +546,8 @@ int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		/* First: the others leave nothing of what may be said in ten seconds. */
+		cmocka_unit_test(lines_are_bounded),
 		cmocka_unit_test(disconnects_at_any_time),
 		cmocka_unit_test(messages_that_mean_nothing),
 		cmocka_unit_test(regions_without_a_table),
@@ -558,7 +560,6 @@ main(int argc, char **argv)
 		cmocka_unit_test(messages_that_take_memory),
 		/* They stay forgotten, and no lines follow. */
 		cmocka_unit_test(descriptors_that_are_forgotten),
-		cmocka_unit_test(lines_are_bounded),
 	};
 	const struct program program = {
 		.name = "port_bad_messages",

@@ -2,6 +2,7 @@
 """One dpdk-testpmd with a vhost-user vdev per NIC: the back-end under test."""
 
 import os
+import re
 import subprocess
 import time
 
@@ -11,6 +12,8 @@ from telemetry import Telemetry
 
 START_SECONDS = 20
 FLOOD_FRAME = 1518
+# Whole, or what is left of it after lines that another thread printed between two letters
+PROMPT = re.compile(r"testpmd> |^[tespmd]{0,7}> ", re.MULTILINE)
 
 
 class Backend:
@@ -49,7 +52,8 @@ class Backend:
 
     def wait_until_up(self):
         # the prompt comes last: the vhost sockets exist by then
-        self.wait_for_words("testpmd> ")
+        self._wait(lambda: PROMPT.search(self.process.log.read_text(errors="replace")),
+                   "give a prompt")
         self._telemetry = self.telemetry()
 
     def telemetry(self):

@@ -10,7 +10,8 @@ import subprocess
 import threading
 import time
 
-PROMPT = "testpmd> "
+# Whole, or what is left of it after lines that another thread printed between two letters
+PROMPT = re.compile(r"testpmd> |^[tespmd]{0,7}> ", re.MULTILINE)
 END = "\n(end of output)\n"
 
 
@@ -80,26 +81,25 @@ class Testpmd:
     def alive(self):
         return self._process.poll() is None
 
-    def expect(self, text, seconds=20):
-        """Wait for text in what was not looked at yet; return what came up to it."""
+    def _await_prompt(self, seconds):
+        """Wait for a prompt in what was not looked at yet; return what came up to it."""
         deadline = time.monotonic() + seconds
         with self._changed:
             while True:
-                found = self._text.find(text, self._read_to)
-                if found >= 0:
-                    found += len(text)
-                    seen = self._text[self._read_to:found]
-                    self._read_to = found
+                found = PROMPT.search(self._text, self._read_to)
+                if found:
+                    seen = self._text[self._read_to:found.end()]
+                    self._read_to = found.end()
                     return seen
                 left = deadline - time.monotonic()
                 if self._text.endswith(END):
-                    raise TestpmdError(f"{self.name} has ended, waiting for {text!r}")
+                    raise TestpmdError(f"{self.name} has ended, without a prompt")
                 if left <= 0:
-                    raise TestpmdError(f"{self.name}: no {text!r} within {seconds} s")
+                    raise TestpmdError(f"{self.name}: no prompt within {seconds} s")
                 self._changed.wait(left)
 
     def ready(self, seconds=30):
-        self.expect(PROMPT, seconds)
+        self._await_prompt(seconds)
         return self
 
     def command(self, line, seconds=20):
@@ -109,7 +109,7 @@ class Testpmd:
             self._process.stdin.flush()
         except OSError as error:
             raise TestpmdError(f"{self.name} has ended before {line!r}") from error
-        return self.expect(PROMPT, seconds)
+        return self._await_prompt(seconds)
 
     def telemetry(self, query):
         """Ask by DPDK's telemetry socket, which answers in JSON."""

@@ -11,7 +11,7 @@
 static uint16_t
 waiting(const struct vnet_queue *queue)
 {
-	struct vnet_packed_pos place;
+	struct vnet_packed_pos pos;
 	uint16_t n;
 
 	if (!queue->packed) {
@@ -19,10 +19,10 @@ waiting(const struct vnet_queue *queue)
 				queue->next_avail);
 		return RTE_MIN(n, queue->size);
 	}
-	place = vnet_packed_pos_now(queue);
-	while (vnet_packed_pos_is_available(queue, &place))
-		vnet_packed_pos_advance(queue, &place, 1);
-	return (uint16_t)(queue->size - place.left);
+	vnet_packed_pos_now(queue, &pos);
+	while (vnet_packed_pos_is_available(queue, &pos))
+		vnet_packed_pos_advance(queue, &pos, 1);
+	return (uint16_t)(queue->size - pos.left);
 }
 
 /* The word of a split ring that tells the guest about kicks, or NULL: nothing to be said. */
@@ -151,11 +151,12 @@ vnet_notify_monitor(struct vnet_queue *queue, struct rte_power_monitor_cond *con
 	cond->size = sizeof(uint16_t);
 	cond->fn = monitored;
 	if (queue->packed) {
-		struct vnet_packed_pos place = vnet_packed_pos_now(queue);
+		struct vnet_packed_pos pos;
 
-		cond->addr = &queue->packed_desc[place.index].flags;
+		vnet_packed_pos_now(queue, &pos);
+		cond->addr = &queue->packed_desc[pos.index].flags;
 		cond->opaque[VNET_MONITOR_MASK] = VNET_PACKED_OWNER;
-		cond->opaque[VNET_MONITOR_VALUE] = vnet_packed_available(place.wrap);
+		cond->opaque[VNET_MONITOR_VALUE] = vnet_packed_available(pos.wrap);
 		cond->opaque[VNET_MONITOR_IDLE_IF_EQUAL] = false;
 	} else {
 		/* All 16 bits: those of the ring's size are the same when it is filled at once. */

@@ -9,7 +9,7 @@
  * (which is also what VIRTIO_F_IN_ORDER asks for): one position in the ring is
  * enough.
  *
- * In this file: the ring (checked; a burst's place in it; descriptors returned,
+ * In this file: the ring (checked; where a burst is in it; descriptors returned,
  * marked and published); to the guest, and from the guest, each with chunks of
  * simple packets, then any packet, then the burst that tries the one before the
  * other.
@@ -77,18 +77,10 @@ packed_index(const struct vnet_packed_pos *pos)
 	return (uint16_t)(pos->index | (pos->wrap ? VNET_PACKED_WRAP : 0));
 }
 
-/*
- * Field by field, in place. Compilers build a struct that is returned by parts and
- * copy it as a whole: that load would wait for all stores before it.
- */
 static inline void
 begin(const struct vnet_queue *queue, struct burst *burst)
 {
-	uint16_t now = queue->next_used;
-
-	burst->next.index = now & (uint16_t)~VNET_PACKED_WRAP;
-	burst->next.wrap = (now & VNET_PACKED_WRAP) != 0;
-	burst->next.left = queue->size;
+	vnet_packed_pos_now(queue, &burst->next);
 	burst->first = burst->next.index;
 	burst->holds = false;
 }
@@ -99,7 +91,7 @@ used_flags(bool wrap, uint32_t len)
 	return (wrap ? VNET_PACKED_OWNER : 0) | (len != 0 ? VRING_DESC_F_WRITE : 0);
 }
 
-/* Return the buffer at the burst's place; nothing is shown while the first one is held. */
+/* Return the buffer that the burst is at; nothing is shown while the first one is held. */
 static inline void
 put_used(struct vnet_queue *queue, struct burst *burst, uint16_t index, union vnet_packed_tail tail)
 {
@@ -164,10 +156,10 @@ publish(struct vnet_queue *queue, const struct burst *burst)
 
 /* Descriptors that a chunk looks at: none beyond the end, where the wrap counter changes. */
 static inline uint16_t
-chunk_limit(const struct vnet_queue *queue, const struct vnet_packed_pos *place, uint16_t n)
+chunk_limit(const struct vnet_queue *queue, const struct vnet_packed_pos *pos, uint16_t n)
 {
 	return RTE_MIN(RTE_MIN(n, (uint16_t)VNET_CHUNK),
-			RTE_MIN(place->left, (uint16_t)(queue->size - place->index)));
+			RTE_MIN(pos->left, (uint16_t)(queue->size - pos->index)));
 }
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Descriptors of packed rings: how they are read, whose they are, and places
+ * Descriptors of packed rings: how they are read, whose they are, and positions
  * in the ring (virtio 1.1, 2.7).
  */
 
@@ -55,25 +55,28 @@ struct vnet_packed_pos {
 	uint16_t left;  /* descriptors that the walk may still take */
 };
 
-/* The queue's place in its ring. */
-static inline struct vnet_packed_pos
-vnet_packed_pos_now(const struct vnet_queue *queue)
+/*
+ * Where the queue is in its ring. Written field by field: compilers build a struct that
+ * is returned by parts and copy it as a whole, a load that waits for all those stores.
+ */
+static inline void
+vnet_packed_pos_now(const struct vnet_queue *queue, struct vnet_packed_pos *pos)
 {
-	return (struct vnet_packed_pos){
-		.index = queue->next_used & (uint16_t)~VNET_PACKED_WRAP,
-		.wrap = (queue->next_used & VNET_PACKED_WRAP) != 0,
-		.left = queue->size,
-	};
+	const uint16_t now = queue->next_used;
+
+	pos->index = now & (uint16_t)~VNET_PACKED_WRAP;
+	pos->wrap = (now & VNET_PACKED_WRAP) != 0;
+	pos->left = queue->size;
 }
 
 static inline void
-vnet_packed_pos_advance(const struct vnet_queue *queue, struct vnet_packed_pos *place, uint16_t n)
+vnet_packed_pos_advance(const struct vnet_queue *queue, struct vnet_packed_pos *pos, uint16_t n)
 {
-	place->left -= n;
-	place->index += n; /* both at most 32768, their sum at most 65535 */
-	if (place->index >= queue->size) {
-		place->index -= queue->size;
-		place->wrap = !place->wrap;
+	pos->left -= n;
+	pos->index += n; /* both at most 32768, their sum at most 65535 */
+	if (pos->index >= queue->size) {
+		pos->index -= queue->size;
+		pos->wrap = !pos->wrap;
 	}
 }
 
@@ -85,14 +88,14 @@ vnet_packed_available(bool wrap)
 }
 
 static inline bool
-vnet_packed_pos_is_available(const struct vnet_queue *queue, const struct vnet_packed_pos *place)
+vnet_packed_pos_is_available(const struct vnet_queue *queue, const struct vnet_packed_pos *pos)
 {
 	uint16_t flags;
 
-	if (place->left == 0)
+	if (pos->left == 0)
 		return false;
-	flags = vnet_read_tail(&queue->packed_desc[place->index]).flags;
-	return (flags & VNET_PACKED_OWNER) == vnet_packed_available(place->wrap);
+	flags = vnet_read_tail(&queue->packed_desc[pos->index]).flags;
+	return (flags & VNET_PACKED_OWNER) == vnet_packed_available(pos->wrap);
 }
 
 #endif /* VNET_PACKED_DESC_H */

@@ -558,7 +558,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(odd_memory),
 		cmocka_unit_test(owner_is_reset),
 		cmocka_unit_test(messages_that_take_memory),
-		/* They stay forgotten, and no lines follow. */
+		/* Last: they stay forgotten. */
 		cmocka_unit_test(descriptors_that_are_forgotten),
 	};
 	const struct program program = {

@@ -55,7 +55,7 @@ say_packed(struct vnet_queue *queue, bool on)
 	} else if (on) {
 		flags = VRING_PACKED_EVENT_FLAG_ENABLE;
 	}
-	/* Release: orders the store of the place before that of the flag that names it. */
+	/* Release: orders the store of the position before that of the flag that names it. */
 	__atomic_store_n(&event->flags, flags, __ATOMIC_RELEASE);
 }
 

@@ -45,8 +45,8 @@ vnet_split_wants(const struct vnet_queue *queue, uint16_t old, uint16_t now)
 }
 
 /*
- * The same for a packed ring (virtio 1.1, 2.7.10): its driver names a place in
- * the ring, as an index and a wrap counter.
+ * The same for a packed ring (virtio 1.1, 2.7.10): its driver names a position
+ * in the ring, as an index and a wrap counter.
  */
 static inline bool
 vnet_packed_wants(const struct vnet_queue *queue, uint16_t old, uint16_t now)
@@ -61,24 +61,24 @@ vnet_packed_wants(const struct vnet_queue *queue, uint16_t old, uint16_t now)
 	} event = {
 		.raw = __atomic_load_n((const uint32_t *)queue->driver_event, __ATOMIC_RELAXED),
 	};
-	uint16_t place;
+	uint16_t pos;
 
 	if (!queue->event_idx || (event.flags & 3) != VRING_PACKED_EVENT_FLAG_DESC)
 		return (event.flags & 3) != VRING_PACKED_EVENT_FLAG_DISABLE;
 	if (!queue->signalled_valid)
 		return true;
-	/* Counted from the round that `now` is in; places of the round before lie below 0. */
-	place = event.off_wrap & (uint16_t)~wrap;
+	/* Counted from the round that `now` is in; positions of the round before lie below 0. */
+	pos = event.off_wrap & (uint16_t)~wrap;
 	if ((event.off_wrap & wrap) != (now & wrap))
-		place = (uint16_t)(place - queue->size);
+		pos = (uint16_t)(pos - queue->size);
 	if ((old & wrap) != (now & wrap))
 		old = (uint16_t)((old & (uint16_t)~wrap) - queue->size);
 	else
 		old &= (uint16_t)~wrap;
-	return vring_need_event(place, now & (uint16_t)~wrap, old);
+	return vring_need_event(pos, now & (uint16_t)~wrap, old);
 }
 
-/* The place in the ring has moved from queue->signalled: interrupt the guest if it wants it. */
+/* The position in the ring has moved from queue->signalled: interrupt the guest if it wants it. */
 static inline void
 vnet_notify_guest(struct vnet_queue *queue)
 {

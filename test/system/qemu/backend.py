@@ -12,8 +12,8 @@ from telemetry import Telemetry
 
 START_SECONDS = 20
 FLOOD_FRAME = 1518
-# Whole, or what is left of it after lines that another thread printed between two letters
-PROMPT = re.compile(r"testpmd> |^[tespmd]{0,7}> ", re.MULTILINE)
+# Whole, or what is left of it after lines that another thread printed in the midst of it
+PROMPT = re.compile(r"testpmd>|^[tespmd]{0,7}>", re.MULTILINE)
 
 
 class Backend:

@@ -10,8 +10,8 @@ import subprocess
 import threading
 import time
 
-# Whole, or what is left of it after lines that another thread printed between two letters
-PROMPT = re.compile(r"testpmd> |^[tespmd]{0,7}> ", re.MULTILINE)
+# Whole, or what is left of it after lines that another thread printed in the midst of it
+PROMPT = re.compile(r"testpmd>|^[tespmd]{0,7}>", re.MULTILINE)
 END = "\n(end of output)\n"
 
 

@@ -16,8 +16,6 @@
 
 #include "connection.h"
 #include "datapath/call.h"
-#include "datapath/rarp.h"
-#include "datapath/rx_wakeup.h"
 #include "dirtylog_vhost.h"
 #include "peer_diag.h"
 #include "vring.h"
@@ -112,17 +110,10 @@ on_send_rarp(void *ctx, uint64_t mac)
 	uint16_t i;
 
 	pthread_mutex_lock(&connection->lock);
-	/* A queue that the guest sends on and that is open is polled. */
-	for (i = 1; i < connection->nb_vrings; i += 2) {
-		struct vnet_vring *vring = &connection->vrings[i];
-
-		if (!vring->open)
-			continue;
-		vnet_rarp_request(vring->queue, mac);
-		if (vring->queue->wakeup != NULL)
-			vnet_rx_wakeup_signal(vring->queue->wakeup);
-		break;
-	}
+	/* By one that the guest sends on and that is polled: open, or the first when it opens. */
+	for (i = 1; i < connection->nb_vrings && !connection->vrings[i].open; i += 2)
+		;
+	vnet_vring_announce(&connection->vrings[i < connection->nb_vrings ? i : 1], mac);
 	pthread_mutex_unlock(&connection->lock);
 }
 

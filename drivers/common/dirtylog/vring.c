@@ -174,6 +174,14 @@ return_cut_off(const struct vnet_device *device, const struct vnet_queue *queue,
 		dirtylog_mark_gpa(device->dl, gpa, queue->size * sizeof(*queue->packed_desc));
 }
 
+static void
+pass_on_announcement(struct vnet_vring *vring)
+{
+	if (vring->announce)
+		vnet_rarp_request(vring->queue, vring->mac);
+	vring->announce = false;
+}
+
 void
 vnet_vring_open(struct vnet_vring *vring, const struct vnet_device *device, uint16_t index)
 {
@@ -214,6 +222,7 @@ vnet_vring_open(struct vnet_vring *vring, const struct vnet_device *device, uint
 	return_cut_off(device, queue, &left);
 	vring->open = true;
 	vring->was_open = true;
+	pass_on_announcement(vring);
 	/* Nobody was kicked for what came before. */
 	if (queue->wakeup != NULL)
 		vnet_rx_wakeup_signal(queue->wakeup);
@@ -398,6 +407,18 @@ vnet_vring_set_queue(struct vnet_vring *vring, const struct vnet_device *device,
 	dirtylog_add_queue(device->dl, &queue->marker);
 	watch_kicks(vring, device, index, vring->kick_fd);
 	vnet_vring_open(vring, device, index);
+}
+
+void
+vnet_vring_announce(struct vnet_vring *vring, uint64_t mac)
+{
+	vring->announce = true;
+	vring->mac = mac;
+	if (!vring->open)
+		return;
+	pass_on_announcement(vring);
+	if (vring->queue->wakeup != NULL)
+		vnet_rx_wakeup_signal(vring->queue->wakeup);
 }
 
 void

@@ -44,6 +44,8 @@ struct vnet_vring {
 	bool was_open;      /* in this connection */
 	bool call_changing; /* not ready for a new call descriptor's sake only */
 	bool quiesced;      /* closed until the message that runs is over */
+	bool announce;      /* the guest, when it opens: see vnet_vring_announce() */
+	uint64_t mac;       /* ... with this address */
 };
 
 /* Even ones are what the guest receives from, odd ones what it sends on. */
@@ -78,6 +80,13 @@ void vnet_vring_read_call_fd(struct vnet_vring *vring, const struct vnet_device 
 /* Give it a queue to be served by, or (NULL) take that away; it is closed by this. */
 void vnet_vring_set_queue(struct vnet_vring *vring, const struct vnet_device *device,
 		uint16_t index, struct vnet_queue *queue);
+
+/*
+ * Have its queue announce the guest that has arrived: at once, or when it opens. QEMU asks
+ * by the clock, and its guest may be started, with its device, after the last time.
+ * `mac` is as in vnet_rarp_request().
+ */
+void vnet_vring_announce(struct vnet_vring *vring, uint64_t mac);
 
 /* The connection ends. */
 void vnet_vring_fini(struct vnet_vring *vring, const struct vnet_device *device, uint16_t index);

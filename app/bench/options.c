@@ -33,6 +33,7 @@ static const char usage[] =
 "  --ring split|packed    (split)\n"
 "  --mergeable            negotiate mergeable receive buffers\n"
 "  --in-order             negotiate in-order use of buffers\n"
+"  --tables               each buffer by an indirect table: its header, and the rest, as Linux sends\n"
 "  --ring-size N          (256)\n"
 "  --queue-pairs N        (1)\n"
 "  --direction rx|tx|both as the guest sees it (rx)\n"
@@ -112,6 +113,7 @@ static const struct rule rules[] = {
 	{ "ring", WORD, FIELD(packed), 0, 0, rings },
 	{ "mergeable", FLAG, FIELD(mergeable), 0, 0, NULL },
 	{ "in-order", FLAG, FIELD(in_order), 0, 0, NULL },
+	{ "tables", FLAG, FIELD(tables), 0, 0, NULL },
 	{ "ring-size", NUMBER, FIELD(ring_size), 2, 32768, NULL },
 	{ "queue-pairs", NUMBER, FIELD(queue_pairs), 1, 128, NULL },
 	{ "direction", WORD, FIELD(direction), 0, 0, directions },
@@ -394,7 +396,7 @@ options_guest(const struct options *o, struct guest_config *c)
 		.direction = (enum direction)o->direction,
 		.ring = {
 			.packed = o->packed, .in_order = o->in_order, .mergeable = o->mergeable,
-			.size = o->ring_size, .n_stats = N_PHASES,
+			.indirect = o->tables, .tables = o->tables, .size = o->ring_size, .n_stats = N_PHASES,
 		},
 		.buffers = {
 			.n = o->buffers, .size = o->buffer_size, .packet_size = o->size,

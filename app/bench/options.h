@@ -31,6 +31,7 @@ struct options {
 	unsigned int packed; /* 0 or 1 */
 	bool mergeable;
 	bool in_order;
+	bool tables; /* indirect ones, one a buffer */
 	unsigned int ring_size;
 	unsigned int queue_pairs;
 	unsigned int direction; /* enum direction */

@@ -35,10 +35,10 @@ print_options(FILE *f, const struct options *o, const struct results *r)
 	fprintf(f, "  \"label\": ");
 	print_string(f, o->label);
 	fprintf(f,
-			",\n  \"options\": {\"ring\": \"%s\", \"mergeable\": %s, \"in_order\": %s, "
+			",\n  \"options\": {\"ring\": \"%s\", \"mergeable\": %s, \"in_order\": %s, \"tables\": %s, "
 			"\"ring_size\": %u, \"queue_pairs\": %u, \"direction\": \"%s\", \"size\": ",
 			o->packed ? "packed" : "split", boolean(o->mergeable), boolean(o->in_order),
-			o->ring_size, o->queue_pairs, directions[o->direction]);
+			boolean(o->tables), o->ring_size, o->queue_pairs, directions[o->direction]);
 	if (o->size == IMIX)
 		fprintf(f, "\"imix\"");
 	else

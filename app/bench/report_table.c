@@ -9,11 +9,12 @@ static void
 print_title(FILE *f, const struct options *o, const struct results *r)
 {
 	fprintf(f,
-			"%s: %s ring of %u%s%s, %u queue pair%s, %u buffers of %u bytes per ring, %s%s; "
+			"%s: %s ring of %u%s%s%s, %u queue pair%s, %u buffers of %u bytes per ring, %s%s; "
 			"%" PRIu64 " MiB of RAM%s, %u region%s",
 			o->label, o->packed ? "packed" : "split", o->ring_size,
 			o->mergeable ? ", mergeable" : "", o->in_order ? ", in order" : "",
-			o->queue_pairs, o->queue_pairs > 1 ? "s" : "", o->buffers, o->buffer_size,
+			o->tables ? ", indirect tables" : "", o->queue_pairs,
+			o->queue_pairs > 1 ? "s" : "", o->buffers, o->buffer_size,
 			o->order == ORDER_RANDOM ? "random" : "sequential",
 			o->spread ? ", spread" : "", r->ram_mib,
 			o->hugepages ? " in huge pages" : "", o->regions,

@@ -3,8 +3,9 @@
 import collections
 
 
-class Cell(collections.namedtuple('Cell', 'ring mergeable size buffers direction')):
-    """One setting: ring, mergeable buffers or not, bytes of a packet, buffers, direction as the guest sees it."""
+class Cell(collections.namedtuple('Cell', 'ring mergeable size buffers direction tables', defaults=(False,))):
+    """One setting: ring, mergeable buffers or not, bytes of a packet, buffers, direction as the guest sees it, and
+    whether each buffer is an indirect table (header apart), as Linux sends."""
 
     def ways(self):
         """Of the packets that are counted."""
@@ -15,11 +16,15 @@ class Cell(collections.namedtuple('Cell', 'ring mergeable size buffers direction
 
     def title(self):
         return (f'{self.ring}{", mergeable" if self.mergeable else ""}, {self.direction} {self.size} B, '
-                f'{self.buffers_named()} buffers')
+                f'{self.buffers_named()} buffers{", tables" if self.tables else ""}')
 
 
 def matrix(quick, directions):
-    return [Cell(ring, mergeable, size, buffers, direction)
+    plain = [Cell(ring, mergeable, size, buffers, direction)
             for ring in ('split', 'packed') for mergeable in ((False,) if quick else (False, True))
             for size in ((64,) if quick else (64, 512, 1518)) for buffers in (256, 65536)
             for direction in directions]
+    if quick:
+        return plain
+    return plain + [Cell(ring, False, 64, 256, direction, tables=True)
+                    for ring in ('split', 'packed') for direction in directions]

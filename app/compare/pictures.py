@@ -21,9 +21,10 @@ set key tmargin center horizontal noenhanced'''
 
 
 def plot_lines(rows):
-    """Those that fit a picture: without mergeable, at the shortest interval, with a figure that counts."""
+    """Those that fit a picture: without mergeable or tables, at the shortest interval, with a figure that counts."""
     return [(row, row.intervals[0]) for row in rows
-            if not row.cell.mergeable and any(row.counts(name, row.intervals[0]) for name in row.names_done())]
+            if not (row.cell.mergeable or row.cell.tables) and
+            any(row.counts(name, row.intervals[0]) for name in row.names_done())]
 
 
 def data(lines, names):

@@ -102,7 +102,7 @@ class Row:
 
     def columns(self, interval):
         c = self.cell
-        result = [c.ring, 'mrg' if c.mergeable else '', c.direction, str(c.size),
+        result = [c.ring, 'mrg' if c.mergeable else 'tables' if c.tables else '', c.direction, str(c.size),
                   c.buffers_named().replace('random', 'rnd'), str(interval)]
         for name in self.names:
             runs = self.runs(name)

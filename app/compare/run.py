@@ -14,7 +14,8 @@ RUN_LIMIT = 120         # seconds
 UNSUPPORTED = 5         # exit status of dirtylog-bench
 # Features that a back-end may lack, as the table tells it.
 FEATURES = {'VIRTIO_F_RING_PACKED': 'no packed ring', 'VIRTIO_NET_F_MRG_RXBUF': 'no mergeable buffers',
-            'LOG_SHMFD': 'no migration', 'VHOST_F_LOG_ALL': 'no migration'}
+            'VIRTIO_RING_F_INDIRECT_DESC': 'no indirect tables', 'LOG_SHMFD': 'no migration',
+            'VHOST_F_LOG_ALL': 'no migration'}
 
 
 class Refused(Exception):
@@ -83,6 +84,8 @@ class Runner:
             command += ['--order', 'random']
         if cell.mergeable:
             command += ['--mergeable']
+        if cell.tables:
+            command += ['--tables']
         if self.machine.huge:
             command += ['--hugepages']
         if self.machine.mover is not None:

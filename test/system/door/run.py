@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The door before librte_vhost, preloaded into Debian's testpmd with stock net_vhost.
+"""The door before librte_vhost, preloaded into an unmodified testpmd with stock net_vhost.
 
 It serves the port, or leaves it to librte_vhost with one line that says why; whatever is wrong
 with its files, the program starts. And the benchmark's guest migrates through it, in the ways of
@@ -20,9 +20,6 @@ import tempfile
 import time
 
 BUILD = pathlib.Path(__file__).resolve().parents[3] / "build"
-BUILT = BUILD / "drivers/vhost/dirtylog"
-BENCH = BUILD / "app/bench/dirtylog-bench"
-DRIVER = BUILD / "drivers/net/dirtylog/librte_net_dirtylog.so"
 STUB = "libdirtylog_vhost.so"
 SERVES = "packets take dirtylog's datapath"
 SECONDS = 60
@@ -35,11 +32,15 @@ class Failed(Exception):
 class Door:
     """The files of a door, in a folder of the test's own, and what a program says with it."""
 
-    def __init__(self, built, folder):
+    def __init__(self, options, folder):
         self.folder = folder
         self.stub = folder / STUB
-        self.datapath = next(built.glob("dirtylog-datapath-*.so"))
-        shutil.copy(built / STUB, self.stub)
+        built = options.build.resolve()
+        self.driver = built / "drivers/net/dirtylog/librte_net_dirtylog.so"
+        self.datapath = next((built / "drivers/vhost/dirtylog").glob("dirtylog-datapath-*.so"))
+        shutil.copy(self.datapath.with_name(STUB), self.stub)
+        self._bench = built / "app/bench/dirtylog-bench"
+        self._testpmd = options.testpmd
 
     def install(self, source=None):
         shutil.copy(source or self.datapath, self.folder / self.datapath.name)
@@ -55,7 +56,7 @@ class Door:
 
     def command(self, more=""):
         """testpmd with a port of stock net_vhost."""
-        return ["dpdk-testpmd", "-l", "0,1", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
+        return [self._testpmd, "-l", "0,1", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
                 "--file-prefix", self.folder.name,
                 "--vdev", f"net_vhost0,iface={self.folder}/vhost{more}", "--", "-i",
                 "--total-num-mbufs=4096", "--forward-mode=macswap", "--auto-start"]
@@ -94,7 +95,7 @@ class Door:
         """A guest's migrations on that port: the benchmark's exit status, and what it said."""
         with self.process(self.command(), **environment) as testpmd:
             self.wait_for(testpmd, self.folder / "vhost")
-            done = subprocess.run([BENCH, "--socket", self.folder / "vhost", "--quiet", "--timeout", "20",
+            done = subprocess.run([self._bench, "--socket", self.folder / "vhost", "--quiet", "--timeout", "20",
                                    "--mergeable", "--direction", "both", *options],
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS,
                                   check=False)
@@ -171,7 +172,7 @@ def guests_migrate(door):
     """With logs as QEMU and Cloud Hypervisor send them, in either kind of rings."""
     door.install()
     for ring in ("split", "packed"):
-        for way in (["never"], ["qemu"], ["ch", "--log-reply", "16"]):
+        for way in (["never"], ["never", "--tables"], ["qemu"], ["ch", "--log-reply", "16"]):
             status, text = door.migrate("--ring", ring, "--log-swap", *way)
             if status != 0:
                 raise Failed(f"{ring}, logs {way}: {text}")
@@ -191,7 +192,7 @@ def is_listed_with_the_driver(door):
     door.install()
     sockets = {"rte_vhost": str(door.folder / "vhost"), "net_dirtylog": str(door.folder / "net")}
     command = [word for word in door.command() if word != "--no-telemetry"]
-    command[1:1] = ["-d", DRIVER, "--vdev", f"net_dirtylog0,iface={sockets['net_dirtylog']}"]
+    command[1:1] = ["-d", door.driver, "--vdev", f"net_dirtylog0,iface={sockets['net_dirtylog']}"]
     with door.process(command, RUNTIME_DIRECTORY=str(door.folder)) as testpmd, \
             socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as other:
         door.wait_for(testpmd, *sockets.values())
@@ -215,14 +216,16 @@ TESTS = (serves, is_switched_off, leaves_excepted_sockets, leaves_a_viommu, has_
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--door", type=pathlib.Path, default=BUILT, metavar="FOLDER",
-                        help="where the door's files are (default: the build's)")
+    parser.add_argument("--build", type=pathlib.Path, default=BUILD, metavar="FOLDER",
+                        help="where the door, the driver and the benchmark were built (default: build)")
+    parser.add_argument("--testpmd", default="dpdk-testpmd", metavar="PATH",
+                        help="the testpmd of the DPDK that they were built with")
     options = parser.parse_args()
     failed = 0
     for test in TESTS:
         with tempfile.TemporaryDirectory(prefix="dirtylog-door-") as folder:
             try:
-                test(Door(options.door.resolve(), pathlib.Path(folder)))
+                test(Door(options, pathlib.Path(folder)))
                 print(f"PASS {test.__name__}", flush=True)
             except (Failed, subprocess.TimeoutExpired) as error:
                 failed += 1

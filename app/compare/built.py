@@ -1,29 +1,29 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Where this project's programs and its driver are."""
-import glob
 import os
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-def find(patterns, what):
-    found = [path for pattern in patterns for path in glob.glob(pattern)]
-    if not found:
-        sys.exit(f'bench: {what} is not built: run devtools/setup, or name it (--help)')
-    return max(found, key=os.path.getmtime)
+def built(path):
+    """In build/: other folders have builds for other DPDKs, with sanitizers, without optimisation."""
+    found = f'{ROOT}/build/{path}'
+    if not os.path.exists(found):
+        sys.exit(f'bench: {found} is not built: README.md says how; or name another (--help)')
+    return found
 
 
 def bench():
-    return find([f'{ROOT}/build*/app/bench/dirtylog-bench'], 'dirtylog-bench')
+    return built('app/bench/dirtylog-bench')
 
 
 def driver(path):
-    return path or find([f'{ROOT}/build*/drivers/net/dirtylog/librte_net_dirtylog.so'], 'net_dirtylog')
+    return path or built('drivers/net/dirtylog/librte_net_dirtylog.so')
 
 
 def door(path):
-    return path or find([f'{ROOT}/build*/drivers/vhost/dirtylog/libdirtylog_vhost.so'], 'the door (libdirtylog_vhost.so)')
+    return path or built('drivers/vhost/dirtylog/libdirtylog_vhost.so')
 
 
 def beside(bench_path, folder, name):

@@ -174,12 +174,15 @@ return_cut_off(const struct vnet_device *device, const struct vnet_queue *queue,
 		dirtylog_mark_gpa(device->dl, gpa, queue->size * sizeof(*queue->packed_desc));
 }
 
+/* Something waits for the next burst that nobody was kicked for. */
 static void
-pass_on_announcement(struct vnet_vring *vring)
+have_polled(struct vnet_vring *vring)
 {
 	if (vring->announce)
 		vnet_rarp_request(vring->queue, vring->mac);
 	vring->announce = false;
+	if (vring->queue->wakeup != NULL)
+		vnet_rx_wakeup_signal(vring->queue->wakeup);
 }
 
 void
@@ -222,10 +225,7 @@ vnet_vring_open(struct vnet_vring *vring, const struct vnet_device *device, uint
 	return_cut_off(device, queue, &left);
 	vring->open = true;
 	vring->was_open = true;
-	pass_on_announcement(vring);
-	/* Nobody was kicked for what came before. */
-	if (queue->wakeup != NULL)
-		vnet_rx_wakeup_signal(queue->wakeup);
+	have_polled(vring);
 	/* Nor was the guest called, if who served the queue died before it could. */
 	call_once(vring);
 }
@@ -414,11 +414,8 @@ vnet_vring_announce(struct vnet_vring *vring, uint64_t mac)
 {
 	vring->announce = true;
 	vring->mac = mac;
-	if (!vring->open)
-		return;
-	pass_on_announcement(vring);
-	if (vring->queue->wakeup != NULL)
-		vnet_rx_wakeup_signal(vring->queue->wakeup);
+	if (vring->open)
+		have_polled(vring);
 }
 
 void

@@ -7,7 +7,6 @@ import dataclasses
 import pathlib
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,14 +15,13 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "system" / "qemu"), str(HERE.parents[1] / "app" / "ovs")]
 
 from errors import TestError                # noqa: E402
-from guestimage import GuestImage, initramfs  # noqa: E402
+from guestimage import GuestImage, initramfs, libraries  # noqa: E402
 from process import Process                 # noqa: E402
 
 NODES = 2
 NODE_MIB = 1024
 HUGE_PAGES_PER_NODE = 64
 PROGRAM_SECONDS = 180
-NEEDED = re.compile(r"^\s*(?:\S+ => )?(/\S+) \(0x[0-9a-f]+\)$", re.MULTILINE)
 SKIPPED = 77                # the exit status that meson takes for a skip
 
 
@@ -62,17 +60,6 @@ def arguments():
     if not options.program:
         parser.error("no program")
     return options
-
-
-def libraries(program):
-    """The shared libraries that a program needs, as the dynamic linker finds them here."""
-    shown = subprocess.run(["ldd", program], capture_output=True, text=True, timeout=20)
-    if "not found" in shown.stdout:
-        raise TestError(f"{program}: a library is missing:\n{shown.stdout}")
-    found = {pathlib.Path(path) for path in NEEDED.findall(shown.stdout)}
-    # loaded when a thread is cancelled
-    unwinder = {path.with_name("libgcc_s.so.1") for path in found if path.name == "libc.so.6"}
-    return found | {path for path in unwinder if path.exists()}
 
 
 def pack(programs, image):

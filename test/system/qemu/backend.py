@@ -22,12 +22,15 @@ class Backend:
     bystander    socket of one more port, which counters() leaves out
     devargs      more device arguments of the other ports
     lock_memory  testpmd's mlockall(2), its default
+    mode         testpmd's forward mode of echo()
+    port_topology which port a frame goes out of: that it came in by (loop), or the other one (paired)
     """
 
     def __init__(self, name, testpmd, vdev, driver, sockets, queues, folder, bystander=None,
-                 devargs="", lock_memory=True):
+                 devargs="", lock_memory=True, mode="macswap", port_topology="loop"):
         self.name = name
         self.sockets = sockets
+        self._mode = mode
         prefix = f"{folder.name}-{name}"
         cpus = ",".join(map(str, sorted(os.sched_getaffinity(0))))
         command = [testpmd, "--lcores", f"0@({cpus}),1@({cpus})", "--no-huge", "-m", "256",
@@ -40,7 +43,7 @@ class Backend:
             self._vdevs.append((f"{vdev}{len(sockets)}", f"iface={bystander},queues={queues}"))
         for device, arguments in self._vdevs:
             command += ["--vdev", f"{device},{arguments}"]
-        command += ["--", "-i", "--port-topology=loop", "--nb-cores=1", "--no-flush-rx",
+        command += ["--", "-i", f"--port-topology={port_topology}", "--nb-cores=1", "--no-flush-rx",
                     f"--rxq={queues}", f"--txq={queues}", "--total-num-mbufs=32768"]
         if not lock_memory:
             command.append("--no-mlockall")
@@ -73,8 +76,8 @@ class Backend:
             time.sleep(0.05)
 
     def echo(self):
-        """Send every frame back with its MAC addresses swapped."""
-        self._forward("macswap")
+        """Send every frame back with its MAC addresses swapped, or what the mode is."""
+        self._forward(self._mode)
 
     def before_flood(self):
         """Nothing: frames are made when they are sent."""

@@ -30,7 +30,7 @@ def demo(lab):
     target = lab.vm("b", topology, "vhost", incoming=True)
     before = _measure(source_backend, display, "before")
 
-    migration = lab.migration(source, source_backend, "b", target, display.progress)
+    migration = lab.migration(source, source_backend, "b", target, progress=display.progress)
     during = Meter(source_backend)
     display.meter = during
     migration.start()

@@ -19,12 +19,15 @@ KERNEL_META = "linux-image-cloud-amd64"
 MODULES = ("virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev",
            "virtio_pci", "virtio_mem", "failover", "net_failover", "virtio_net", "virtio_blk",
            "llc", "stp", "garp", "mrp", "8021q")
+# Of a guest whose NICs an application has.
+UIO_MODULES = ("uio", "uio_pci_generic")
 # Traffic generators of the guest, each made of one C file.
 PROGRAMS = ("traffic", "disk")
 # First processes: the one that PROGRAMS go with, and one that is chosen by rdinit=.
 INITS = ("init", "tcp")
 FETCH_SECONDS = 300
 BUILD_SECONDS = 60
+NEEDED = re.compile(r"^\s*(?:\S+ => )?(/\S+) \(0x[0-9a-f]+\)$", re.MULTILINE)
 
 
 def cache_folder():
@@ -33,6 +36,9 @@ def cache_folder():
 
 class GuestImage:
     """Paths of what a test VM needs; all of them exist once the object does."""
+
+    words = ""      # more of the kernel's command line
+    flowing = 20    # so many more frames of each generator show that frames flow
 
     def __init__(self, folder=None):
         self.folder = pathlib.Path(folder or cache_folder() / "guest")
@@ -45,22 +51,38 @@ class GuestImage:
             self._fetch()
             self._build()
 
+    def boot(self, console, shell, words):
+        """QEMU's options: the guest prints to the file `console`, and its shell reads the FIFO `shell`.in."""
+        pathlib.Path(f"{shell}.out").touch()
+        return ["-serial", f"file:{console}", "-chardev", f"pipe,id=shell,path={shell}", "-serial", "chardev:shell",
+                "-kernel", self.kernel, "-initrd", self.initramfs, "-append",
+                f"console=ttyS0 quiet init_on_alloc=0 no_timer_check memhp_default_state=online {words}{self.words}"]
+
+    def traffic(self, text):
+        """The newest counters in what it has printed: generator -> (sent, echoed, bad)."""
+        found = {}
+        pattern = r"^traffic (\S+) sent=(\d+) echoed=(\d+) bad=(\d+)(?: again=\d+)?\r?$"
+        for match in re.finditer(pattern, text, re.MULTILINE):
+            found[match[1]] = tuple(int(match[i]) for i in (2, 3, 4))
+        return found
+
     def _fetch(self):
         busybox = self.folder / "busybox"
         modules = self.folder / "modules"
-        if busybox.exists() and all((modules / f"{name}.ko").exists() for name in MODULES):
+        wanted = MODULES + UIO_MODULES
+        if busybox.exists() and all((modules / f"{name}.ko").exists() for name in wanted):
             return
         with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
             scratch = pathlib.Path(scratch)
-            _download([_kernel_package(), "busybox-static"], scratch)
+            download([_kernel_package(), "busybox-static"], scratch)
             root = scratch / "root"
             for deb in scratch.glob("*.deb"):
                 run(["dpkg", "-x", deb, root], FETCH_SECONDS)
             modules.mkdir(exist_ok=True)
-            for name in MODULES:
-                shutil.copyfile(_only(root, f"lib/modules/*/kernel/**/{name}.ko"), modules / f"{name}.ko")
-            shutil.copyfile(_only(root, "boot/vmlinuz-*"), self.kernel)
-            shutil.copy(_only(root, "bin/busybox"), busybox)
+            for name in wanted:
+                shutil.copyfile(only(root, f"lib/modules/*/kernel/**/{name}.ko"), modules / f"{name}.ko")
+            shutil.copyfile(only(root, "boot/vmlinuz-*"), self.kernel)
+            shutil.copy(only(root, "bin/busybox"), busybox)
 
     def _build(self):
         sources = (*(HERE / "guest" / f"{name}.c" for name in PROGRAMS),
@@ -100,7 +122,7 @@ def _kernel_package():
     return found.group(1)
 
 
-def _download(packages, folder):
+def download(packages, folder):
     try:
         run(["apt-get", "-o", "APT::Sandbox::User=root", "download", *packages],
              FETCH_SECONDS, cwd=folder)
@@ -109,7 +131,7 @@ def _download(packages, folder):
                         f"run 'apt-get update' and see that the network is up\n{error}") from None
 
 
-def _only(root, pattern):
+def only(root, pattern):
     found = list(root.glob(pattern))
     if len(found) != 1:
         raise TestError(f"{len(found)} files are {pattern} in the packages that apt delivered")
@@ -128,6 +150,17 @@ def run(command, seconds, cwd=None):
     if done.returncode != 0:
         raise TestError(f"{' '.join(map(str, command))} failed:\n{done.stdout.strip()}")
     return done.stdout
+
+
+def libraries(program):
+    """The shared libraries that a program needs, as the dynamic linker finds them here."""
+    shown = subprocess.run(["ldd", program], capture_output=True, text=True, timeout=20)
+    if "not found" in shown.stdout:
+        raise TestError(f"{program}: a library is missing:\n{shown.stdout}")
+    found = {pathlib.Path(path) for path in NEEDED.findall(shown.stdout)}
+    # loaded when a thread is cancelled
+    unwinder = {path.with_name("libgcc_s.so.1") for path in found if path.name == "libc.so.6"}
+    return found | {path for path in unwinder if path.exists()}
 
 
 def initramfs(files):

@@ -84,15 +84,23 @@ class Lab:
 
     def bystander(self, backend):
         """The guest on the port that `backend` was given for it, with traffic."""
-        path = self.bystander_socket()
-        vm = Vm("vm-bystander", self.tools.qemu, self.tools.image,
-                Topology(frames_per_second=BYSTANDER_RATE, packed=self.tools.packed),
-                [vhost_user_netdev(0, path, 1)], [], self.folder)
-        self._keep(vm).wait_until_up()
+        vm = self._beside("bystander", self.bystander_socket(), Topology(frames_per_second=BYSTANDER_RATE))
         return self._keep(Bystander(vm, backend.telemetry(), len(backend.sockets)))
 
-    def bystander_socket(self):
-        return self.folder / "bystander.vhost"
+    def server(self, name, image):
+        """A guest that serves a file, on the bystander's port of the back-end of that name."""
+        topology = Topology(frames_per_second=1, host=1)
+        return self._beside(f"server-{name}", self.bystander_socket(name), topology, image)
+
+    def _beside(self, name, path, topology, image=None):
+        vm = Vm(f"vm-{name}", self.tools.qemu, image or self.tools.image,
+                dataclasses.replace(topology, packed=self.tools.packed),
+                [vhost_user_netdev(0, path, 1)], [], self.folder)
+        self._keep(vm).wait_until_up()
+        return vm
+
+    def bystander_socket(self, name=""):
+        return self.folder / f"bystander{name}.vhost"
 
     def vm(self, name, topology, far_end, served_by=None, incoming=False, chardev="reconnect=1"):
         """A VM whose NICs (or disks) go to the far end ("vhost", "relay" or "echo") of that name."""
@@ -112,8 +120,8 @@ class Lab:
         self._keep(vm).wait_until_up()
         return vm
 
-    def migration(self, source, backend, target_name, target, progress=None):
-        migration = Migration(source, backend, target, self._stream(target_name), progress)
+    def migration(self, source, backend, target_name, target, **options):
+        migration = Migration(source, backend, target, self._stream(target_name), **options)
         self._cleanup.callback(migration.close)
         return migration
 

@@ -19,10 +19,11 @@ from guestimage import GuestImage
 from lab import Lab, Tools
 from life import LIFE
 from migration import PagesDiffer
+from other_guests import OTHER_GUESTS
 from postcopy import POSTCOPY
 from scenarios import MIGRATIONS
 
-SCENARIOS = MIGRATIONS | LIFE | POSTCOPY
+SCENARIOS = MIGRATIONS | LIFE | POSTCOPY | OTHER_GUESTS
 SCENARIO_SECONDS = 150
 ATTEMPTS = 3            # runs of a scenario that proved nothing
 BUILD = pathlib.Path(__file__).resolve().parents[3] / "build"

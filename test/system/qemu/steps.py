@@ -54,7 +54,7 @@ def run_migration(lab, migration, relays, meanwhile=None):
     verdict = migration.verdict()
     lab.verdicts.append(verdict)
     migration.source.check_content()
-    check(verdict)
+    check(verdict, migration.writes_little)
     return verdict
 
 

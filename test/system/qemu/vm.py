@@ -4,7 +4,6 @@
 import dataclasses
 import os
 import re
-import socket
 import subprocess
 import time
 
@@ -17,7 +16,7 @@ GIB = 1 << 30
 BOOT_SECONDS = 60
 ANSWER_SECONDS = 20
 RING_SIZE = 1024
-FLOWING_FRAMES = 20
+SERVER_ADDRESS = "10.0.0.1"     # of the guest whose number is 1
 SHARED_FAULT_TRACE = "postcopy_request_shared_page"
 VIRTIO_MEM_START = 6 * GIB
 
@@ -41,7 +40,7 @@ class Topology:
     virtio_mem_mib: int = 0     # what virtio-mem may give, on the last CPU's node; 0: none
     frames_per_second: int = 1000   # that the guest sends, per NIC and CPU; or blocks, per disk
     host: int = 0           # the guest's number in a network of guests; 0: it has no address
-    peer: int = 0           # the guest that it pings and fetches a file from
+    peer: int = 0           # the guest that it pings and fetches a file from; 0: none
     viommu: bool = False    # the NICs' addresses are translated, and the back-end asks for it
 
 
@@ -51,21 +50,21 @@ class Vm:
     def __init__(self, name, qemu, image, topology, netdevs, disks, folder, incoming=None):
         self.name = name
         self.topology = topology
+        self._image = image
         self.console = folder / f"{name}.console"
         self.qmp = None
         self.dimm_start = None      # guest physical address of the DIMM, if there is one
         self._control = folder / f"{name}.qmp"
         self._shell_path = folder / f"{name}.shell"
-        self._shell = None
+        os.mkfifo(f"{self._shell_path}.in")
+        # Both ways, which waits for no reader.
+        self._shell = os.open(f"{self._shell_path}.in", os.O_RDWR | os.O_CLOEXEC)
         self._asked = 0
         self.process = Process(name, self._command(qemu, image, netdevs, disks, incoming),
                                folder / f"{name}.log", {"LD_PRELOAD": image.tlbflush})
 
     def wait_until_up(self):
         self.qmp = Qmp(self._control, self.process)
-        self._shell = socket.socket(socket.AF_UNIX)
-        self._shell.settimeout(10)
-        self._shell.connect(str(self._shell_path))
         if "tlbflush: active" not in self.process.log.read_text(errors="replace"):
             raise TestError(f"{self.name}: the TLB remedy found no place in this QEMU")
         self._find_dimm()
@@ -87,12 +86,9 @@ class Vm:
             "-name", self.name, "-cpu", "max", "-smp", top.cpus, "-m", memory,
             "-object", f"memory-backend-memfd,id=ram0,size={top.memory_mib}M,share=on{huge}",
             "-machine", machine,
-            "-qmp", f"unix:{self._control},server=on,wait=off", "-serial", f"file:{self.console}",
-            "-chardev", f"socket,id=shell,path={self._shell_path},server=on,wait=off",
-            "-serial", "chardev:shell",
-            "-kernel", image.kernel, "-initrd", image.initramfs, "-append",
-            "console=ttyS0 quiet init_on_alloc=0 no_timer_check memhp_default_state=online "
-            f"rate={top.frames_per_second}{' intel_iommu=on iommu=pt' if top.viommu else ''}{_network_words(top)}"]
+            "-qmp", f"unix:{self._control},server=on,wait=off",
+            *image.boot(self.console, self._shell_path, f"rate={top.frames_per_second}"
+                        f"{' intel_iommu=on iommu=pt' if top.viommu else ''}{_network_words(top)}")]
         if two_nodes:
             last = top.cpus - 1
             command += ["-numa", f"node,nodeid=0,cpus=0-{last - 1},memdev=ram0",
@@ -143,10 +139,7 @@ class Vm:
 
     def guest(self, command):
         """Have the guest's shell run a command; its output is on the console."""
-        try:
-            self._shell.sendall(f"{command}\n".encode())
-        except OSError as error:
-            raise TestError(f"{self.name}: the guest's shell: {error}") from None
+        os.write(self._shell, f"{command}\n".encode())
 
     def ask(self, command, seconds=ANSWER_SECONDS):
         """What a command of the guest's shell prints, one line."""
@@ -158,6 +151,16 @@ class Vm:
         while not (found := re.search(pattern, self._console_text())):
             self._still_waiting(deadline, f"no answer to '{command}' in {seconds} seconds")
         return found[1]
+
+    def converse(self, dialogue, seconds=BOOT_SECONDS):
+        """Type what is wanted at each prompt: (what the guest prints, what is typed then), in this order."""
+        deadline = time.monotonic() + seconds
+        seen = 0
+        for words, typed in dialogue:
+            while (found := self._console_text().find(words, seen)) < 0:
+                self._still_waiting(deadline, f"did not print '{words}' in {seconds} seconds")
+            seen = found + len(words)
+            self.guest(typed)
 
     def said(self, words):
         """How often the guest has printed that, as far as this VM's console shows."""
@@ -183,11 +186,7 @@ class Vm:
 
     def traffic(self):
         """The guest's newest counters: generator -> (sent, echoed, bad)."""
-        found = {}
-        pattern = r"^traffic (\S+) sent=(\d+) echoed=(\d+) bad=(\d+)(?: again=\d+)?\r?$"
-        for match in re.finditer(pattern, self._console_text(), re.MULTILINE):
-            found[match[1]] = tuple(int(match[i]) for i in (2, 3, 4))
-        return found
+        return self._image.traffic(self._console_text())
 
     def repeated(self):
         """Frames that came back to the guest more than once."""
@@ -217,7 +216,7 @@ class Vm:
         """Whether every generator has got frames (or blocks) back since `start`, an answer of traffic()."""
         now = self.traffic()
         moving = [name for name, counts in now.items()
-                  if all(counts[i] > start.get(name, (0, 0))[i] + FLOWING_FRAMES for i in (0, 1))]
+                  if all(counts[i] > start.get(name, (0, 0))[i] + self._image.flowing for i in (0, 1))]
         return len(moving) == self.topology.nics * self.topology.cpus + self.topology.disks
 
     def wait_for_traffic(self, seconds=BOOT_SECONDS, boots=0):
@@ -283,10 +282,12 @@ class Vm:
         return offset if offset < low else offset - low + 4 * GIB
 
     def stop(self):
-        for connection in (self.qmp, self._shell):
-            if connection:
-                connection.close()
+        if self.qmp:
+            self.qmp.close()
         self.process.kill()
+        if self._shell is not None:
+            os.close(self._shell)
+            self._shell = None
 
     def _console_text(self):
         return self.console.read_text(errors="replace") if self.console.exists() else ""
@@ -305,7 +306,8 @@ def _network_words(topology):
     """Words of the kernel command line for the guest's init."""
     if not topology.host:
         return ""
-    return f" address=10.0.0.{topology.host} peer=10.0.0.{topology.peer}"
+    peer = f" peer=10.0.0.{topology.peer}" if topology.peer else ""
+    return f" address=10.0.0.{topology.host}{peer}"
 
 
 def _major_version(qemu):

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "rig/event_thread.h"
 #include "rig/frontend.h"
 
 #define FLAGS_VERSION 1U
@@ -80,8 +81,10 @@ frontend_connect(struct frontend *frontend, const char *path)
 		assert_true(frontend->sock >= 0);
 		setsockopt(frontend->sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 		setsockopt(frontend->sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-		if (connect(frontend->sock, (struct sockaddr *)&addr, sizeof(addr)) == 0)
+		if (connect(frontend->sock, (struct sockaddr *)&addr, sizeof(addr)) == 0) {
+			event_thread_wake();
 			return true;
+		}
 		frontend_disconnect(frontend);
 		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 	}

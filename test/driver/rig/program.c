@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "rig/eal.h"
+#include "rig/event_thread.h"
 #include "rig/port_rig.h"
 #include "rig/program.h"
 
@@ -46,8 +47,10 @@ program_run(const struct program *program, int argc, char **argv)
 					rig_packed ? "/packed" :
 						     "/split");
 	eal_start(program->name);
+	event_thread_start(port_rig_folder());
 	ret = _cmocka_run_group_tests(name, selected, tests.nb, program->group_setup,
 			program->group_teardown);
+	event_thread_stop();
 	eal_stop();
 	port_rig_remove_folder();
 	free(selected);

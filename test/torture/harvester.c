@@ -42,12 +42,18 @@ harvest(struct torture *torture, struct frontend_log *log)
 		if (__atomic_load_n(&words[i], __ATOMIC_RELAXED) == 0)
 			continue;
 		bits = __atomic_exchange_n(&words[i], 0, __ATOMIC_SEQ_CST);
+		/*
+		 * Full fence: orders the exchange before the loads of the pages. Else a burst
+		 * could find a bit set whose page is copied already.
+		 */
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		for (; bits != 0; bits &= bits - 1)
 			copy_marked_page(torture, i * 64 + (uint64_t)__builtin_ctzll(bits));
 	}
 	/* The tail is no whole word. */
 	for (i = log->len / 8 * 8; i < log->len; i++) {
 		bits = __atomic_exchange_n(&log->bytes[i], 0, __ATOMIC_SEQ_CST);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST); /* as above */
 		for (; bits != 0; bits &= bits - 1)
 			copy_marked_page(torture, i * 8 + (uint64_t)__builtin_ctzll(bits));
 	}

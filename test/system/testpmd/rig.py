@@ -159,6 +159,9 @@ class Rig:
              f"--max-pkt-len={MAX_PACKET_LENGTH}", "--disable-device-start"])
         if mergeable:
             process.command(f"port config {VIRTIO} rx_offload scatter on")
+            # net_pcap wants to be told, too, since 26.07; before, it knows no such offload.
+            if "SCATTER" in process.command(f"show port {PCAP} rx_offload capabilities"):
+                process.command(f"port config {PCAP} rx_offload scatter on")
         process.command("port start all")
         lossless(process)
         if start:

@@ -232,6 +232,7 @@ backend_start(struct vhost_blk *blk, const char *path)
 	served = blk;
 	for (i = 0; i < MAX_FRONT_ENDS; i++)
 		blk->front_ends[i].vid = -1;
+	dirtylog_vhost_init();
 	if (rte_vhost_driver_register(path, 0) < 0) {
 		fprintf(stderr, "vhost_blk: %s: not a path for a socket\n", path);
 		return -1;

@@ -8,6 +8,7 @@
  * datapath of its own attaches the log state to each connection and gets live
  * migration: regions, log, LOG_ALL and stop follow the messages.
  *
+ *     before the first socket   dirtylog_vhost_init()
  *     new_connection(vid)       dirtylog_vhost_attach(vid, ...)
  *     a queue becomes ready     dirtylog_open(dl, marker, gpa, len)
  *     a queue is stopped        dirtylog_close(dl, marker)
@@ -122,6 +123,19 @@ struct dirtylog_vhost_ops {
 
 /** One connection's translation. */
 struct dirtylog_vhost;
+
+/**
+ * Look how the DPDK that runs passes descriptors of messages on, if it is newer
+ * than those that the library knows: librte_vhost gets a message on a socket that
+ * is made for that, and has a vid and its event thread meanwhile. Else nothing
+ * happens.
+ *
+ * Before rte_vhost_driver_start() of the first socket, after the EAL's start, by
+ * any thread but librte_vhost's. Waits for librte_vhost: milliseconds, and never
+ * longer than five seconds. Where it is not called, or finds nothing, connections
+ * are served with less: see `closes_fds`. Later calls do nothing.
+ */
+void dirtylog_vhost_init(void);
 
 /**
  * Follow the messages of a connection.

@@ -25,8 +25,8 @@
 
 /*
  * Where the descriptors of a vhost-user message lie in what librte_vhost passes
- * to an extern handler, behind a payload whose size varies; 0 if that is not
- * known. As of 26.07 no later release was there to look at.
+ * to an extern handler, behind a payload whose size varies, by the sources of
+ * these releases. 0: of another one, and librte_vhost is asked, see msg_fds.c.
  */
 static inline size_t
 dirtylog_compat_message_fds_at(void)

@@ -22,7 +22,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "compat.h"
 #include "diag.h"
 #include "dirtylog_pvt.h"
 #include "dirtylog_vhost.h"
@@ -603,7 +602,7 @@ before_message(int vid, void *msg)
 
 	/* Another front-end has taken over, and this one still talks to librte_vhost. */
 	if (vhost == NULL) {
-		close_fds(msg, dirtylog_compat_message_fds_at());
+		close_fds(msg, dirtylog_message_fds_at());
 		return RTE_VHOST_MSG_RESULT_ERR;
 	}
 	dirtylog_diag_set_limit(&diag_limits[vid]);
@@ -704,7 +703,7 @@ dirtylog_vhost_attach(int vid, struct dirtylog *dl, const struct dirtylog_vhost_
 	vhost->dl = dl;
 	vhost->ops = ops;
 	vhost->ctx = ctx;
-	vhost->fds_at = dirtylog_compat_message_fds_at();
+	vhost->fds_at = dirtylog_message_fds_at();
 	vhost->call_changing = -1;
 	vhost->quiesced = -1;
 	pthread_mutex_lock(&connections_lock);

@@ -70,11 +70,17 @@ struct librte_msg {
 
 /*
  * The descriptors that came with a message: behind a payload whose size varies,
- * see dirtylog_compat_message_fds_at().
+ * see dirtylog_message_fds_at().
  */
 struct librte_msg_fds {
 	int fds[VHOST_MSG_MAX_FDS];
 	int nb_fds;
 };
+
+/*
+ * How many bytes from the beginning of a message that is. 0: it is not known of
+ * this DPDK, or not yet, see dirtylog_vhost_init().
+ */
+size_t dirtylog_message_fds_at(void);
 
 #endif /* DIRTYLOG_VHOST_MSG_H */

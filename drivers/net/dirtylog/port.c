@@ -20,6 +20,7 @@
 #include <rte_vhost.h>
 
 #include "datapath/diag.h"
+#include "dirtylog_vhost.h"
 #include "peer_diag.h"
 #include "port.h"
 #include "stock.h"
@@ -660,6 +661,7 @@ open_socket(const struct eth_dirtylog_port *port)
 			return ret;
 		}
 	}
+	dirtylog_vhost_init();
 	if (dirtylog_vhost_leave != NULL)
 		dirtylog_vhost_leave(port->iface);
 	if (rte_vhost_driver_register(port->iface, socket_flags(port)) < 0)

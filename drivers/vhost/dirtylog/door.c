@@ -129,9 +129,11 @@ static const struct rte_vhost_device_ops device_ops = {
 static int
 driver_register(const char *path, uint64_t flags)
 {
-	int added = path == NULL ? -EINVAL : door_socket_add(path, flags);
-	int ret = door_stock->driver_register(path, flags);
+	int added, ret;
 
+	dirtylog_vhost_init();
+	added = path == NULL ? -EINVAL : door_socket_add(path, flags);
+	ret = door_stock->driver_register(path, flags);
 	if (ret < 0 && added == 0)
 		door_socket_remove(path);
 	return ret;

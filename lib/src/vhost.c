@@ -122,6 +122,27 @@ take_log(struct dirtylog_vhost *vhost, int fd, uint64_t offset, uint64_t size)
 }
 
 /*
+ * The message is librte_vhost's, which can close its descriptor. What it may not take
+ * is made an offset that it refuses, and no acknowledgement, as below.
+ */
+static enum rte_vhost_msg_result
+leave_log_base(struct dirtylog_vhost *vhost, struct librte_msg *msg)
+{
+	if (msg->payload.log.offset != 0) {
+		DIRTYLOG_DIAG(ERR,
+				"vid %d: SET_LOG_BASE: with this DPDK the log must be at offset 0,"
+				" not %" PRIu64 ": refused",
+				vhost->vid, msg->payload.log.offset);
+		dirtylog_count_refused_log(vhost->dl);
+		msg->payload.log.offset = UINT64_MAX;
+		msg->flags &= ~VHOST_MSG_NEED_REPLY;
+	} else if (dirtylog_suspend_log(vhost->dl) < 0) {
+		return RTE_VHOST_MSG_RESULT_ERR;
+	}
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+/*
  * Before the library's reply: by then no mark may go to the old log. Where the
  * descriptor can be found the message is answered here; else the bursts stage
  * their marks until the library has mapped the log, see log_base_mapped().
@@ -132,17 +153,8 @@ log_base(struct dirtylog_vhost *vhost, struct librte_msg *msg)
 	struct librte_msg_fds *fds = message_fds(vhost, msg);
 	enum rte_vhost_msg_result result;
 
-	if (fds == NULL) {
-		if (msg->payload.log.offset != 0) {
-			DIRTYLOG_DIAG(ERR,
-					"vid %d: SET_LOG_BASE: with this DPDK the log must be"
-					" at offset 0, not %" PRIu64 ": refused",
-					vhost->vid, msg->payload.log.offset);
-			return RTE_VHOST_MSG_RESULT_ERR;
-		}
-		return dirtylog_suspend_log(vhost->dl) < 0 ? RTE_VHOST_MSG_RESULT_ERR :
-							     RTE_VHOST_MSG_RESULT_NOT_HANDLED;
-	}
+	if (fds == NULL)
+		return leave_log_base(vhost, msg);
 	if (msg->size != sizeof(msg->payload.log) || fds->nb_fds != 1) {
 		DIRTYLOG_DIAG(ERR,
 				"vid %d: SET_LOG_BASE with %u bytes and %d descriptors,"
@@ -612,7 +624,13 @@ before_message(int vid, void *msg)
 	/* librte_vhost leaves those of a message that is answered or refused here to us. */
 	if (result != RTE_VHOST_MSG_RESULT_NOT_HANDLED)
 		close_fds(msg, vhost->fds_at);
-	else if (vhost->ops->pre_msg_handle != NULL)
+	/*
+	 * Those that cannot be found stay open. Not acknowledged, the refusal ends the
+	 * connection, which so leaves those of one message.
+	 */
+	if (result == RTE_VHOST_MSG_RESULT_ERR && vhost->fds_at == 0)
+		((struct librte_msg *)msg)->flags &= ~VHOST_MSG_NEED_REPLY;
+	if (result == RTE_VHOST_MSG_RESULT_NOT_HANDLED && vhost->ops->pre_msg_handle != NULL)
 		result = vhost->ops->pre_msg_handle(vhost->ctx, msg);
 	dirtylog_diag_set_limit(NULL);
 	return result;

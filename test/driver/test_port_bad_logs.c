@@ -19,6 +19,13 @@
 #include "rig/program.h"
 #include "rig/victim.h"
 
+/* Not by an acknowledgement, which is shorter than the reply; librte_vhost makes no difference. */
+static bool
+is_refusal(enum frontend_answer answer)
+{
+	return answer == ANSWER_CLOSED || (answer == ANSWER_REFUSED && !frontend_fds_are_found());
+}
+
 /* Logs that must be refused, each on a running device that goes on with it. */
 static void
 bad_logs(void **state)
@@ -37,7 +44,8 @@ bad_logs(void **state)
 		{ 1 << 20, 128, 0 },     /* only the low memory */
 		{ 1 << 20, len - 1, 0 }, /* all but the last page */
 	};
-	struct frontend_log good;
+	struct frontend_log good = { .fd = -1 };
+	enum frontend_answer answer;
 	unsigned int i, on;
 	int read_only, pipes[2], fds[2];
 	uint64_t payload[2] = { len, 0 };
@@ -46,6 +54,8 @@ bad_logs(void **state)
 		for (i = 0; i < RTE_DIM(cases); i++) {
 			struct frontend *frontend = victim_start(victim);
 			int fd = file_of(cases[i].file);
+			/* By librte_vhost, which does not look at the size: it ends within a page. */
+			bool taken = cases[i].file == len - 1 && !frontend_fds_are_found();
 
 			if (on) {
 				/* Under a good log, which stays the one in use. */
@@ -57,14 +67,15 @@ bad_logs(void **state)
 						frontend_set_features(frontend, frontend->features),
 						ANSWER_OK);
 			}
-			/* Not by an acknowledgement, which is shorter than the reply. */
-			if (frontend_set_log(frontend, fd, cases[i].len, cases[i].offset) !=
-					ANSWER_CLOSED)
-				fail_msg("log %u was not refused", i);
-			if (on) {
+			answer = frontend_set_log(frontend, fd, cases[i].len, cases[i].offset);
+			if (taken ? answer != ANSWER_OK : !is_refusal(answer))
+				fail_msg("log %u was not %s", i, taken ? "taken" : "refused");
+			if (taken)
+				assert_true(victim_exchange(victim, frontend, 5));
+			if (on && !taken)
 				assert_true(frontend_log_canary_alive(&good));
+			if (on)
 				frontend_log_destroy(&good);
-			}
 			close(fd);
 			victim_disconnect(frontend);
 		}
@@ -74,8 +85,8 @@ bad_logs(void **state)
 	/* What is no file, or not for writing, or not one, or not 16 bytes. */
 	for (i = 0; i < 6; i++) {
 		struct frontend *frontend = victim_start(victim);
-		enum frontend_answer answer = ANSWER_OK;
 
+		answer = ANSWER_OK;
 		assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
 		fds[0] = file_of(1 << 20);
 		fds[1] = file_of(1 << 20);
@@ -100,7 +111,7 @@ bad_logs(void **state)
 			answer = frontend_set_log(frontend, frontend->sock, len, 0);
 			break;
 		}
-		if (answer != ANSWER_CLOSED)
+		if (!is_refusal(answer))
 			fail_msg("log descriptor %u was not refused", i);
 		close(pipes[0]);
 		close(pipes[1]);

@@ -331,7 +331,7 @@ lines_are_bounded(void **state)
 	struct victim *victim = *state;
 	unsigned int i, lines = 0;
 	size_t len = 0;
-	char *text = NULL, *at;
+	char *text = NULL, *line, *rest;
 	FILE *stream = open_memstream(&text, &len);
 
 	assert_non_null(stream);
@@ -349,8 +349,9 @@ lines_are_bounded(void **state)
 	}
 	rte_openlog_stream(NULL);
 	fclose(stream);
-	for (at = text; (at = strchr(at, '\n')) != NULL; at++)
-		lines++;
+	/* librte_vhost's own are its affair. */
+	for (line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
+		lines += strncmp(line, "VHOST_", strlen("VHOST_")) != 0;
 	/* In each of the ten seconds that this takes, or a few of them, by a few vids. */
 	assert_in_range(lines, 1, 4 * 41);
 	free(text);
@@ -435,8 +436,11 @@ messages_that_take_memory(void **state)
 	}
 	assert_true(frontend_settle(frontend));
 	assert_in_range(heap_in_use(), 0, before + (64 << 10));
-	/* Through the door all 256 may be served, as librte_vhost does. */
-	for (i = 2; i < 256 && port_rig_is_ours(); i++)
+	/*
+	 * Through the door all 256 may be served, as librte_vhost does; and it keeps the
+	 * descriptors of those that the port can close none of.
+	 */
+	for (i = 2; i < 256 && port_rig_is_ours() && frontend_fds_are_found(); i++)
 		assert_int_equal(frontend_set_num(frontend, i, 1024), ANSWER_OK);
 	assert_in_range(heap_in_use(), 0, before + (1 << 20));
 	victim_disconnect(frontend);

@@ -408,6 +408,14 @@ descriptors_of_passed_messages(void **state)
 		assert_int_equal(fcntl(fd, F_GETFD) < 0, releases[i].known);
 		if (!releases[i].known)
 			close(fd);
+		/* A refusal that leaves descriptors open ends the connection. */
+		compose(room, set_vring_err, 8, &(uint64_t){ 200 });
+		attach_fds(room, FDS_AT_22_11, 0, NULL);
+		room->message.msg.flags |= VHOST_MSG_NEED_REPLY;
+		verdict = RTE_VHOST_MSG_RESULT_ERR;
+		assert_int_equal(before(room), verdict);
+		assert_int_equal((room->message.msg.flags & VHOST_MSG_NEED_REPLY) != 0,
+				releases[i].known);
 	}
 	verdict = RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }

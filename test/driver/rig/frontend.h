@@ -148,7 +148,16 @@ enum frontend_answer frontend_start(struct frontend *frontend);
 /* GET_VRING_BASE; -1 if there is no answer. */
 int frontend_stop_ring(struct frontend *frontend, unsigned int ring);
 
-/* SET_LOG_BASE and its reply, which must be 16 bytes, as they were sent. */
+/*
+ * Whether the back-end finds the descriptors of messages: not where other_dpdk.c
+ * hides them. SET_LOG_BASE is librte_vhost's then, for better or worse.
+ */
+bool frontend_fds_are_found(void);
+
+/*
+ * SET_LOG_BASE and its reply, which must be 16 bytes, as they were sent; librte_vhost's
+ * own must be empty.
+ */
 enum frontend_answer frontend_set_log(struct frontend *frontend, int fd, uint64_t len,
 		uint64_t offset);
 

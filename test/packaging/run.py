@@ -305,8 +305,26 @@ def subproject(lab):
     lab.see(source / 'build/vhost_application', OURS)
 
 
+def other_machines(lab):
+    """meson refuses machines of 32 bits, and big-endian ones"""
+    for name, compiler, endian, sentence in (
+            ('big', 'cc', 'big', 'is for little-endian machines, and this one is not'),
+            ('small', "cc', '-m32", 'little', 'is for 64-bit machines, and this one is not')):
+        machine = lab.folder / f'{name}.txt'
+        machine.write_text(
+            f"[binaries]\nc = ['{compiler}']\nar = 'ar'\npkgconfig = 'pkg-config'\n"
+            "[properties]\nskip_sanity_check = true\n[host_machine]\nsystem = 'linux'\n"
+            f"cpu_family = 'x86'\ncpu = 'i686'\nendian = '{endian}'\n")
+        done = subprocess.run(['meson', 'setup', '--cross-file', machine, lab.folder / name, PROJECT],
+                              stdout=subprocess.PIPE, text=True, timeout=RUN_S, check=False)
+        if done.returncode == 0:
+            raise Failure(f'meson takes a machine that is {name}')
+        compare(done.stdout, sentence)
+
+
 CASES = {function.__name__.replace('_', '-'): function
-         for function in (names, ovs_switch, wrap, link_order, preload, driver, driver_shared, both, subproject)}
+         for function in (names, ovs_switch, wrap, link_order, preload, driver, driver_shared, both, subproject,
+                          other_machines)}
 
 
 def main():

@@ -28,13 +28,15 @@
 #include "bitmap.h"
 #include "dirtylog.h"
 #include "frontend_log.h"
+#include "host_page.h"
 #include "region_bitmap.h"
 #include "shm.h"
 #include "test_program.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define HUGE_PAGE (2 * MIB)
-#define GPA (128 * MIB) /* the log's part of the region is its second page */
+#define GPA \
+	(host_page() * 8 * DIRTYLOG_PAGE_SIZE) /* the log's part of the region is its second page */
 #define SMALL (64 * MIB)
 /* Its staging bitmap is 128 KiB: worth a huge page, or 32 normal ones. */
 #define LARGE (4096 * MIB)
@@ -360,7 +362,7 @@ log_on_the_wrong_node_is_moved(void **state)
 		assert_goes_direct(room, true);
 		/* The region's part, as the front-end sees it; the rest stays. */
 		assert_int_equal(node_of_page(room->log.bytes), !node);
-		assert_int_equal(node_of_page(room->log.bytes + 4096), node);
+		assert_int_equal(node_of_page(room->log.bytes + host_page()), node);
 		mark_first_page(room);
 		assert_true(first_page_is_in_log(room));
 		room_close(room);

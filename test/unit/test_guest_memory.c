@@ -10,6 +10,7 @@
  */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,6 +34,7 @@
 
 #include "dirtylog.h"
 #include "frontend_log.h"
+#include "host_page.h"
 
 #define PAGE DIRTYLOG_PAGE_SIZE
 #define GIB (UINT64_C(1) << 30)
@@ -334,30 +336,34 @@ memory_is_taken_away(void **state)
 static void
 several_regions(void **state)
 {
+	const uint64_t page = host_page();
 	struct room *room = *state;
 	struct guest guest;
 	struct dirtylog_region regions[] = {
 		{ .gpa = 0, .len = 1000 },
-		{ .gpa = 4 * PAGE, .len = 2 * PAGE },
-		{ .gpa = 8 * PAGE, .len = PAGE },
-		{ .gpa = 16 * PAGE, .len = PAGE },
+		{ .gpa = 4 * page, .len = 2 * page },
+		{ .gpa = 8 * page, .len = page },
+		{ .gpa = 16 * page, .len = page },
 	};
+	char told[64];
 
-	guest_open(&guest, "several", 8 * PAGE);
+	guest_open(&guest, "several", 8 * page);
 	dirtylog_close(guest.dl, guest.marker);
 	regions[0].host = guest.ram + 100;
-	regions[1].host = guest.ram + 2 * PAGE + 8;
-	regions[2].host = guest.ram + 6 * PAGE;
+	regions[1].host = guest.ram + 2 * page + 8;
+	regions[2].host = guest.ram + 6 * page;
 	assert_int_equal(dirtylog_set_regions(guest.dl, regions, 4), 0);
-	memset(guest.ram, 7, 8 * PAGE);
-	assert_int_equal(ftruncate(guest.fd, 3 * PAGE), 0);
+	memset(guest.ram, 7, 8 * page);
+	assert_int_equal(ftruncate(guest.fd, (off_t)(3 * page)), 0);
 	assert_int_equal(regions[0].host[999], 7);
 	assert_int_equal(guest_stats(&guest).truncated_regions, 0);
-	assert_int_equal(regions[1].host[2 * PAGE - 1], 0);
-	assert_int_equal(regions[1].host[PAGE - 9], 7);
+	assert_int_equal(regions[1].host[2 * page - 1], 0);
+	assert_int_equal(regions[1].host[page - 9], 7);
 	regions[2].host[5] = 1;
 	assert_int_equal(guest_stats(&guest).truncated_regions, 2);
-	assert_int_equal(times_logged(room, "region 1 (GPA 0x4000, 8192 bytes), 2 in all"), 1);
+	snprintf(told, sizeof(told), "region 1 (GPA 0x%" PRIx64 ", %" PRIu64 " bytes), 2 in all",
+			regions[1].gpa, regions[1].len);
+	assert_int_equal(times_logged(room, told), 1);
 	assert_int_equal(regions[0].host[999], 7);
 	guest_close(&guest);
 }

@@ -21,6 +21,7 @@
 
 #include "bitmap.h"
 #include "frontend_log.h"
+#include "host_page.h"
 #include "shm.h"
 #include "test_program.h"
 
@@ -112,11 +113,11 @@ none_at_all(void **state)
 	rte_openlog_stream(lines);
 	kernel.none = true;
 	/* Bitmaps that are too small for huge pages ask for none. */
-	staging_works(GIB, 4096);
+	staging_works(GIB, host_page());
 	assert_int_equal(kernel.asked, 0);
 	assert_int_equal(warnings(lines, &text), 0);
 	for (i = 0; i < 5; i++)
-		staging_works(64 * GIB, 4096);
+		staging_works(64 * GIB, host_page());
 	assert_int_equal(kernel.asked, 10);
 	assert_int_equal(warnings(lines, &text), 1);
 	kernel.none = false;
@@ -140,7 +141,7 @@ promised_and_not_given(void **state)
 	kernel.promised = true;
 	for (i = 0; i < 5; i++) {
 		kernel.asked = 0;
-		staging_works(64 * GIB, 4096);
+		staging_works(64 * GIB, host_page());
 	}
 	assert_int_equal(warnings(lines, &text), 1);
 	kernel.promised = false;
@@ -223,7 +224,7 @@ where_there_are_some(void **state)
 	staging_works(TIB, HUGE);
 	staging_works(64 * GIB, HUGE);
 	staging_works(2 * GIB, HUGE);
-	staging_works(GIB, 4096);
+	staging_works(GIB, host_page());
 
 	assert_int_equal(dirtylog_shm_alloc(HUGE + 1, true, &shm), 0);
 	assert_int_equal(shm->page_size, HUGE);
@@ -234,7 +235,7 @@ where_there_are_some(void **state)
 	dirtylog_shm_unref(shm);
 	/* Not asked for. */
 	assert_int_equal(dirtylog_shm_alloc(HUGE + 1, false, &shm), 0);
-	assert_int_equal(shm->page_size, 4096);
+	assert_int_equal(shm->page_size, host_page());
 	dirtylog_shm_unref(shm);
 }
 

@@ -21,12 +21,13 @@
 
 #include "dirtylog.h"
 #include "frontend_log.h"
+#include "host_page.h"
 #include "numa_node.h"
 #include "shm.h"
 #include "test_program.h"
 
-#define PAGE DIRTYLOG_PAGE_SIZE
-#define LOG_PAGE_SPAN (UINT64_C(128) << 20) /* of guest memory, for one page of log */
+#define PAGE host_page()
+#define LOG_PAGE_SPAN (PAGE * 8 * DIRTYLOG_PAGE_SIZE) /* of guest memory, for one page of log */
 #define NB_RANGES 3
 #define NB_MOVED 64
 #define NB_PREFERRED 64
@@ -167,7 +168,9 @@ room_open(struct room *room, enum dirtylog_placement placement, uint64_t gpa, ui
 	assert_int_equal(dirtylog_create("unit", &room->dl), 0);
 	assert_int_equal(dirtylog_configure(room->dl, &options), 0);
 	assert_int_equal(dirtylog_set_regions(room->dl, &region, 1), 0);
-	assert_int_equal(frontend_log_create(&room->log, (gpa + len - 1) / PAGE / 8 + 1), 0);
+	assert_int_equal(frontend_log_create(&room->log,
+					 (gpa + len - 1) / DIRTYLOG_PAGE_SIZE / 8 + 1),
+			0);
 	assert_int_equal(dirtylog_shm_map(room->log.fd, 0, room->log.len, &room->shm), 0);
 	assert_int_equal(dirtylog_set_log(room->dl, room->shm), 0);
 	assert_int_equal(dirtylog_set_logging(room->dl, true), 0);
@@ -252,7 +255,7 @@ log_cannot_be_moved(void **state)
 static void
 region_on_two_nodes(void **state)
 {
-	static const uint64_t gpas[] = { 0, LOG_PAGE_SPAN, 5 * PAGE };
+	const uint64_t gpas[] = { 0, LOG_PAGE_SPAN, 5 * PAGE };
 	unsigned int i;
 
 	(void)state;

@@ -24,6 +24,7 @@
 #include <cmocka.h>
 
 #include "frontend_log.h"
+#include "host_page.h"
 #include "mappings.h"
 #include "shm.h"
 #include "test_program.h"
@@ -107,8 +108,8 @@ truncated_mapping(void **state)
 	int fd = memfd_create("cut", MFD_CLOEXEC);
 
 	(void)state;
-	assert_int_equal(ftruncate(fd, 2 * 4096), 0);
-	truncate_mapping(fd, 4096, "memfd:cut");
+	assert_int_equal(ftruncate(fd, (off_t)(2 * host_page())), 0);
+	truncate_mapping(fd, host_page(), "memfd:cut");
 }
 
 static void
@@ -278,7 +279,7 @@ resident_bytes(void)
 	assert_non_null(file);
 	assert_int_equal(fscanf(file, "%llu %llu", &size, &resident), 2);
 	fclose(file);
-	return resident * 4096;
+	return resident * host_page();
 }
 
 /* In a child: a log of 1 GiB is truncated in a process that locks what it maps from now on. */

@@ -17,6 +17,7 @@
 
 #include "bitmap.h"
 #include "frontend_log.h"
+#include "host_page.h"
 #include "shm.h"
 #include "test_program.h"
 
@@ -152,7 +153,7 @@ copying_marks(void **state)
 static uint64_t
 bytes_there(const struct dirtylog_view *view)
 {
-	uint64_t nb_pages = dirtylog_view_shm(view)->map_len / 4096, i, there = 0;
+	uint64_t nb_pages = dirtylog_view_shm(view)->map_len / host_page(), i, there = 0;
 	unsigned char *resident = malloc(nb_pages);
 
 	assert_non_null(resident);
@@ -162,7 +163,7 @@ bytes_there(const struct dirtylog_view *view)
 	for (i = 0; i < nb_pages; i++)
 		there += resident[i] & 1;
 	free(resident);
-	return there * 4096;
+	return there * host_page();
 }
 
 /* A region that a front-end says has 4 TiB: it is not worth 128 MiB in one call. */
@@ -194,7 +195,7 @@ large_views_come_by_need(void **state)
 	assert_int_equal(dirtylog_view_move(staging, view), 0);
 	/* The summary, which is looked through: 256 KiB. */
 	assert_true(bytes_there(staging) <= limit + (300 << 10));
-	assert_true(bytes_there(view) <= limit + 4096);
+	assert_true(bytes_there(view) <= limit + host_page());
 	dirtylog_view_free(staging);
 	dirtylog_view_free(view);
 	close(fd);

@@ -3,6 +3,7 @@
 /* The queues: what they write is marked and, by migrations, to be found. */
 
 #include <sched.h>
+#include <unistd.h>
 
 #include "torture.h"
 
@@ -122,6 +123,8 @@ burst(struct writer *writer)
 		for (i = 0; i < nb; i++)
 			mark_packet(writer, &packets[i]);
 		dirtylog_flush(marker);
+		/* Time for the harvester to come, however slow the machine is. */
+		usleep(draw(&writer->random) % 200);
 		for (i = 0; i < nb; i++)
 			write_packet(writer, &packets[i]);
 	} else {

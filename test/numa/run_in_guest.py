@@ -1,12 +1,22 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Runs cmocka test programs in a guest with two NUMA nodes and huge pages on each."""
+"""Runs test programs in a guest with two NUMA nodes and huge pages on each.
+
+    run_in_guest.py PROGRAM...                   programs of cmocka, without arguments
+    run_in_guest.py --exec PROGRAM ARGUMENT...   one program, whose exit status is this one's
+
+With --root the guest is an arm64 machine, and programs are for it: the second form is
+then what meson starts cross built programs with.
+"""
 
 import argparse
 import dataclasses
+import os
 import pathlib
 import re
+import shlex
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -15,7 +25,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "system" / "qemu"), str(HERE.parents[1] / "app" / "ovs")]
 
 from errors import TestError                # noqa: E402
-from guestimage import GuestImage, initramfs, libraries  # noqa: E402
+from guestimage import initramfs            # noqa: E402
+from machines import Arm64, Native          # noqa: E402
 from process import Process                 # noqa: E402
 
 NODES = 2
@@ -23,6 +34,8 @@ NODE_MIB = 1024
 HUGE_PAGES_PER_NODE = 64
 PROGRAM_SECONDS = 180
 SKIPPED = 77                # the exit status that meson takes for a skip
+# What meson says to a test, and is for the guest
+ENVIRONMENT = ("DIRTYLOG_TEST_VDEV", "LD_PRELOAD", "MALLOC_PERTURB_")
 
 
 @dataclasses.dataclass
@@ -45,13 +58,22 @@ class Result:
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__)
+    words, command = sys.argv[1:], []
+    if "--exec" in words:
+        at = words.index("--exec")
+        words, command = words[:at], words[at + 1:]
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program", nargs="*", type=pathlib.Path)
     parser.add_argument("--folder", type=pathlib.Path, help="run every program test_* in it, too")
-    parser.add_argument("--qemu", default="qemu-system-x86_64", metavar="PATH")
+    parser.add_argument("--root", type=pathlib.Path, help="an unpacked Debian for arm64")
+    parser.add_argument("--kernel", default=os.environ.get("DIRTYLOG_GUEST_KERNEL", "cloud-arm64"),
+                        help="how the name of the kernel in that ends; %(default)s")
     parser.add_argument("--seconds", type=int, default=240, help="of the guest's life at most")
     parser.add_argument("--verbose", action="store_true", help="show all of the guest's console")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
+    options.command = command
+    options.program += map(pathlib.Path, command[:1])
     if options.folder:
         options.program += sorted(path for path in options.folder.glob("test_*") if path.is_file())
     for path in options.program:
@@ -62,27 +84,36 @@ def arguments():
     return options
 
 
-def pack(programs, image):
-    """An initramfs of the programs and all they need."""
-    files = {"init": HERE / "guest-init", "bin/busybox": image.folder / "busybox"}
+def pack(machine, programs, command, folder):
+    """An initramfs of the programs and all they need, each with a script that starts it."""
+    files = {"init": HERE / "guest-init", "bin/busybox": machine.busybox}
+    variables = {name: os.environ[name] for name in ENVIRONMENT if command and name in os.environ}
+    preload = variables.get("LD_PRELOAD")
+    # What is preloaded finds its other half beside it.
+    beside = list(pathlib.Path(preload).parent.glob("*.so")) if preload else []
+    files |= {str(path.resolve()): path for path in beside}
     for program in programs:
-        files[f"tests/{program.name}"] = program
-        for library in libraries(program):
-            files[str(library).lstrip("/")] = library
-    return initramfs(files)
+        script = folder / program.name
+        words = ["exec", "env", *(f"{name}={value}" for name, value in variables.items()),
+                 str(program.resolve()), *command[1:]]
+        script.write_text(f"#!/bin/sh\n{shlex.join(words)}\n")
+        files[f"tests/{program.name}"] = script
+        files[str(program.resolve())] = program
+    files |= machine.libraries([*programs, *beside])
+    return initramfs({name.lstrip("/"): path for name, path in files.items()})
 
 
-def boot(qemu, image, packed, folder, seconds):
+def boot(machine, packed, folder, limit, seconds):
     """The console of a guest that has powered off, or whose time is up."""
     archive, console = folder / "initramfs", folder / "console"
     archive.write_bytes(packed)
     console.touch()
     huge = ",".join(f"{node}:{HUGE_PAGES_PER_NODE}" for node in range(NODES))
-    command = [qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-               "-accel", "tcg", "-cpu", "max", "-smp", NODES, "-m", f"{NODES * NODE_MIB}M",
-               "-serial", f"file:{console}", "-kernel", image.kernel, "-initrd", archive,
-               "-append", "console=ttyS0 quiet no_timer_check numa_balancing=disable panic=-1 "
-               f"hugepagesz=2M hugepages={huge} limit={PROGRAM_SECONDS}"]
+    command = [machine.qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+               *machine.options, "-smp", NODES, "-m", f"{NODES * NODE_MIB}M",
+               "-serial", f"file:{console}", "-kernel", machine.kernel, "-initrd", archive,
+               "-append", f"{machine.kernel_arguments} quiet numa_balancing=disable panic=-1 "
+               f"hugepagesz=2M hugepages={huge} limit={limit}"]
     for node in range(NODES):
         command += ["-object", f"memory-backend-ram,id=m{node},size={NODE_MIB}M",
                     "-numa", f"node,nodeid={node},cpus={node},memdev=m{node}"]
@@ -92,6 +123,8 @@ def boot(qemu, image, packed, folder, seconds):
             print(f"the guest has not ended after {seconds} seconds", flush=True)
         elif process.returncode != 0:
             print((folder / "qemu.log").read_text(errors="replace"), flush=True)
+    except InterruptedError:
+        print("the guest was stopped", flush=True)
     finally:
         process.kill()
     return console.read_text(errors="replace").replace("\r", "")
@@ -118,35 +151,54 @@ def nodes(console):
     return "; ".join(found)
 
 
-def main():
-    options = arguments()
-    if not shutil.which(options.qemu):
-        print(f"SKIP: {options.qemu} is not installed")
-        return SKIPPED
-    began = time.monotonic()
-    try:
-        image = GuestImage()
-        with tempfile.TemporaryDirectory(prefix="dirtylog-numa-") as folder:
-            console = boot(options.qemu, image, pack(options.program, image),
-                           pathlib.Path(folder), options.seconds)
-        if options.verbose:
-            print(console)
-        print(f"a guest of {nodes(console)}")
-    except TestError as error:
-        print(f"FAIL: {error}")
-        return 1
+def judge(programs, console, verbose):
+    """Tells of each program; the exit status."""
     verdicts = []
-    for result in results(options.program, console):
+    for result in results(programs, console):
         verdicts.append(result.verdict())
         print(f"{verdicts[-1]} {result.text()}")
         for name in result.skipped:
             print(f"     skipped: {name}")
-        if verdicts[-1] == "FAIL" and not options.verbose:
+        if verdicts[-1] == "FAIL" and not verbose:
             print(result.output)
     print(", ".join(f"{verdicts.count(kind)} {word}" for kind, word in (
-        ("PASS", "passed"), ("FAIL", "failed"), ("SKIP", "skipped")))
-        + f" in {time.monotonic() - began:.0f} s")
+        ("PASS", "passed"), ("FAIL", "failed"), ("SKIP", "skipped"))))
     return 1 if "FAIL" in verdicts else 0
+
+
+def stopped(_number, _frame):
+    raise InterruptedError
+
+
+def main():
+    options = arguments()
+    signal.signal(signal.SIGTERM, stopped)      # of meson, when a test's time is up
+    kind = Arm64 if options.root else Native
+    if not shutil.which(kind.qemu):
+        print(f"SKIP: {kind.qemu} is not installed")
+        return SKIPPED
+    began = time.monotonic()
+    try:
+        machine = Arm64(options.root, options.kernel) if options.root else Native()
+        with tempfile.TemporaryDirectory(prefix="dirtylog-guest-") as folder:
+            folder = pathlib.Path(folder)
+            packed = pack(machine, options.program, options.command, folder)
+            console = boot(machine, packed, folder,
+                           options.seconds if options.command else PROGRAM_SECONDS, options.seconds)
+        if options.verbose:
+            print(console)
+        print(f"a guest, {machine.name}, of {nodes(console)}")
+        if options.command:
+            result = next(results(options.program, console))
+            print(result.output)
+            status = 1 if result.status is None else result.status
+        else:
+            status = judge(options.program, console, options.verbose)
+        print(f"in {time.monotonic() - began:.0f} s")
+        return status
+    except TestError as error:
+        print(f"FAIL: {error}")
+        return 1
 
 
 if __name__ == "__main__":

@@ -154,7 +154,7 @@ check_marks(struct rig *rig, const struct rig_side *side)
 	frontend_log_clear(&rig->log);
 }
 
-/* Whether it was a test: each kind of fault that there can be. */
+/* Whether it was a test: packets, and each kind of fault that there can be. */
 static bool
 all_came_up(const struct rig_side *side)
 {
@@ -162,6 +162,8 @@ all_came_up(const struct rig_side *side)
 	bool from_guest = side->queue->vring == 1;
 	unsigned int i;
 
+	if (stats->packets <= 100)
+		return false;
 	for (i = 0; i < VNET_NB_FAULTS; i++) {
 		/* No number in a packed ring can be beyond it. */
 		if (rig_packed && (i == VNET_FAULT_AVAIL_INDEX || i == VNET_FAULT_HEAD))
@@ -185,8 +187,6 @@ print_outcome(const struct rig_side *side, uint64_t bursts)
 	for (i = 0; i < VNET_NB_FAULTS; i++)
 		print_message(" %" PRIu64, stats->faults[i]);
 	print_message("\n");
-	/* It was a test: each kind of fault came up, and so did packets. */
-	assert_true(stats->packets > 100);
 	assert_true(all_came_up(side));
 }
 

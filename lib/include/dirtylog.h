@@ -101,7 +101,8 @@ struct dirtylog;
  *   for log lines; copied
  * @param[out] dl
  *   the log state; ends with dirtylog_destroy()
- * @return 0, -ENOMEM
+ * @return 0, -ENOMEM, -ENOTSUP (the kernel's pages are larger than 16 KiB, as
+ *   some arm64 kernels' are)
  */
 int dirtylog_create(const char *name, struct dirtylog **dl);
 

@@ -8,11 +8,16 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "diag.h"
 #include "dirtylog_pvt.h"
 #include "marker.h"
 #include "regions.h"
 #include "views.h"
+
+/* The kernel's, not the log's: no kernel with larger ones has run the tests. */
+#define MAX_KERNEL_PAGE 16384
 
 /* ---- its life ---- */
 
@@ -30,8 +35,17 @@ drain_periodically(void *ctx)
 int
 dirtylog_create(const char *name, struct dirtylog **out)
 {
-	struct dirtylog *dl = calloc(1, sizeof(*dl) + strlen(name) + 1);
+	long page_size = sysconf(_SC_PAGESIZE);
+	struct dirtylog *dl;
 
+	if (page_size > MAX_KERNEL_PAGE) {
+		DIRTYLOG_DIAG(ERR,
+				"%s: the pages of this kernel have %ld bytes, and no more than %d"
+				" were ever tested: nothing is logged here",
+				name, page_size, MAX_KERNEL_PAGE);
+		return -ENOTSUP;
+	}
+	dl = calloc(1, sizeof(*dl) + strlen(name) + 1);
 	if (dl == NULL)
 		return -ENOMEM;
 	if (dirtylog_regions_init(dl) < 0)

@@ -13,12 +13,39 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "dirtylog_room.h"
 #include "shm.h"
 #include "test_program.h"
+
+/* Another kernel's page size; 0: this one's. */
+static long kernel_page;
+
+long __real_sysconf(int name);
+long __wrap_sysconf(int name);
+
+long
+__wrap_sysconf(int name)
+{
+	return name == _SC_PAGESIZE && kernel_page != 0 ? kernel_page : __real_sysconf(name);
+}
+
+static void
+kernel_pages(void **state)
+{
+	struct dirtylog *dl;
+
+	(void)state;
+	kernel_page = 65536;
+	assert_int_equal(dirtylog_create("unit", &dl), -ENOTSUP);
+	kernel_page = 16384;
+	assert_int_equal(dirtylog_create("unit", &dl), 0);
+	dirtylog_destroy(dl);
+	kernel_page = 0;
+}
 
 static void
 nothing_without_logging(void **state)
@@ -451,6 +478,7 @@ main(int argc, char **argv)
 		IN_ROOM(removed_queue),
 		IN_ROOM(reset_forgets),
 		cmocka_unit_test(destroy_with_everything),
+		cmocka_unit_test(kernel_pages),
 	};
 
 	return run_test_program(argc, argv, "dirtylog", tests, NULL, NULL);

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "host_page.h"
 #include "rig/guest_ram.h"
 
 void
@@ -26,11 +27,11 @@ ram_add(struct guest_ram *ram, uint64_t gpa, uint64_t len)
 	region->fd = memfd_create("guest-ram", MFD_CLOEXEC);
 	assert_true(region->fd >= 0);
 	assert_int_equal(ftruncate(region->fd, (off_t)len), 0);
-	reserved = mmap(NULL, len + 2 * RAM_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	reserved = mmap(NULL, len + 2 * host_page(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(reserved, MAP_FAILED);
-	region->host = mmap(reserved + RAM_PAGE, len, PROT_READ | PROT_WRITE,
+	region->host = mmap(reserved + host_page(), len, PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_FIXED, region->fd, 0);
-	assert_ptr_equal(region->host, reserved + RAM_PAGE);
+	assert_ptr_equal(region->host, reserved + host_page());
 	region->image = calloc(1, len);
 	region->written = calloc(len / RAM_PAGE, sizeof(region->written[0]));
 	assert_non_null(region->image);
@@ -45,7 +46,7 @@ ram_destroy(struct guest_ram *ram)
 	for (i = 0; i < ram->nb_regions; i++) {
 		struct ram_region *region = &ram->regions[i];
 
-		munmap(region->host - RAM_PAGE, region->len + 2 * RAM_PAGE);
+		munmap(region->host - host_page(), region->len + 2 * host_page());
 		close(region->fd);
 		free(region->image);
 		free(region->written);

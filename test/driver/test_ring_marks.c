@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "host_page.h"
 #include "rig/program.h"
 #include "rig/ring_rig.h"
 
@@ -385,6 +386,10 @@ marks_before_index(void **state)
 	struct sigaction action = { .sa_sigaction = on_store, .sa_flags = SA_SIGINFO }, before;
 
 	(void)state;
+	if (host_page() != RAM_PAGE) {
+		print_message("a page of this kernel has more of the ring than its index\n");
+		skip();
+	}
 	assert_int_equal(sigaction(SIGSEGV, &action, &before), 0);
 	marks_before_index_of(SHAPE_ONE);
 	marks_before_index_of(SHAPE_PIECES);

@@ -57,6 +57,16 @@ device_open(unsigned int queue)
 	dirtylog_marker_open(marker, device.dl->logging);
 }
 
+void
+device_make_for(struct dirtylog_marker *marker)
+{
+	device_make(0, true);
+	device_log(false);
+	device.queues[0] = marker;
+	dirtylog_add_queue(device.dl, marker);
+	device_open(0);
+}
+
 static void
 write_page(const struct dirtylog_marker *marker, unsigned int page, uint64_t content)
 {
@@ -126,6 +136,17 @@ device_harvest(unsigned int log)
 		if ((bits >> page & 1) != 0)
 			device.copies[page] = __atomic_load_n(&device.pages[page],
 					__ATOMIC_RELAXED);
+}
+
+void
+device_check_shown(void)
+{
+	const uint64_t marks = UINT64_C(1) << PAGE_RING | UINT64_C(1) << PAGE_DATA;
+
+	weak_require(__atomic_load_n(&device.pages[PAGE_DATA], __ATOMIC_RELAXED) == 1,
+			"the guest sees an old page");
+	weak_require((__atomic_load_n(device_log_word(0), __ATOMIC_RELAXED) & marks) == marks,
+			"the guest has the buffer, and its page is not marked");
 }
 
 void

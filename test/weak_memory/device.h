@@ -42,6 +42,9 @@ extern struct device device;
 /* What the device has, before its queues are opened: no log, and no logging. */
 void device_make(unsigned int nb_queues, bool membarrier);
 
+/* One that logs, whose queue is open: the datapath's, with that marker. */
+void device_make_for(struct dirtylog_marker *marker);
+
 /* The first log comes, and logging goes on. Staged: marks are, and the drainer moves them. */
 void device_log(bool staged);
 
@@ -62,6 +65,9 @@ uint64_t *device_log_word(unsigned int log);
 
 /* The front-end's look at a log: bits are taken, and the pages copied. */
 void device_harvest(unsigned int log);
+
+/* What a guest that was shown a burst must see: PAGE_DATA, and its mark and the ring's. */
+void device_check_shown(void);
 
 /* A fault if the front-end's copy of a page is not the page. */
 void device_check_copies(void);

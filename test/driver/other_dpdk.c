@@ -14,10 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <rte_version.h>
 #include <rte_vhost.h>
 
-#define REAL_AT (RTE_VERSION >= RTE_VERSION_NUM(25, 3, 0, 0) ? 1084 : 644)
+#include "other_dpdk.h"
+
 #define MAX_AT 2048
 #define MAX_VIDS 1024
 
@@ -43,7 +43,7 @@ shown_at(void)
 	const char *text = getenv("DIRTYLOG_TEST_FDS_AT");
 
 	if (text == NULL || strcmp(text, "here") == 0)
-		return REAL_AT;
+		return OTHER_DPDK_REAL_AT;
 	return strtoul(text, NULL, 10) % MAX_AT;
 }
 
@@ -73,20 +73,20 @@ show(handler *handle, int vid, uint8_t *msg)
 
 	if (handle == NULL)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
-	memcpy(&fds, msg + REAL_AT, sizeof(fds));
-	memcpy(shown, msg, REAL_AT);
-	memcpy(shown + REAL_AT, &trap, sizeof(trap));
+	memcpy(&fds, msg + OTHER_DPDK_REAL_AT, sizeof(fds));
+	memcpy(shown, msg, OTHER_DPDK_REAL_AT);
+	memcpy(shown + OTHER_DPDK_REAL_AT, &trap, sizeof(trap));
 	if (at == 0)
-		hide(shown + REAL_AT, &fds);
+		hide(shown + OTHER_DPDK_REAL_AT, &fds);
 	else
 		memcpy(shown + at, &fds, sizeof(fds));
 	ret = handle(vid, shown);
 	if (at == 0)
-		unhide(&fds, shown + REAL_AT);
+		unhide(&fds, shown + OTHER_DPDK_REAL_AT);
 	else
 		memcpy(&fds, shown + at, sizeof(fds));
-	memcpy(msg, shown, REAL_AT);
-	memcpy(msg + REAL_AT, &fds, sizeof(fds));
+	memcpy(msg, shown, OTHER_DPDK_REAL_AT);
+	memcpy(msg + OTHER_DPDK_REAL_AT, &fds, sizeof(fds));
 	return ret;
 }
 

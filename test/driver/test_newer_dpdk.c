@@ -14,18 +14,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <rte_version.h>
 #include <rte_vhost.h>
 
 #include <cmocka.h>
 
 #include "dirtylog_vhost.h"
+#include "other_dpdk.h"
 #include "rig/event_thread.h"
 #include "rig/program.h"
 #include "vhost_msg.h"
-
-/* By DPDK's sources; what the library says of these releases without looking. */
-#define REAL_AT (RTE_VERSION >= RTE_VERSION_NUM(25, 3, 0, 0) ? 1084 : 644)
 
 static size_t
 wanted(void)
@@ -33,7 +30,7 @@ wanted(void)
 	const char *text = getenv("DIRTYLOG_TEST_FDS_AT");
 
 	assert_non_null(text);
-	return strcmp(text, "here") == 0 ? REAL_AT : strtoul(text, NULL, 10);
+	return strcmp(text, "here") == 0 ? OTHER_DPDK_REAL_AT : strtoul(text, NULL, 10);
 }
 
 /* Entries of a folder whose names begin so. */

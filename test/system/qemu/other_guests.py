@@ -5,7 +5,7 @@ import dataclasses
 
 import firmware
 from dpdk_guest import DpdkGuest
-from steps import add_target, go_there, resume, run_migration
+from steps import go_there, resume, run_migration
 from vm import Topology
 
 
@@ -17,48 +17,38 @@ def dpdk_in_guest(lab):
 
 def u_boot(lab):
     """U-Boot pings: few buffers, no offloads, its packets' headers are apart"""
-    return _pinging(lab, firmware.u_boot(lab.tools.image, lab.folder))
+    return _migrate(lab, firmware.u_boot(lab.tools.image, lab.folder), mode="icmpecho")
 
 
 def uefi(lab):
     """UEFI's own driver (EDK2) pings: each header has a descriptor of its own, both ways"""
-    return _pinging(lab, firmware.uefi(lab.tools.image, lab.folder))
+    return _migrate(lab, firmware.uefi(lab.tools.image, lab.folder), mode="icmpecho")
 
 
 def ipxe(lab):
     """iPXE fetches a file from another guest: few buffers, headers apart"""
     usual = lab.tools.image
-    image = firmware.ipxe(usual, lab.folder)
-    _take(lab, image)
-    topology = Topology()
-    wiring = [{"mode": "io", "port_topology": "paired", "bystander": lab.bystander_socket(name)} for name in "ab"]
-    backend = lab.backend("a", topology, **wiring[0])
-    target_backend = lab.backend("b", topology, **wiring[1])
-    servers = [lab.server(name, usual) for name in "ab"]
-    for server in servers:
-        server.run()
-    source = lab.vm("a", topology, "vhost")
-    backend.echo()
-    source.run()
-    source.wait_for_traffic()
-    target = lab.vm("b", topology, "vhost", incoming=True)
-    verdict = run_migration(lab, lab.migration(source, backend, "b", target, steady=image.bandwidth), ())
-    resume(target, target_backend)
-    return verdict.text()
+    return _migrate(lab, firmware.ipxe(usual, lab.folder), server=usual, mode="io", port_topology="paired")
 
 
-def _pinging(lab, image):
+def _migrate(lab, image, server=None, **wiring):
+    """server  image of a guest that each back-end has beside the firmware's: it serves a file"""
     _take(lab, image)
     topology = Topology()
-    backend = lab.backend("a", topology, mode="icmpecho")
+    backends = []
+    for name in "ab":
+        backends.append(lab.backend(name, topology, bystander=server and lab.bystander_socket(name), **wiring))
+        if server:
+            lab.server(name, server).run()
     source = lab.vm("a", topology, "vhost")
-    backend.echo()
+    backends[0].echo()
     source.run()
     source.converse(image.dialogue)
     source.wait_for_traffic()
-    target, target_backend, _ = add_target(lab, "b", topology, relayed=False, mode="icmpecho")
-    verdict = run_migration(lab, lab.migration(source, backend, "b", target, steady=image.bandwidth), ())
-    resume(target, target_backend)
+    target = lab.vm("b", topology, "vhost", incoming=True)
+    migration = lab.migration(source, backends[0], "b", target, steady=image.bandwidth)
+    verdict = run_migration(lab, migration, ())
+    resume(target, backends[1])
     return verdict.text()
 
 
